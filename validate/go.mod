@@ -1,0 +1,3 @@
+module seawall/validate
+
+go 1.26
