@@ -1,0 +1,190 @@
+package mint
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+const (
+	maxQueued  = 4096 // requests waiting; more are refused as busy
+	maxFlights = 3    // messages under way: enough to keep signer and ledger busy, few enough to fill them
+)
+
+// Client is the house's side of the counter. It gathers what is queued into
+// messages without a timer: an idle client sends at once from the caller's own
+// goroutine; a busy one sends when an answer comes back. Tenants take turns.
+type Client struct {
+	*Caller
+	// OnHead, if set before the first request, is told the ledger's head as of
+	// each message, in order of arrival.
+	onHead func(Head)
+
+	mu      sync.Mutex
+	queues  map[string][]*item
+	turns   []string // tenants with something queued, next first
+	queued  int
+	flights int
+}
+
+type item struct {
+	tenant  string
+	encoded []byte
+	digest  Digest
+	done    chan Answer
+	gone    bool // nobody waits any more; under Client.mu
+}
+
+// NewClient talks to the signer over connections from dial until ctx ends.
+// onHead, if not nil, learns the ledger's head with every answer.
+func NewClient(ctx context.Context, dial Dial, onHead func(Head)) *Client {
+	c := &Client{queues: map[string][]*item{}, onHead: onHead}
+	ready := make(chan struct{})
+	c.Caller = NewCaller(ctx, dial, func() { <-ready; c.pump() })
+	close(ready)
+	return c
+}
+
+// Mint asks for one token. A request that was on its way when the connection
+// broke is sent again with the same jti; ctx bounds the whole. The error is a
+// *[Refusal].
+func (c *Client) Mint(ctx context.Context, q *Request) ([]byte, error) {
+	it := &item{tenant: q.Tenant, encoded: q.Append(make([]byte, 0, 512)), done: make(chan Answer, 1)}
+	it.digest = RequestDigest(it.encoded)
+	if !c.Connected() {
+		if err := c.Await(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if !c.enqueue(it) {
+		return nil, Refuse(Busy, "%d requests are waiting for the signer", maxQueued)
+	}
+	c.pump()
+	select {
+	case a := <-it.done:
+		if a.Refusal != nil {
+			return nil, a.Refusal
+		}
+		return a.Token, nil
+	case <-ctx.Done():
+		c.mu.Lock()
+		it.gone = true
+		c.mu.Unlock()
+		return nil, errAway
+	}
+}
+
+func (c *Client) enqueue(items ...*item) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queued+len(items) > maxQueued {
+		return false
+	}
+	for _, it := range items {
+		q := c.queues[it.tenant]
+		if len(q) == 0 {
+			c.turns = append(c.turns, it.tenant)
+		}
+		c.queues[it.tenant] = append(q, it)
+		c.queued++
+	}
+	return true
+}
+
+// take removes up to one message's worth, one request per tenant and turn.
+func (c *Client) take() []*item {
+	var batch []*item
+	for len(batch) < MaxBatch && len(c.turns) > 0 {
+		tenant := c.turns[0]
+		c.turns = c.turns[1:]
+		q := c.queues[tenant]
+		it := q[0]
+		c.queued--
+		if len(q) == 1 {
+			delete(c.queues, tenant)
+		} else {
+			c.queues[tenant] = q[1:]
+			c.turns = append(c.turns, tenant)
+		}
+		if !it.gone {
+			batch = append(batch, it)
+		}
+	}
+	return batch
+}
+
+// pump sends messages while there is something to send and room for it.
+func (c *Client) pump() {
+	for {
+		c.mu.Lock()
+		if c.flights >= maxFlights || c.queued == 0 || !c.Connected() {
+			c.mu.Unlock()
+			return
+		}
+		batch := c.take()
+		if len(batch) == 0 {
+			c.mu.Unlock()
+			return
+		}
+		c.flights++
+		c.mu.Unlock()
+		c.Go(MsgMint,
+			func(b []byte) []byte { return appendItems(b, batch) },
+			func(body []byte, err error) { c.landed(batch, body, err) })
+	}
+}
+
+func appendItems(b []byte, batch []*item) []byte {
+	b = appendUint(b, uint64(len(batch)))
+	for _, it := range batch {
+		b = appendString(b, it.encoded)
+	}
+	return b
+}
+
+// landed hands answers out, or queues the batch again when the connection broke
+// under it: the same bytes, so the same jti.
+func (c *Client) landed(batch []*item, body []byte, err error) {
+	if err == nil {
+		err = c.deliver(batch, body)
+	}
+	c.mu.Lock()
+	c.flights--
+	c.mu.Unlock()
+	if err != nil {
+		if !c.enqueue(batch...) {
+			for _, it := range batch {
+				it.done <- Answer{Refusal: errAway}
+			}
+		}
+		if !errors.Is(err, errAway) {
+			c.Break()
+		}
+		return
+	}
+	c.pump()
+}
+
+// deliver matches answers to requests by digest.
+func (c *Client) deliver(batch []*item, body []byte) error {
+	head, answers, err := ReadAnswers(body)
+	if err != nil {
+		return err
+	}
+	if len(answers) != len(batch) {
+		return Refuse(Malformed, "%d answers to %d requests", len(answers), len(batch))
+	}
+	for i := range answers {
+		if answers[i].Request != batch[i].digest {
+			return Refuse(Malformed, "an answer to another request")
+		}
+	}
+	if c.onHead != nil {
+		c.onHead(head)
+	}
+	for i := range answers {
+		answers[i].Token = append([]byte(nil), answers[i].Token...)
+		batch[i].done <- answers[i]
+	}
+	return nil
+}

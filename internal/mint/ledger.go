@@ -1,0 +1,239 @@
+package mint
+
+import (
+	"crypto/ed25519"
+	"encoding/binary"
+)
+
+// Head is the end of the log as its writer saw it: whoever remembers one can
+// tell a shorter log, or another one, from the true one.
+type Head struct {
+	Size   uint64 `json:"size"` // number of entries
+	Millis uint64 `json:"ms"`   // time of the last batch
+	Batch  Digest `json:"-"`    // hash of the last batch's trailer
+}
+
+func (h Head) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, h.Size)
+	b = binary.BigEndian.AppendUint64(b, h.Millis)
+	return append(b, h.Batch[:]...)
+}
+
+func (r *reader) head() (h Head) {
+	h.Size = binary.BigEndian.Uint64(r.fixed(8, "head"))
+	h.Millis = binary.BigEndian.Uint64(r.fixed(8, "head"))
+	copy(h.Batch[:], r.fixed(32, "head"))
+	return h
+}
+
+// HeadSize is the size of a head's binary form.
+const HeadSize = 48
+
+// AppendHead writes a head's binary form (u64 size, u64 Unix ms, 32 bytes) to b.
+func AppendHead(b []byte, h Head) []byte { return h.append(b) }
+
+// ReadHead reads what AppendHead wrote.
+func ReadHead(b []byte) (Head, error) {
+	r := reader{b: b}
+	h := r.head()
+	return h, r.end("head")
+}
+
+// Unsigned is a token before its receipt: the exact bytes the signer built.
+type Unsigned struct {
+	Header  []byte // bare
+	Payload []byte
+	// Evidence is recorded with the token: what proved the client.
+	Evidence [32]byte
+}
+
+// AppendTokens writes the body of a [MsgTokens] message.
+func AppendTokens(b []byte, list []Unsigned) []byte {
+	b = appendUint(b, uint64(len(list)))
+	for i := range list {
+		b = appendString(b, list[i].Header)
+		b = appendString(b, list[i].Payload)
+		b = append(b, list[i].Evidence[:]...)
+	}
+	return b
+}
+
+// ReadTokens reads the body of a [MsgTokens] message. The parts are views into
+// it.
+func ReadTokens(body []byte) ([]Unsigned, error) {
+	r := reader{b: body}
+	n := r.uint("tokens")
+	if n == 0 || n > MaxBatch {
+		r.fail("number of tokens")
+	}
+	list := make([]Unsigned, 0, min(n, MaxBatch))
+	for i := uint64(0); i < n && r.err == nil; i++ {
+		u := Unsigned{Header: r.bytes(MaxFrame, "header"), Payload: r.bytes(MaxFrame, "payload")}
+		copy(u.Evidence[:], r.fixed(32, "evidence"))
+		list = append(list, u)
+	}
+	return list, r.end("tokens")
+}
+
+// Recorded is the ledger's word on one token: a receipt, or a refusal.
+type Recorded struct {
+	Receipt Receipt
+	Refusal *Refusal
+}
+
+// Ledger answers carry one signature over the whole, so the signer checks one
+// signature per message and not one per receipt. It binds the digests that the
+// signer computed itself, so an answer to another question does not verify.
+func answerInput(key KeyID, head Head, digests []Digest, list []Recorded) []byte {
+	b := make([]byte, 0, len(contextAnswer)+8+HeadSize+8+len(list)*(len(Digest{})+1+ReceiptSize))
+	b = append(b, contextAnswer...)
+	b = append(b, key[:]...)
+	b = head.append(b)
+	b = binary.BigEndian.AppendUint64(b, uint64(len(list)))
+	for i := range list {
+		b = append(b, digests[i][:]...)
+		if list[i].Refusal == nil {
+			b = append(append(b, 0), list[i].Receipt[:]...)
+			continue
+		}
+		b = appendString(append(b, 1), string(list[i].Refusal.Code))
+		b = appendString(b, list[i].Refusal.Detail)
+	}
+	return b
+}
+
+// AppendRecorded writes the answer to a [MsgTokens] message, signed by the
+// ledger's receipt key. digests are those of the tokens, in order.
+func AppendRecorded(b []byte, key ed25519.PrivateKey, id KeyID, head Head, digests []Digest, list []Recorded) []byte {
+	b = append(b, id[:]...)
+	b = head.append(b)
+	b = appendUint(b, uint64(len(list)))
+	for i := range list {
+		if list[i].Refusal == nil {
+			b = append(append(b, 0), list[i].Receipt[:]...)
+			continue
+		}
+		b = appendString(append(b, 1), string(list[i].Refusal.Code))
+		b = appendString(b, list[i].Refusal.Detail)
+	}
+	return append(b, ed25519.Sign(key, answerInput(id, head, digests, list))...)
+}
+
+// ReadRecorded reads and verifies the answer to the tokens with these digests.
+// keyOf returns the certified ledger key with an id, or nil.
+func ReadRecorded(body []byte, digests []Digest, keyOf func(KeyID) ed25519.PublicKey) (Head, []Recorded, error) {
+	r := reader{b: body}
+	var id KeyID
+	copy(id[:], r.fixed(8, "ledger key"))
+	head := r.head()
+	if n := r.uint("receipts"); n != uint64(len(digests)) {
+		r.fail("number of receipts")
+	}
+	list := make([]Recorded, len(digests))
+	for i := 0; i < len(list) && r.err == nil; i++ {
+		switch r.byte("receipt") {
+		case 0:
+			copy(list[i].Receipt[:], r.fixed(ReceiptSize, "receipt"))
+		case 1:
+			list[i].Refusal = &Refusal{Code: Code(r.string(MaxText, "code")), Detail: r.string(MaxText, "detail")}
+		default:
+			r.fail("receipt")
+		}
+	}
+	sig := r.fixed(ed25519.SignatureSize, "signature")
+	if err := r.end("ledger answer"); err != nil {
+		return Head{}, nil, err
+	}
+	public := keyOf(id)
+	if public == nil || !ed25519.Verify(public, answerInput(id, head, digests, list), sig) {
+		return Head{}, nil, Refuse(Malformed, "the ledger's answer is not signed by a key of its pinned root")
+	}
+	return head, list, nil
+}
+
+// Hello is what the ledger tells a writer that has just connected.
+type Hello struct {
+	Document Document `json:"document"`
+	Size     uint64   `json:"size"`
+	Millis   uint64   `json:"ms"`
+	Batch    string   `json:"batch"` // base64url of Head.Batch
+	// Keys holds the last recorded step of every issuer key (signer only).
+	Keys []KeyStep `json:"keys,omitempty"`
+	// Policies holds the last recorded policy version of every tenant (signer only).
+	Policies map[string]uint64 `json:"policies,omitempty"`
+	Now      uint64            `json:"now"` // the ledger's clock, Unix ms
+}
+
+// HelloQuery introduces a writer: the head it remembers. A ledger that is
+// behind it, or on another history, refuses with [StateRolledBack].
+type HelloQuery struct {
+	Size  uint64 `json:"size"`
+	Batch string `json:"batch,omitempty"`
+}
+
+// KeyStep is a recorded transition of an issuer key.
+type KeyStep struct {
+	Tenant string    `json:"tenant"`
+	Issuer string    `json:"issuer"`
+	KID    string    `json:"kid"`
+	Epoch  uint64    `json:"epoch"`
+	State  EntryKind `json:"state"`
+}
+
+// KeyRecord asks the ledger to record a transition of a key. The ledger checks
+// that the step is possible, records it and, for a new key, states it under its
+// root.
+type KeyRecord struct {
+	Kind   EntryKind `json:"kind"` // KeyStaged …
+	Key    Key       `json:"key"`  // as it will be after the step
+	Actor  string    `json:"actor"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// KeyRecorded answers KeyRecord.
+type KeyRecorded struct {
+	Sequence  uint64 `json:"sequence"`
+	Statement string `json:"statement"`
+	Size      uint64 `json:"size"` // the head after it
+	Millis    uint64 `json:"ms"`
+	Batch     string `json:"batch"`
+}
+
+// Appended answers [MsgEntries].
+type Appended struct {
+	Sequence uint64 `json:"sequence"` // of the first entry
+	Size     uint64 `json:"size"`
+	Millis   uint64 `json:"ms"`
+	Batch    string `json:"batch"`
+}
+
+// AppendEntries writes the body of a [MsgEntries] message.
+func AppendEntries(b []byte, list []*Entry) []byte {
+	b = appendUint(b, uint64(len(list)))
+	for _, e := range list {
+		b = appendString(b, e.Append(nil))
+	}
+	return b
+}
+
+// ReadEntries reads the body of a [MsgEntries] message.
+func ReadEntries(body []byte) ([]*Entry, error) {
+	r := reader{b: body}
+	n := r.uint("entries")
+	if n == 0 || n > MaxBatch {
+		r.fail("number of entries")
+	}
+	var list []*Entry
+	for i := uint64(0); i < n && r.err == nil; i++ {
+		raw := r.bytes(MaxFrame, "entry")
+		if r.err != nil {
+			break
+		}
+		e, err := ReadEntry(raw)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, r.end("entries")
+}
