@@ -39,7 +39,7 @@ const (
 
 	MsgTokens  MsgType = 16 // AppendTokens → AppendRecorded (signer only)
 	MsgEntries MsgType = 17 // AppendEntries → Appended
-	MsgKey     MsgType = 18 // KeyRecord → KeyRecorded (signer only)
+	MsgKey     MsgType = 18 // KeyRecords → KeysRecorded (signer only)
 	MsgHello   MsgType = 19 // HelloQuery → Hello
 	MsgRead    MsgType = 20 // ReadQuery → ReadAnswer (house only)
 )

@@ -180,9 +180,18 @@ type KeyStep struct {
 	State  EntryKind `json:"state"`
 }
 
-// KeyRecord asks the ledger to record a transition of a key. The ledger checks
-// that the step is possible, records it and, for a new key, states it under its
-// root.
+// MaxSteps is the largest number of transitions in one [KeyRecords].
+const MaxSteps = 16
+
+// KeyRecords asks the ledger to record the transitions of keys that belong
+// together, in order: all of them or none, in one batch. A rotation is the old
+// key's step to verify-only, then the new key's to active.
+type KeyRecords struct {
+	Steps []KeyRecord `json:"steps"` // 1 to MaxSteps
+}
+
+// KeyRecord is one transition of a key. The ledger checks that the step is
+// possible, records it and states the key, as it will be, under its root.
 type KeyRecord struct {
 	Kind   EntryKind `json:"kind"` // KeyStaged …
 	Key    Key       `json:"key"`  // as it will be after the step
@@ -190,13 +199,13 @@ type KeyRecord struct {
 	Reason string    `json:"reason,omitempty"`
 }
 
-// KeyRecorded answers KeyRecord.
-type KeyRecorded struct {
-	Sequence  uint64 `json:"sequence"`
-	Statement string `json:"statement"`
-	Size      uint64 `json:"size"` // the head after it
-	Millis    uint64 `json:"ms"`
-	Batch     string `json:"batch"`
+// KeysRecorded answers [KeyRecords]: everything in it is durable.
+type KeysRecorded struct {
+	Sequence   uint64   `json:"sequence"`   // of the first step's entry; the others follow it
+	Statements []string `json:"statements"` // one per step; empty for a key that may not verify any more
+	Size       uint64   `json:"size"`       // the head after it
+	Millis     uint64   `json:"ms"`
+	Batch      string   `json:"batch"`
 }
 
 // Appended answers [MsgEntries].
