@@ -1,0 +1,240 @@
+package adminapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Socket is where the API listens, relative to the house's directory.
+const Socket = "run/admin.sock"
+
+const (
+	// answerTime bounds one call: an act waits for the ledger and for the signer.
+	answerTime = 30 * time.Second
+	maxAnswer  = 16 << 20
+	// maxSocketPath is what sockaddr_un holds on Linux, less its final NUL.
+	maxSocketPath = 107
+)
+
+// Operator talks to a running house. Make one with [Dial]; it keeps no
+// connection and needs no Close.
+type Operator struct {
+	socket string
+	http   http.Client
+}
+
+// Dial returns an operator of the house whose directory is houseDir. It does not
+// connect: the first call does, and says [CodeNotRunning] when nobody answers.
+func Dial(houseDir string) *Operator {
+	o := &Operator{socket: filepath.Join(houseDir, Socket)}
+	o.http = http.Client{
+		Timeout: answerTime,
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, o.socket) },
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return o
+}
+
+// dialSocket connects to path. One that is too long for the kernel is reached
+// through a descriptor of its directory.
+func dialSocket(ctx context.Context, path string) (net.Conn, error) {
+	var d net.Dialer
+	if len(path) <= maxSocketPath {
+		return d.DialContext(ctx, "unix", path)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return d.DialContext(ctx, "unix", "/proc/self/fd/"+strconv.Itoa(int(dir.Fd()))+"/"+filepath.Base(path))
+}
+
+// CreateTenant creates a tenant.
+func (o *Operator) CreateTenant(ctx context.Context, q CreateTenant) (*Tenant, error) {
+	return call[Tenant](ctx, o, "POST", q, "tenants")
+}
+
+// Tenants lists all tenants by id.
+func (o *Operator) Tenants(ctx context.Context) ([]Tenant, error) {
+	return list[Tenant](ctx, o, "tenants")
+}
+
+// Tenant returns one tenant.
+func (o *Operator) Tenant(ctx context.Context, tenant string) (*Tenant, error) {
+	return call[Tenant](ctx, o, "GET", nil, "tenants", tenant)
+}
+
+// DisableTenant stops a tenant's issuance for good; its key document stays.
+func (o *Operator) DisableTenant(ctx context.Context, tenant string) (*Tenant, error) {
+	return call[Tenant](ctx, o, "POST", struct{}{}, "tenants", tenant, "disable")
+}
+
+// CreateAPI registers an API.
+func (o *Operator) CreateAPI(ctx context.Context, tenant string, q CreateAPI) (*API, error) {
+	return call[API](ctx, o, "POST", q, "tenants", tenant, "apis")
+}
+
+// APIs lists a tenant's APIs by audience.
+func (o *Operator) APIs(ctx context.Context, tenant string) ([]API, error) {
+	return list[API](ctx, o, "tenants", tenant, "apis")
+}
+
+// API returns one API, named by audience or api_id.
+func (o *Operator) API(ctx context.Context, tenant, api string) (*API, error) {
+	return call[API](ctx, o, "GET", nil, "tenants", tenant, "apis", api)
+}
+
+// DisableAPI stops tokens for an API, named by audience or api_id.
+func (o *Operator) DisableAPI(ctx context.Context, tenant, api string) (*API, error) {
+	return call[API](ctx, o, "POST", struct{}{}, "tenants", tenant, "apis", api, "disable")
+}
+
+// CreateClient registers a client.
+func (o *Operator) CreateClient(ctx context.Context, tenant string, q CreateClient) (*Client, error) {
+	return call[Client](ctx, o, "POST", q, "tenants", tenant, "clients")
+}
+
+// Clients lists a tenant's clients by id.
+func (o *Operator) Clients(ctx context.Context, tenant string) ([]Client, error) {
+	return list[Client](ctx, o, "tenants", tenant, "clients")
+}
+
+// Client returns one client.
+func (o *Operator) Client(ctx context.Context, tenant, client string) (*Client, error) {
+	return call[Client](ctx, o, "GET", nil, "tenants", tenant, "clients", client)
+}
+
+// DisableClient stops a client for good.
+func (o *Operator) DisableClient(ctx context.Context, tenant, client string) (*Client, error) {
+	return call[Client](ctx, o, "POST", struct{}{}, "tenants", tenant, "clients", client, "disable")
+}
+
+// RotateSecret gives a client a new secret.
+func (o *Operator) RotateSecret(ctx context.Context, tenant, client string, q RotateSecret) (*Client, error) {
+	return call[Client](ctx, o, "POST", q, "tenants", tenant, "clients", client, "rotate-secret")
+}
+
+// Keys lists a tenant's keys, newest first.
+func (o *Operator) Keys(ctx context.Context, tenant string) ([]Key, error) {
+	return list[Key](ctx, o, "tenants", tenant, "keys")
+}
+
+// RotateKeys promotes a tenant's spare key now. A spare that validators may not
+// know yet is refused, with the time when it will be old enough.
+func (o *Operator) RotateKeys(ctx context.Context, tenant string) (*Rotated, error) {
+	return call[Rotated](ctx, o, "POST", struct{}{}, "tenants", tenant, "keys", "rotate")
+}
+
+// AcceptClock tells the signer that a jump of the clock is known and good.
+func (o *Operator) AcceptClock(ctx context.Context) (*ClockAccepted, error) {
+	return call[ClockAccepted](ctx, o, "POST", struct{}{}, "clock", "accept")
+}
+
+// Status tells how seawall is.
+func (o *Operator) Status(ctx context.Context) (*Status, error) {
+	return call[Status](ctx, o, "GET", nil, "status")
+}
+
+// Items is how lists travel: an object, so that members can be added.
+type Items[T any] struct {
+	Items []T `json:"items"`
+}
+
+func list[T any](ctx context.Context, o *Operator, path ...string) ([]T, error) {
+	answer, err := call[Items[T]](ctx, o, "GET", nil, path...)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Items, nil
+}
+
+func call[T any](ctx context.Context, o *Operator, method string, question any, path ...string) (*T, error) {
+	var body io.Reader
+	if question != nil {
+		b, err := json.Marshal(question)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	url := "http://seawall/v1"
+	for _, p := range path {
+		url += "/" + pathSegment(p)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := o.http.Do(req)
+	if err != nil {
+		return nil, o.explain(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of seawall's admin API: %w", err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, refusal(resp.StatusCode, raw)
+	}
+	answer := new(T)
+	if err := json.Unmarshal(raw, answer); err != nil {
+		return nil, errors.New("seawall's admin API gave an answer that this program can't read: are both the same version?")
+	}
+	return answer, nil
+}
+
+// pathSegment escapes s for a path. Dots alone would be taken for a step up.
+func pathSegment(s string) string {
+	if s == "." || s == ".." {
+		return "%2E" + s[1:]
+	}
+	return url.PathEscape(s)
+}
+
+func refusal(status int, raw []byte) error {
+	e := &Error{Status: status}
+	if json.Unmarshal(raw, e) != nil || e.Code == "" {
+		e.Code, e.Description = CodeServer, fmt.Sprintf("seawall's admin API answered with status %d and no reason", status)
+	}
+	return e
+}
+
+// explain turns a failed connection into what a person can act on.
+func (o *Operator) explain(err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "dial" {
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+			return &Error{Code: CodeUnavailable, Description: "seawall did not answer in time",
+				Hint: "see what it is doing with `seawall status`; an act that was begun is finished by itself"}
+		}
+		var path *os.PathError
+		if !errors.As(err, &path) {
+			return fmt.Errorf("talking to seawall's admin API: %w", err)
+		}
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return &Error{Code: CodeForbidden, Description: "this user may not operate seawall: " + o.socket + " is closed to it",
+			Hint: "run the command as the user who started `seawall up`"}
+	}
+	return &Error{Code: CodeNotRunning, Description: "seawall is not running: nobody answers at " + o.socket,
+		Hint: "start it with `seawall up --data DIR --listen HOST:PORT`, or name its data directory with --data"}
+}

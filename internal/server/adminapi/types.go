@@ -1,0 +1,169 @@
+package adminapi
+
+import "time"
+
+// CreateTenant asks for a tenant: POST /v1/tenants. Its issuer, its first key
+// and its policy exist when the answer comes.
+type CreateTenant struct {
+	Tenant   string   `json:"tenant"`   // id, [a-z0-9-]{1,63}, never reused
+	Class    string   `json:"class"`    // production, staging, development or support
+	Owner    string   `json:"owner"`    // mail address
+	Contacts []string `json:"contacts"` // at least two mail addresses
+	// Algorithm signs its tokens: ES256 (when empty), RS256, PS256 or EdDSA.
+	Algorithm string `json:"algorithm,omitempty"`
+	// Claims lists the custom claim names that its clients may be given.
+	Claims []string `json:"claims,omitempty"`
+	// MaxLifetime bounds the life of any token, in seconds; 0: 3600.
+	MaxLifetime int64 `json:"max_lifetime,omitempty"`
+	// RotationDays is how long a key signs; 0: 30.
+	RotationDays int `json:"rotation_days,omitempty"`
+}
+
+// Tenant is a tenant as the house knows it.
+type Tenant struct {
+	Tenant        string    `json:"tenant"`
+	Issuer        string    `json:"issuer"`
+	TokenEndpoint string    `json:"token_endpoint"`
+	Class         string    `json:"class"`
+	Owner         string    `json:"owner"`
+	Contacts      []string  `json:"contacts"`
+	Algorithm     string    `json:"algorithm"`
+	Claims        []string  `json:"claims,omitempty"`
+	MaxLifetime   int64     `json:"max_lifetime"` // seconds
+	RotationDays  int       `json:"rotation_days"`
+	Created       time.Time `json:"created"`
+	Disabled      time.Time `json:"disabled,omitzero"` // zero: it is enabled
+	// PolicyVersion is the version the signer should have, PolicyApplied the
+	// last one it confirmed.
+	PolicyVersion uint64 `json:"policy_version"`
+	PolicyApplied uint64 `json:"policy_applied"`
+}
+
+// CreateAPI registers an API (resource server): POST /v1/tenants/{t}/apis.
+type CreateAPI struct {
+	Audience string   `json:"audience"` // resource identifier, RFC 8707: an absolute URI
+	Scopes   []string `json:"scopes"`
+	// MaxLifetime bounds the life of tokens for it, in seconds; 0: the tenant's.
+	MaxLifetime int64 `json:"max_lifetime,omitempty"`
+}
+
+// API is an API of a tenant. Secret, Pin and Snippet are in the answer to
+// CreateAPI only; the secret can't be read again.
+type API struct {
+	APIID       string    `json:"api_id"`
+	Secret      string    `json:"api_secret,omitempty"`
+	Tenant      string    `json:"tenant"`
+	Issuer      string    `json:"issuer"`
+	Audience    string    `json:"audience"`
+	Scopes      []string  `json:"scopes"`
+	MaxLifetime int64     `json:"max_lifetime,omitempty"` // seconds; 0: the tenant's
+	Created     time.Time `json:"created"`
+	Disabled    time.Time `json:"disabled,omitzero"`
+	// Pin is the fingerprint of the ledger root that the API's validator must
+	// know, and Snippet three lines of Go that use it.
+	Pin     string `json:"pin,omitempty"`
+	Snippet string `json:"snippet,omitempty"`
+}
+
+// CreateClient registers a client: POST /v1/tenants/{t}/clients.
+type CreateClient struct {
+	ClientID string   `json:"client_id,omitempty"` // empty: one is generated
+	Grants   []string `json:"grants"`              // client_credentials
+	APIs     []string `json:"apis"`                // audiences or api_ids
+	Scopes   []string `json:"scopes"`
+	// Auth is client_secret_basic (when empty), client_secret_post or
+	// private_key_jwt; the last needs JWKS.
+	Auth string `json:"auth,omitempty"`
+	// JWKS is the client's public JWK Set (RFC 7517) as JSON text.
+	JWKS string `json:"jwks,omitempty"`
+	// Lifetime of its tokens in seconds; 0: the house's default, 600.
+	Lifetime int64 `json:"lifetime,omitempty"`
+	// Claims are put into each of its tokens. Names must be on the tenant's list.
+	Claims map[string]string `json:"claims,omitempty"`
+}
+
+// Client is a client of a tenant. Secret is in the answers to CreateClient and
+// RotateSecret only and can't be read again.
+type Client struct {
+	ClientID      string            `json:"client_id"`
+	Secret        string            `json:"client_secret,omitempty"`
+	Tenant        string            `json:"tenant"`
+	TokenEndpoint string            `json:"token_endpoint"`
+	Grants        []string          `json:"grants"`
+	APIs          []string          `json:"apis"` // audiences
+	Scopes        []string          `json:"scopes"`
+	Auth          string            `json:"auth"`
+	Lifetime      int64             `json:"lifetime"` // seconds
+	Claims        map[string]string `json:"claims,omitempty"`
+	Created       time.Time         `json:"created"`
+	Disabled      time.Time         `json:"disabled,omitzero"`
+	// PreviousSecretUntil is when the secret before the present one stops
+	// working; zero when there is none.
+	PreviousSecretUntil time.Time `json:"previous_secret_until,omitzero"`
+}
+
+// RotateSecret asks for a new secret: POST …/clients/{c}/rotate-secret.
+type RotateSecret struct {
+	// Overlap is how long the present secret goes on working, in seconds; nil:
+	// a day.
+	Overlap *int64 `json:"overlap,omitempty"`
+}
+
+// Key is an issuer key in `keys list`.
+type Key struct {
+	KID        string    `json:"kid"`
+	Family     string    `json:"family"`
+	Algorithm  string    `json:"alg"`
+	TokenKinds []string  `json:"token_kinds"`
+	State      string    `json:"state"` // staged, active, verify-only, retired or revoked
+	Thumbprint string    `json:"thumbprint"`
+	Published  time.Time `json:"published"`
+	NotBefore  time.Time `json:"not_before"`
+	Activated  time.Time `json:"activated,omitzero"`
+	// SigningEnds and Expires are hard: no token is issued from the first on,
+	// none lives past the second.
+	SigningEnds time.Time `json:"signing_ends"`
+	Expires     time.Time `json:"expires"`
+}
+
+// Rotated answers keys/rotate.
+type Rotated struct {
+	From string `json:"from"` // kid
+	To   string `json:"to"`   // kid
+}
+
+// ClockAccepted answers clock/accept.
+type ClockAccepted struct {
+	Was string `json:"was"` // why key transitions were frozen
+}
+
+// Status is GET /v1/status.
+type Status struct {
+	Version string `json:"version"`
+	Base    string `json:"base"` // base URL
+	Ready   bool   `json:"ready"`
+	// Away lists what is unreachable or refuses, with the reason for people.
+	Away    []Absence `json:"away"`
+	Pin     string    `json:"pin,omitempty"` // of the ledger root that the house remembers
+	Started time.Time `json:"started"`
+	House   Wall      `json:"house"`
+	Signer  Wall      `json:"signer"`
+	// Frozen says why key transitions are frozen; empty when they are not.
+	Frozen          string    `json:"frozen,omitempty"`
+	LogSize         uint64    `json:"log_size"` // entries, as the house last heard
+	LogTime         time.Time `json:"log_time,omitzero"`
+	Tenants         int       `json:"tenants"`
+	PoliciesPending int       `json:"policies_pending"` // recorded, not yet confirmed by the signer
+}
+
+// Wall is how well a process is kept apart, measured from inside it.
+type Wall struct {
+	Level   string `json:"level,omitempty"`
+	Custody string `json:"custody,omitempty"` // where keys live; signer only
+}
+
+// Absence is a part of seawall that is not there, and why.
+type Absence struct {
+	Part   string `json:"part"` // signer, ledger, ledger-root or policy
+	Reason string `json:"reason"`
+}
