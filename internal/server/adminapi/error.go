@@ -3,12 +3,12 @@ package adminapi
 // Codes of [Error]. Besides them a vault's own code (see mint.Code) is passed on
 // when it refused.
 const (
-	CodeInvalid     = "invalid_request"  // something in the request is not possible
-	CodeNotFound    = "not_found"        // no such tenant, API, client or path
-	CodeExists      = "already_exists"   // the id is in use
-	CodeUsedBefore  = "id_used_before"   // the id was in use once, and ids are never reused
-	CodeDisabled    = "disabled"         // the tenant, API or client is disabled
-	CodeForbidden   = "forbidden"        // not the operator's user id
+	CodeInvalid     = "invalid_request" // something in the request is not possible
+	CodeNotFound    = "not_found"       // no such tenant, API, client or path
+	CodeExists      = "already_exists"  // the id is in use
+	CodeUsedBefore  = "id_used_before"  // the id was in use once, and ids are never reused
+	CodeDisabled    = "disabled"        // the tenant, API or client is disabled
+	CodeForbidden   = "forbidden"       // not the operator's user id
 	CodeMethod      = "method_not_allowed"
 	CodeUnavailable = "temporarily_unavailable" // a vault is away; the act is finished when it is back, if the hint says so
 	CodeServer      = "server_error"            // ours; the log has the cause under the incident id in the description
