@@ -1,0 +1,22 @@
+package oauth
+
+// Metadata describes an issuer: the document of RFC 8414 §2 and of OpenID Connect Discovery §3, which share their
+// names. Members that are left empty are left out, so that a document tells only what works; the two that the standards
+// require even when empty are always there.
+type Metadata struct {
+	Issuer                        string       `json:"issuer"`
+	AuthorizationEndpoint         string       `json:"authorization_endpoint,omitempty"`
+	TokenEndpoint                 string       `json:"token_endpoint,omitempty"`
+	JWKSURI                       string       `json:"jwks_uri,omitempty"`
+	ScopesSupported               []string     `json:"scopes_supported,omitempty"`
+	ResponseTypesSupported        []string     `json:"response_types_supported"` // REQUIRED; [] without an authorization endpoint
+	GrantTypesSupported           []GrantType  `json:"grant_types_supported"`    // left out would mean the default, which is not ours
+	SubjectTypesSupported         []string     `json:"subject_types_supported,omitempty"`
+	IDTokenSigningAlgsSupported   []string     `json:"id_token_signing_alg_values_supported,omitempty"`
+	TokenAuthMethodsSupported     []AuthMethod `json:"token_endpoint_auth_methods_supported,omitempty"`
+	TokenAuthSigningAlgsSupported []string     `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
+	IntrospectionEndpoint         string       `json:"introspection_endpoint,omitempty"`                        // RFC 7662
+	IntrospectionAuthMethods      []AuthMethod `json:"introspection_endpoint_auth_methods_supported,omitempty"` // RFC 8414 §2
+	ServiceDocumentation          string       `json:"service_documentation,omitempty"`
+	SeawallLedger                 string       `json:"seawall_ledger,omitempty"` // the pin; see docs/formats.md
+}
