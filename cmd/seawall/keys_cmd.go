@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"seawall/internal/server/adminapi"
+)
+
+func keysCommands() []command {
+	return []command{
+		{name: "list", help: "list a tenant's keys, their states and dates", run: adapt("keys list", keysList)},
+		{name: "rotate", help: "let the published spare key take over now", run: adapt("keys rotate", keysRotate)},
+	}
+}
+
+func keysList(ctx context.Context, c *call) error {
+	f := newFlags(c, "--tenant TENANT", "Lists a tenant's keys, newest first. A staged key is published and waits; an active one signs; one that is\nverify-only signs no more and is still listed for the tokens it signed.")
+	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	if _, err := f.parse(); err != nil {
+		return err
+	}
+	if err := f.need("tenant", *tenant); err != nil {
+		return err
+	}
+	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Key, error) {
+		return o.Keys(ctx, *tenant)
+	})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, map[string]any{"tenant": *tenant, "keys": orEmpty(all)})
+	}
+	now := time.Now()
+	t := table{head: []string{"KEY", "STATE", "ALG", "SIGNS", "PUBLISHED", "SIGNING ENDS", "EXPIRES"}}
+	for _, k := range all {
+		t.add(k.KID, k.State, k.Algorithm, strings.Join(k.TokenKinds, " "), day(k.Published), moment(k.SigningEnds, now), day(k.Expires))
+	}
+	return t.write(c.out, "No keys.")
+}
+
+func keysRotate(ctx context.Context, c *call) error {
+	f := newFlags(c, "--tenant TENANT", "Lets the published spare key take over now. It is refused, with the time when it can, while validators may not\nknow the spare yet.")
+	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	if _, err := f.parse(); err != nil {
+		return err
+	}
+	if err := f.need("tenant", *tenant); err != nil {
+		return err
+	}
+	r, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Rotated, error) {
+		return o.RotateKeys(ctx, *tenant)
+	})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, r)
+	}
+	_, err = fmt.Fprintf(c.out, "Key %s signs for %s from now on; %s only verifies.\n", r.To, *tenant, r.From)
+	return err
+}
+
+func clockCommands() []command {
+	return []command{
+		{name: "accept", help: "say that a jump of the clock is known and good", run: adapt("clock accept", clockAccept)},
+	}
+}
+
+func clockAccept(ctx context.Context, c *call) error {
+	f := newFlags(c, "", "Says that the clock is right after a jump of more than five minutes. Until then no key changes its state. It is\nrecorded in the log, with who said so.")
+	data, asJSON := f.data(), f.json()
+	if _, err := f.parse(); err != nil {
+		return err
+	}
+	a, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.ClockAccepted, error) {
+		return o.AcceptClock(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, a)
+	}
+	if a.Was == "" {
+		_, err = fmt.Fprintln(c.out, "The clock was not in doubt; nothing has changed.")
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "The clock is accepted; keys change their states again. It was: %s\n", a.Was)
+	return err
+}
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}

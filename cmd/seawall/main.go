@@ -1,0 +1,39 @@
+// Command seawall is the whole of seawall in one binary: the supervisor and its three processes, the administrator's
+// commands, and the tools that need no server at all.
+//
+// Everything here is wiring and words. A subcommand is one line in the table below, and a function that takes its
+// arguments and the three streams and returns an exit status: 0 when it did what was asked, 1 when it did not or when
+// the answer is no, 2 when it was called wrongly.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// commands is what seawall can do, in the order of the overview.
+func commands() []command {
+	return []command{
+		{name: "tenant", help: "create, list, show and disable tenants", sub: tenantCommands()},
+		{name: "api", help: "register, list, show and disable APIs", sub: apiCommands()},
+		{name: "client", help: "register, list, show and disable clients, and rotate their secrets", sub: clientCommands()},
+		{name: "keys", help: "list a tenant's signing keys, and rotate them", sub: keysCommands()},
+		{name: "clock", help: "settle a jump of the clock", sub: clockCommands()},
+		{name: "status", help: "tell how seawall is", run: adapt("status", runStatus)},
+		{name: "version", help: "print the version of this binary", run: adapt("version", runVersion)},
+	}
+}
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return dispatch(ctx, command{sub: commands()}, args, stdin, stdout, stderr)
+}
