@@ -1,0 +1,202 @@
+// Package token turns what a grant decided into a token: an [Authorization] goes
+// in, a typed mint request goes to the signer, and what comes back is read and
+// compared with the request before anybody else sees it.
+//
+// The package holds no key, decides no policy and keeps nothing. It chooses the
+// token's id, so that a request that is repeated after a broken connection is
+// recognisably the same, and it says which failures a client may retry.
+package token
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"seawall/internal/mint"
+	"seawall/internal/oauth"
+)
+
+// DefaultLifetime is the life of a token whose client has no lifetime of its own, in seconds. Long enough that clients
+// ask a few times an hour, short enough that a stolen token is soon worth nothing.
+const DefaultLifetime = 600
+
+// retryAfter is what a client is told while a vault is away: a restarted one is usually back within a second or two.
+const retryAfter = 2 * time.Second
+
+// Authorization is what a grant decided: who gets a token, for whom, for what and for how long.
+type Authorization struct {
+	Tenant   string
+	Issuer   string
+	ClientID string
+	Subject  string
+	Audience []string // never empty
+	Scope    string   // space separated, may be empty
+	Lifetime int64    // seconds; 0: DefaultLifetime
+	// Custom claims, sorted by name.
+	Custom []mint.Claim
+	// Evidence is the digest of what proved the client. It is recorded with the token.
+	Evidence [32]byte
+}
+
+// Minter asks the signer for one token; *[mint.Client] is one. The error is a *[mint.Refusal].
+type Minter interface {
+	Mint(ctx context.Context, q *mint.Request) ([]byte, error)
+}
+
+// Issuer makes tokens out of authorizations.
+type Issuer struct {
+	minter Minter
+	now    func() time.Time
+}
+
+// NewIssuer returns an issuer that asks minter and tells the time with now.
+func NewIssuer(minter Minter, now func() time.Time) *Issuer { return &Issuer{minter, now} }
+
+// Token is an issued access token on its way to the client. It prints as [redacted].
+type Token struct {
+	jws      []byte
+	lifetime int64
+	scope    string
+}
+
+// String keeps the token out of logs.
+func (Token) String() string { return "[redacted]" }
+
+// GoString keeps the token out of logs.
+func (Token) GoString() string { return "[redacted]" }
+
+// AppendResponse appends the answer of RFC 6749 §5.1 to b. Nothing in it needs escaping: a JWS is base64url, and scope
+// tokens have neither quotes nor backslashes (§3.3).
+func (t *Token) AppendResponse(b []byte) []byte {
+	b = append(b, `{"access_token":"`...)
+	b = append(b, t.jws...)
+	b = append(b, `","token_type":"Bearer","expires_in":`...)
+	b = strconv.AppendInt(b, t.lifetime, 10)
+	if t.scope != "" {
+		b = append(b, `,"scope":"`...)
+		b = append(b, t.scope...)
+		b = append(b, '"')
+	}
+	return append(b, '}')
+}
+
+// Issue has a token made. An error is an *[oauth.Error] when the client can do something about it, for instance try
+// again while a vault is away; any other is ours, and nothing was released.
+func (i *Issuer) Issue(ctx context.Context, a *Authorization) (Token, error) {
+	q := mint.Request{
+		Tenant: a.Tenant, Issuer: a.Issuer, Kind: mint.AccessToken,
+		Subject: a.Subject, Audience: a.Audience, ClientID: a.ClientID, Scope: a.Scope,
+		JTI: mint.NewJTI(), Lifetime: a.Lifetime, Custom: a.Custom, Evidence: a.Evidence,
+	}
+	if q.Lifetime == 0 {
+		q.Lifetime = DefaultLifetime
+	}
+	jws, err := i.minter.Mint(ctx, &q)
+	if err != nil {
+		return Token{}, classify(err)
+	}
+	if err := check(&q, jws, i.now()); err != nil {
+		return Token{}, fmt.Errorf("the signer's answer is not what was asked for: %w", err)
+	}
+	return Token{jws: jws, lifetime: q.Lifetime, scope: q.Scope}, nil
+}
+
+// classify says which refusals pass by themselves. The house asks only for what its own tables allow, so a signer that
+// does not know a tenant, an API or a scope has simply not heard of it yet.
+func classify(err error) error {
+	refusal := (*mint.Refusal)(nil)
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	switch refusal.Code {
+	case mint.Unavailable, mint.Busy, mint.TenantUnknown, mint.AudienceUnregistered, mint.ScopeUnregistered,
+		mint.KeyUnavailable, mint.KeyOverdue, mint.KeyNotActive, mint.ClockFrozen, mint.ClockSkew:
+		return oauth.Unavailable(retryAfter, err)
+	case mint.TenantDisabled:
+		return oauth.Errorf(oauth.UnauthorizedClient, "The tenant is disabled.").Because(err)
+	case mint.KeyOutlived:
+		return oauth.Unavailable(retryAfter, err)
+	}
+	return fmt.Errorf("the signer refuses a request that the house allows: %w", err)
+}
+
+var rawURL = base64.RawURLEncoding.Strict()
+
+// check reads the token as its recipient will and compares it with the request. The signature is the signer's business
+// and the validator's; what the house must not hand out is somebody else's token, or one that says more than was
+// decided.
+func check(q *mint.Request, jws []byte, now time.Time) error {
+	header, rest, ok := bytes.Cut(jws, []byte("."))
+	payload, signature, ok2 := bytes.Cut(rest, []byte("."))
+	if !ok || !ok2 || len(signature) == 0 || bytes.IndexByte(signature, '.') >= 0 {
+		return errors.New("not a compact JWS")
+	}
+	if _, err := rawURL.Decode(make([]byte, rawURL.DecodedLen(len(signature))), signature); err != nil {
+		return errors.New("the signature is not base64url")
+	}
+	buf := make([]byte, 0, rawURL.DecodedLen(len(header))+rawURL.DecodedLen(len(payload)))
+	full, err := rawURL.AppendDecode(buf, header)
+	if err != nil {
+		return errors.New("the header is not base64url")
+	}
+	claims, err := rawURL.AppendDecode(full[len(full):], payload)
+	if err != nil {
+		return errors.New("the payload is not base64url")
+	}
+	bare, receipt, err := mint.SplitReceipt(full)
+	if err != nil {
+		return err
+	}
+	t, err := mint.ReadToken(bare, claims)
+	if err != nil {
+		return err
+	}
+	if wrong := differs(q, t, receipt.Millis(), now); wrong != "" {
+		return fmt.Errorf("another %s", wrong)
+	}
+	return nil
+}
+
+// differs names the first thing in t that the request did not ask for, or "".
+func differs(q *mint.Request, t *mint.Token, receiptMillis uint64, now time.Time) string {
+	switch {
+	case t.Kind != q.Kind:
+		return "kind"
+	case t.KID == "" || t.Alg == "":
+		return "key"
+	case t.Issuer != q.Issuer:
+		return "issuer"
+	case t.Subject != q.Subject:
+		return "subject"
+	case !slices.Equal(t.Audience, q.Audience):
+		return "audience"
+	case t.ClientID != q.ClientID:
+		return "client"
+	case t.Scope != q.Scope:
+		return "scope"
+	case t.JTI != q.JTI:
+		return "jti"
+	case t.Expires-t.IssuedAt != q.Lifetime:
+		return "lifetime"
+	case !near(t.IssuedAt*1000, now.UnixMilli()) || !near(t.IssuedAt*1000, int64(receiptMillis)):
+		return "time"
+	case !slices.EqualFunc(t.Custom, q.Custom, sameClaim):
+		return "custom claim"
+	}
+	return ""
+}
+
+// near allows for the second that iat is cut to, and for the drift that the ledger allows.
+func near(a, b int64) bool {
+	const most = mint.MaxClockDrift + 1000
+	return a-b <= most && b-a <= most
+}
+
+func sameClaim(a, b mint.Claim) bool {
+	return a.Name == b.Name && a.Text == b.Text && (a.List == nil) == (b.List == nil) && slices.Equal(a.List, b.List)
+}
