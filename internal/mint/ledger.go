@@ -1,6 +1,7 @@
 package mint
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/binary"
 )
@@ -157,18 +158,62 @@ type Hello struct {
 	Size     uint64   `json:"size"`
 	Millis   uint64   `json:"ms"`
 	Batch    string   `json:"batch"` // base64url of Head.Batch
-	// Keys holds the last recorded step of every issuer key (signer only).
+	// Keys holds the last recorded step of every issuer key, by kid (signer only).
 	Keys []KeyStep `json:"keys,omitempty"`
-	// Policies holds the last recorded policy version of every tenant (signer only).
+	// Policies holds the last recorded policy version of every tenant (signer
+	// only, on the first page).
 	Policies map[string]uint64 `json:"policies,omitempty"`
-	Now      uint64            `json:"now"` // the ledger's clock, Unix ms
+	// More says that there are further keys: ask again with it as KeysAfter.
+	More string `json:"more,omitempty"`
+	Now  uint64 `json:"now"` // the ledger's clock, Unix ms
 }
 
 // HelloQuery introduces a writer: the head it remembers. A ledger that is
-// behind it, or on another history, refuses with [StateRolledBack].
+// behind it, or on another history, refuses with [StateRolledBack]. Until it
+// has said hello a writer is refused everything else.
 type HelloQuery struct {
-	Size  uint64 `json:"size"`
-	Batch string `json:"batch,omitempty"`
+	Size      uint64 `json:"size"`
+	Batch     string `json:"batch,omitempty"`
+	KeysAfter string `json:"keys_after,omitempty"` // the page of keys after this kid
+}
+
+// Hello introduces the writer that remembers head and gathers all pages of the
+// answer. The error is a *[Refusal] when the ledger refused.
+func (c *Caller) Hello(ctx context.Context, head Head) (*Hello, error) {
+	q := HelloQuery{Size: head.Size}
+	if head.Size > 0 {
+		q.Batch = head.Batch.String()
+	}
+	whole := new(Hello)
+	if err := c.CallJSON(ctx, MsgHello, q, whole); err != nil {
+		return nil, err
+	}
+	for whole.More != "" {
+		page := new(Hello)
+		q.KeysAfter = whole.More
+		if err := c.CallJSON(ctx, MsgHello, q, page); err != nil {
+			return nil, err
+		}
+		if page.More <= whole.More && page.More != "" {
+			return nil, Refuse(Malformed, "the ledger's pages of keys do not end")
+		}
+		whole.Keys, whole.More = append(whole.Keys, page.Keys...), page.More
+	}
+	return whole, nil
+}
+
+// Head returns the head that the answer tells.
+func (h *Hello) Head() (Head, error) { return answeredHead(h.Size, h.Millis, h.Batch) }
+
+// Head returns the head after the steps.
+func (k *KeysRecorded) Head() (Head, error) { return answeredHead(k.Size, k.Millis, k.Batch) }
+
+// Head returns the head after the entries.
+func (a *Appended) Head() (Head, error) { return answeredHead(a.Size, a.Millis, a.Batch) }
+
+func answeredHead(size, ms uint64, batch string) (Head, error) {
+	h := Head{Size: size, Millis: ms}
+	return h, h.Batch.UnmarshalText([]byte(batch))
 }
 
 // KeyStep is a recorded transition of an issuer key.
@@ -192,6 +237,13 @@ type KeyRecords struct {
 
 // KeyRecord is one transition of a key. The ledger checks that the step is
 // possible, records it and states the key, as it will be, under its root.
+//
+// Steps are staged → active → verify-only → retired, staged → retired (a spare
+// that was never used), and anything but retired → revoked. Epoch is 1 when
+// staged and grows by 1 with each. Tenant, issuer, family, alg, token kinds,
+// public key and nbf never change; signing_ends and exp may be set anew when
+// the key becomes active and can only shrink afterwards. The tenant's policy,
+// which binds its issuer, must have been recorded before.
 type KeyRecord struct {
 	Kind   EntryKind `json:"kind"` // KeyStaged …
 	Key    Key       `json:"key"`  // as it will be after the step
