@@ -240,9 +240,8 @@ type KeyRecords struct {
 //
 // Steps are staged → active → verify-only → retired, staged → retired (a spare
 // that was never used), and anything but retired → revoked. Epoch is 1 when
-// staged and grows by 1 with each. Tenant, issuer, family, alg, token kinds,
-// public key and nbf never change; signing_ends and exp may be set anew when
-// the key becomes active and can only shrink afterwards. The tenant's policy,
+// staged and grows by 1 with each. Everything else that was stated stays: tenant,
+// issuer, family, alg, token kinds, public key and dates. The tenant's policy,
 // which binds its issuer, must have been recorded before.
 type KeyRecord struct {
 	Kind   EntryKind `json:"kind"` // KeyStaged …
