@@ -189,12 +189,3 @@ func wholeMillis(t time.Time) time.Time {
 	}
 	return time.UnixMilli(t.UnixMilli()).UTC()
 }
-
-// Policy is what the signer must know of a tenant, as of one version: the tenant and its live APIs. A tenant's policies
-// are numbered 1, 2, 3 … without gaps.
-type Policy struct {
-	Version uint64
-	Actor   string // who made the change
-	Tenant  Tenant
-	APIs    []API // live ones, by audience
-}

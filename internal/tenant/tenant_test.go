@@ -469,3 +469,41 @@ func FuzzNewTenant(f *testing.F) {
 		}
 	})
 }
+
+func TestPolicyTellsWhatTheSignerNeeds(t *testing.T) {
+	tenant, err := New(goodTenant())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenant.Claims, tenant.PolicyVersion = []string{"dept"}, 7
+	b, a, disabled, foreign := goodAPI(), goodAPI(), goodAPI(), goodAPI()
+	a.Audience, a.MaxLifetime = "https://a.acme.example", time.Minute
+	disabled.Audience, disabled.DisabledAt = "https://c.acme.example", created
+	foreign.Tenant = "globex"
+	got := tenant.Policy("uid 7", []API{b, disabled, a, foreign})
+	want := Policy{
+		Tenant: "acme", Version: 7, Actor: "uid 7", Issuer: "https://id.example/acme", Class: Production, Algorithm: ES256,
+		Claims: []string{"dept"}, MaxLifetime: time.Hour, RotationDays: 30,
+		APIs: []PolicyAPI{{a.Audience, a.Scopes, time.Minute}, {b.Audience, b.Scopes, 0}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	tenant.DisabledAt = created
+	if !tenant.Policy("", nil).Disabled {
+		t.Error("the policy of a disabled tenant is not disabled")
+	}
+}
+
+func TestRefusalReasons(t *testing.T) {
+	used, disabled := Refuse(ErrUsedBefore, "choose another", "no %d", 1), Refuse(ErrDisabled, "", "no")
+	if !errors.Is(used, ErrExists) || !errors.Is(used, ErrUsedBefore) || errors.Is(Refuse(ErrExists, "", ""), ErrUsedBefore) {
+		t.Error("used before is not a kind of exists")
+	}
+	if !errors.Is(disabled, ErrConflict) || errors.Is(disabled, ErrExists) || errors.Is(Refuse(ErrConflict, "", ""), ErrDisabled) {
+		t.Error("disabled is not a kind of conflict")
+	}
+	if used.Error() != "no 1" || used.Hint() != "choose another" {
+		t.Errorf("says %q, %q", used.Error(), used.Hint())
+	}
+}

@@ -1,0 +1,44 @@
+package tenant
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Whoever keeps tenants, APIs and clients refuses an act for one of these reasons. Branch on them with errors.Is; the
+// text for people is in the [*Refusal] around them.
+var (
+	// ErrNotFound: there is no such tenant, API or client. It does not say whether there ever was.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: the id, issuer or audience is taken.
+	ErrExists = errors.New("already exists")
+	// ErrUsedBefore: it was taken once, by something that is disabled or gone, and names are never used again. An error
+	// that is ErrUsedBefore is also ErrExists.
+	ErrUsedBefore = fmt.Errorf("used before: %w", ErrExists)
+	// ErrConflict: the present state forbids the act.
+	ErrConflict = errors.New("conflict")
+	// ErrDisabled: what the act needs is disabled. An error that is ErrDisabled is also ErrConflict.
+	ErrDisabled = fmt.Errorf("disabled: %w", ErrConflict)
+	// ErrUnwritten: nothing was written, because the disk is full or failing. A full disk can be retried.
+	ErrUnwritten = errors.New("not written")
+)
+
+// Refusal is an act refused: a sentence for a person, what to do, and the reason for errors.Is.
+type Refusal struct {
+	text, hint string
+	reason     error
+}
+
+// Refuse makes a refusal for one of the reasons of this package. The hint may be empty.
+func Refuse(reason error, hint, format string, args ...any) *Refusal {
+	return &Refusal{text: fmt.Sprintf(format, args...), hint: hint, reason: reason}
+}
+
+// Error is the sentence.
+func (r *Refusal) Error() string { return r.text }
+
+// Hint says what to do, and may be empty.
+func (r *Refusal) Hint() string { return r.hint }
+
+// Unwrap returns the reason.
+func (r *Refusal) Unwrap() error { return r.reason }
