@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,21 +20,18 @@ var errHelpShown = errors.New("help was shown")
 // with a word of help for those who mistype.
 type flags struct {
 	*flag.FlagSet
-	call  *call
-	usage string
+	call         *call
+	usage, about string
 }
 
 // newFlags starts the flags of a command. usage is what follows its name, and about a sentence or two for its help.
 func newFlags(c *call, usage, about string) *flags {
-	f := &flags{FlagSet: flag.NewFlagSet(c.name, flag.ContinueOnError), call: c, usage: usage}
-	f.SetOutput(io.Discard)
-	f.Usage = func() { f.help(about) }
-	return f
+	return &flags{FlagSet: flag.NewFlagSet(c.name, flag.ContinueOnError), call: c, usage: usage, about: about}
 }
 
-func (f *flags) help(about string) {
+func (f *flags) help() {
 	w := f.call.out
-	fmt.Fprintf(w, "usage: seawall %s\n\n%s\n", strings.TrimSpace(f.call.name+" "+f.usage), about)
+	fmt.Fprintf(w, "usage: seawall %s\n\n%s\n", strings.TrimSpace(f.call.name+" "+f.usage), f.about)
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	first := true
 	f.VisitAll(func(one *flag.Flag) {
@@ -117,35 +113,28 @@ func (f *flags) parse(names ...string) ([]string, error) {
 
 // one reads the flag at the start of args, and its value.
 func (f *flags) one(args []string) ([]string, error) {
-	name, _, inline := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
+	name, value, inline := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
 	if name == "h" || name == "help" {
-		f.Usage()
+		f.help()
 		return nil, errHelpShown
 	}
 	known := f.Lookup(name)
 	if known == nil {
 		return nil, f.unknown(name)
 	}
-	n := 1
-	if boolean, ok := known.Value.(interface{ IsBoolFlag() bool }); !inline && !(ok && boolean.IsBoolFlag()) {
-		n = 2
+	args = args[1:]
+	if boolean, ok := known.Value.(interface{ IsBoolFlag() bool }); !inline && ok && boolean.IsBoolFlag() {
+		value = "true"
+	} else if !inline {
+		if len(args) == 0 {
+			return nil, f.wrong("--%s needs a value", name)
+		}
+		value, args = args[0], args[1:]
 	}
-	if n > len(args) {
-		return nil, f.wrong("--%s needs a value", name)
+	if err := f.Set(name, value); err != nil {
+		return nil, f.wrong("--%s %s: %v", name, value, err)
 	}
-	if err := f.Parse(args[:n]); err != nil {
-		return nil, f.wrong("--%s: %v", name, reason(err))
-	}
-	return args[n:], nil
-}
-
-// reason leaves the flag package's own words out of its error.
-func reason(err error) string {
-	_, why, found := strings.Cut(err.Error(), ": ")
-	if !found {
-		return err.Error()
-	}
-	return why
+	return args, nil
 }
 
 func (f *flags) unknown(name string) error {
