@@ -1,0 +1,175 @@
+package mint
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeSigner answers mint messages on connections it hands to a client.
+type fakeSigner struct {
+	conns chan net.Conn
+	mu    sync.Mutex
+	seen  [][]string // jtis of each message, in order
+}
+
+func newFakeSigner() *fakeSigner { return &fakeSigner{conns: make(chan net.Conn, 4)} }
+
+func (s *fakeSigner) dial(ctx context.Context) (net.Conn, error) {
+	select {
+	case c := <-s.conns:
+		return c, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// connect serves one more connection with answer, which returns the body of the
+// answer or nil to hang up.
+func (s *fakeSigner) connect(t *testing.T, answer func(requests []*Request, encoded [][]byte) []byte) {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	go func() {
+		r, w := NewFrameReader(ours), NewFrameWriter(ours)
+		for {
+			f, err := r.Next(true)
+			if err != nil {
+				return
+			}
+			encoded, err := ReadRequests(f.Body)
+			if err != nil {
+				t.Errorf("reading requests: %v", err)
+				return
+			}
+			body := answer(s.note(t, encoded), encoded)
+			if body == nil {
+				ours.Close()
+				return
+			}
+			w.Write(f.Type, f.ID, func(b []byte) []byte { return append(b, body...) })
+		}
+	}()
+	s.conns <- theirs
+}
+
+func (s *fakeSigner) note(t *testing.T, encoded [][]byte) []*Request {
+	var list []*Request
+	var ids []string
+	for _, e := range encoded {
+		q, err := ReadRequest(e)
+		if err != nil {
+			t.Errorf("reading a request: %v", err)
+			continue
+		}
+		list, ids = append(list, q), append(ids, q.JTI)
+	}
+	s.mu.Lock()
+	s.seen = append(s.seen, ids)
+	s.mu.Unlock()
+	return list
+}
+
+func echo(requests []*Request, encoded [][]byte) []byte {
+	answers := make([]Answer, len(encoded))
+	for i := range encoded {
+		answers[i] = Answer{Request: RequestDigest(encoded[i]), Token: []byte("token for " + requests[i].JTI)}
+	}
+	return AppendAnswers(nil, Head{Size: 1}, answers)
+}
+
+func request(tenant string) *Request {
+	return &Request{Tenant: tenant, Issuer: "https://id.example/" + tenant, Kind: AccessToken, Subject: "s",
+		Audience: []string{"a"}, ClientID: "c", JTI: NewJTI(), Lifetime: 60}
+}
+
+func TestRetryKeepsItsJTI(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s := newFakeSigner()
+	c := NewClient(ctx, s.dial, nil)
+	s.connect(t, func([]*Request, [][]byte) []byte { return nil }) // takes the request and dies
+	s.connect(t, echo)
+	q := request("acme")
+	token, err := c.Mint(ctx, q)
+	if err != nil || string(token) != "token for "+q.JTI {
+		t.Fatalf("got %q, %v", token, err)
+	}
+	if len(s.seen) != 2 || s.seen[0][0] != q.JTI || s.seen[1][0] != q.JTI {
+		t.Fatalf("the signer saw %v, want the same jti twice", s.seen)
+	}
+}
+
+func TestAnswerToAnotherRequestEndsTheConnection(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s := newFakeSigner()
+	c := NewClient(ctx, s.dial, nil)
+	s.connect(t, func(_ []*Request, encoded [][]byte) []byte {
+		return AppendAnswers(nil, Head{}, []Answer{{Request: Digest{9}, Token: []byte("somebody else's")}})
+	})
+	s.connect(t, echo)
+	q := request("acme")
+	token, err := c.Mint(ctx, q)
+	if err != nil || string(token) != "token for "+q.JTI {
+		t.Fatalf("got %q, %v: an answer with another digest must never be delivered", token, err)
+	}
+}
+
+func TestRefusalReachesItsCaller(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s := newFakeSigner()
+	c := NewClient(ctx, s.dial, nil)
+	s.connect(t, func(_ []*Request, encoded [][]byte) []byte {
+		return AppendAnswers(nil, Head{}, []Answer{{Request: RequestDigest(encoded[0]), Refusal: Refuse(LifetimeTooLong, "an hour at most")}})
+	})
+	_, err := c.Mint(ctx, request("acme"))
+	if !errors.Is(err, &Refusal{Code: LifetimeTooLong}) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestNoSignerIsUnavailable(t *testing.T) {
+	c := NewClient(t.Context(), newFakeSigner().dial, nil)
+	if _, err := c.Mint(t.Context(), request("acme")); !errors.Is(err, &Refusal{Code: Unavailable}) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestTenantsTakeTurns(t *testing.T) {
+	c := &Client{queues: map[string][]*item{}}
+	for range 500 {
+		c.enqueue(&item{tenant: "noisy"})
+	}
+	for range 5 {
+		c.enqueue(&item{tenant: "quiet"})
+	}
+	count := map[string]int{}
+	for _, it := range c.take() {
+		count[it.tenant]++
+	}
+	if count["quiet"] != 5 || count["noisy"] != MaxBatch-5 {
+		t.Fatalf("the next message has %v: the quiet tenant must not wait behind the noisy one", count)
+	}
+}
+
+func TestNobodyWaitsForWhatIsGone(t *testing.T) {
+	c := &Client{queues: map[string][]*item{}}
+	c.enqueue(&item{tenant: "acme", gone: true}, &item{tenant: "acme"})
+	if batch := c.take(); len(batch) != 1 || batch[0].gone || c.queued != 0 {
+		t.Fatalf("took %d requests, %d still queued", len(batch), c.queued)
+	}
+}
+
+func TestFullQueueIsBusy(t *testing.T) {
+	c := &Client{queues: map[string][]*item{}}
+	for range maxQueued {
+		c.enqueue(&item{tenant: "acme"})
+	}
+	if c.enqueue(&item{tenant: "acme"}) {
+		t.Fatal("the queue has no end")
+	}
+}
