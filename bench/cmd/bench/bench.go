@@ -32,6 +32,8 @@ type bench struct {
 	memory memories
 	size   binary
 	check  tokenCheck
+	ledger ledgerSpeeds
+	verify verified
 }
 
 // prepare makes the directory and builds the other servers and the load generator into it.
@@ -105,7 +107,9 @@ func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.progress, format
 func (b *bench) measure(ctx context.Context) (report.Report, error) {
 	taken := time.Now()
 	if b.seawall != "" {
-		for _, step := range []func(context.Context) error{b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck} {
+		for _, step := range []func(context.Context) error{
+			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measureLedger,
+		} {
 			if err := step(ctx); err != nil {
 				return report.Report{}, err
 			}

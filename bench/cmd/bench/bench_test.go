@@ -209,6 +209,28 @@ func TestTokensWithoutEntriesEndTheRun(t *testing.T) {
 	}
 }
 
+func TestParseSpeeds(t *testing.T) {
+	got := parseSpeeds(`goos: linux
+BenchmarkAppend-2            	       3	 400000000 ns/op	    150000 entries/s	 12 B/op
+BenchmarkAppend-2            	       3	 400000000 ns/op	    130000 entries/s	 12 B/op
+BenchmarkAppend-2            	       3	 400000000 ns/op	    140000 entries/s	 12 B/op
+BenchmarkAppendReceipts-2    	      10	  16.5 ns/op	    4.2e+04 entries/s
+BenchmarkOther-2             	      10	  16.5 ns/op
+PASS
+`)
+	if got.of(appendPlain) != 140_000 || got.of(appendReceipts) != 42_000 {
+		t.Errorf("speeds are %v", got)
+	}
+	if !math.IsNaN(got.of(verifyMillion)) {
+		t.Errorf("a benchmark that did not run has the speed %v", got.of(verifyMillion))
+	}
+	for _, bar := range (&bench{ledger: got}).ledgerBars() {
+		if want := bar.Measure == "verifying a million entries"; (bar.Verdict() == report.Missed) != want {
+			t.Errorf("%s: %s", bar.Measure, bar.Verdict())
+		}
+	}
+}
+
 func TestFootprintKeepsTheLarger(t *testing.T) {
 	small, large := footprint{total: process.Memory{RSS: 1, PSS: 9}}, footprint{total: process.Memory{RSS: 2}}
 	if larger(small, large).total != large.total || larger(large, small).total != large.total {

@@ -52,12 +52,26 @@ func (b *bench) median(k key, figure func(sampled) float64) float64 {
 // ratio is the median of each round's ratio of a server to another one: what disturbed both in a round does not
 // count.
 func (b *bench) ratio(k key, to string, figure func(sampled) float64) float64 {
+	return sample.Median(b.ratios(k, to, figure))
+}
+
+// ratios are those of every round.
+func (b *bench) ratios(k key, to string, figure func(sampled) float64) []float64 {
 	base := key{k.task, to, k.connections}
 	var values []float64
 	for _, r := range b.rounds {
 		values = append(values, figure(r.cells[k])/figure(r.cells[base]))
 	}
-	return sample.Median(values)
+	return values
+}
+
+// spread writes the median ratio of CPU, and the least and the greatest of all rounds.
+func (b *bench) spread(k key, to string) string {
+	if k.server == to {
+		return "1"
+	}
+	all := b.ratios(k, to, cpuOf)
+	return fmt.Sprintf("%s (%s–%s)", report.Number(sample.Median(all)), report.Number(slices.Min(all)), report.Number(slices.Max(all)))
 }
 
 // toZitadel is the ratio of a server's CPU per token to the peer's, measured or remembered.
@@ -73,7 +87,7 @@ func (b *bench) report(taken time.Time) report.Report {
 	if b.wall == nil {
 		return r
 	}
-	r.Bars = slices.Concat(b.tokenBars(), b.documentBars(), b.resourceBars())
+	r.Bars = slices.Concat(b.tokenBars(), b.documentBars(), b.ledgerBars(), b.resourceBars())
 	r.Tables = append(r.Tables, b.processTable(), b.documentTable(), b.memoryTable(), b.startTable())
 	return r
 }
@@ -140,7 +154,7 @@ func (b *bench) tokenTable() report.Table {
 	t := report.Table{
 		Title: "client_credentials",
 		Head:  []string{"connections", "server", "CPU µs a token", "× calibrator", "× zitadel", "tokens/s", "p50 ms", "p99 ms"},
-		Note: fmt.Sprintf("fdatasync after a 4 KiB append, in the same minutes: p50 %s ms. Tokens per second are for this machine with the "+
+		Note: fmt.Sprintf("In brackets the least and the greatest of all rounds. fdatasync after a 4 KiB append, in the same minutes: p50 %s ms. Tokens per second are for this machine with the "+
 			"load generator on the same cores.", report.Number(milliseconds(b.fdatasync()))),
 	}
 	for _, c := range connections {
@@ -151,10 +165,10 @@ func (b *bench) tokenTable() report.Table {
 			}
 			peer := "–"
 			if !b.noZitadel {
-				peer = report.Number(b.ratio(k, zitadel, cpuOf))
+				peer = b.spread(k, zitadel)
 			}
 			t.Rows = append(t.Rows, []string{
-				fmt.Sprint(c), server, report.Number(b.median(k, cpuOf)), report.Number(b.ratio(k, calibrator, cpuOf)), peer,
+				fmt.Sprint(c), server, report.Number(b.median(k, cpuOf)), b.spread(k, calibrator), peer,
 				report.Number(b.median(k, rateOf)), report.Number(b.median(k, p50Of)), report.Number(b.median(k, p99Of)),
 			})
 		}
@@ -179,7 +193,7 @@ func (b *bench) processTable() report.Table {
 	t := report.Table{
 		Title: "seawall's CPU by process, µs a token",
 		Head:  slices.Concat([]string{"connections"}, roles, []string{"all", "fdatasync/s", "tokens per fdatasync"}),
-		Note:  "One batch of the log is one fdatasync. Every window's tokens were counted in the log: entries = tokens.",
+		Note:  "One batch of the log is one fdatasync. Every window's tokens were counted in the log: entries = tokens. " + b.verify.note(),
 	}
 	for _, c := range connections {
 		k := key{token, seawall, c}
@@ -211,7 +225,7 @@ func (b *bench) documentTable() report.Table {
 		for server, name := range map[string]string{calibrator: "calibrator, fixed bytes of the same length", seawall: seawall} {
 			k := key{task, server, documentConnections}
 			t.Rows = append(t.Rows, []string{
-				task, name, report.Number(b.median(k, cpuOf)), report.Number(b.ratio(k, calibrator, cpuOf)),
+				task, name, report.Number(b.median(k, cpuOf)), b.spread(k, calibrator),
 				report.Number(b.median(k, rateOf)), report.Number(b.median(k, p99Of)),
 			})
 		}
@@ -274,10 +288,10 @@ func (b *bench) startTable() report.Table {
 // method says how the figures came about.
 func (b *bench) method() []string {
 	method := []string{
-		fmt.Sprintf("**Rounds.** Medians of %s. A round starts every server afresh and puts windows of %v on them (after %v of "+
-			"warm-up) with 1, 16 and 64 keep-alive connections over loopback HTTP/1.1, in an order that rotates; ratios are taken within a round. "+
+		fmt.Sprintf("**Rounds.** Medians of %s. A round starts every server afresh and puts windows of %s s on them (after %s s "+
+			"of warm-up) with 1, 16 and 64 keep-alive connections over loopback HTTP/1.1, in an order that rotates; ratios are taken within a round. "+
 			"A round with one failed or wrong answer, or in which a process of seawall was replaced, is repeated.",
-			plural(len(b.rounds), "round"), b.settings.window, b.settings.window/4),
+			plural(len(b.rounds), "round"), report.Number(b.settings.window.Seconds()), report.Number(b.settings.window.Seconds()/4)),
 		"**CPU** is user and system time of all processes of a server by the kernel's nanosecond clocks, read by the load generator at both " +
 			"ends of a window, over the answers inside it. The load generator is a process of its own on the same cores: one thread on raw " +
 			"sockets, which checks every answer.",
@@ -295,7 +309,8 @@ func (b *bench) method() []string {
 				"%d clients of one tenant sharing the load.", clients),
 			fmt.Sprintf("**validate.Token** against one ECDSA P-256 and one Ed25519 verification with their hashes, prepared in advance: %d different "+
 				"tokens of this seawall, each checked once a round both ways in alternating blocks of one process, its CPU time, median of %d rounds.",
-				b.check.tokens, b.check.rounds))
+				b.check.tokens, b.check.rounds),
+			"**Ledger.** Its own Go benchmarks in `internal/ledger`, on the same disk.")
 	}
 	return append(method, b.disturbance())
 }

@@ -314,10 +314,12 @@ func (b *bench) consult(ctx context.Context, name string, question, answer any) 
 // account holds the tokens that were issued in a window against the entries that the ledger then has. A
 // difference is not a disturbed round: it breaks what seawall promises, and ends the run.
 func (b *bench) account(ctx context.Context, before subject.Recorded, got *sampled) (subject.Recorded, error) {
+	start := time.Now()
 	after, err := b.wall.Recorded(ctx)
 	if err != nil {
 		return after, err
 	}
+	b.verify = verified{after.Entries, time.Since(start)}
 	if recorded := after.Tokens - before.Tokens; recorded != uint64(got.Answered) {
 		return after, fmt.Errorf("%d tokens were issued and %d were recorded: no figure of such a run counts", got.Answered, recorded)
 	}

@@ -1,0 +1,104 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"seawall/bench/internal/report"
+	"seawall/bench/internal/sample"
+)
+
+// The ledger's own speed is measured by its Go benchmarks, on the disk that everything else is measured on. Each
+// reports the metric "entries/s".
+const (
+	ledgerPackage  = "./internal/ledger" // in the repository, one directory up
+	appendPlain    = "BenchmarkAppend"
+	appendReceipts = "BenchmarkAppendReceipts"
+	verifyMillion  = "BenchmarkVerifyMillion"
+)
+
+// What they must reach.
+const (
+	plainBar    = 100_000 // durable entries a second
+	receiptsBar = 40_000  // with a receipt each
+	verifyBar   = 10      // seconds for a million
+)
+
+// ledgerSpeeds is entries a second by benchmark; a benchmark that did not report is not in it.
+type ledgerSpeeds map[string]float64
+
+// measureLedger runs the ledger's benchmarks as often as there are rounds.
+func (b *bench) measureLedger(ctx context.Context) error {
+	pattern := fmt.Sprintf("^(%s|%s|%s)$", appendPlain, appendReceipts, verifyMillion)
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-count", fmt.Sprint(b.settings.rounds), ledgerPackage)
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "GOWORK=off", "TMPDIR="+b.dir)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	b.say("ledger · running its benchmarks")
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("running the ledger's benchmarks: %w: %s", err, lastLine(stderr.String()+stdout.String()))
+	}
+	b.ledger = parseSpeeds(stdout.String())
+	return nil
+}
+
+// parseSpeeds reads the output of go test -bench: lines of a name, a count and pairs of value and unit. It gives
+// the median of each benchmark's entries/s.
+func parseSpeeds(output string) ledgerSpeeds {
+	all := map[string][]float64{}
+	for line := range strings.Lines(output) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
+			continue
+		}
+		name, _, _ := strings.Cut(fields[0], "-")
+		for i := 2; i+1 < len(fields); i += 2 {
+			if value, err := strconv.ParseFloat(fields[i], 64); err == nil && fields[i+1] == "entries/s" {
+				all[name] = append(all[name], value)
+			}
+		}
+	}
+	speeds := ledgerSpeeds{}
+	for name, values := range all {
+		speeds[name] = sample.Median(values)
+	}
+	return speeds
+}
+
+// of is a benchmark's speed, or not a number, which meets no bar.
+func (s ledgerSpeeds) of(name string) float64 {
+	if speed, found := s[name]; found {
+		return speed
+	}
+	return math.NaN()
+}
+
+func (b *bench) ledgerBars() []report.Bar {
+	return []report.Bar{
+		{Measure: "durable entries, without receipts", Unit: "/s", Figure: b.ledger.of(appendPlain), Limit: plainBar, AtLeast: true},
+		{Measure: "durable entries, with receipts", Unit: "/s", Figure: b.ledger.of(appendReceipts), Limit: receiptsBar, AtLeast: true},
+		{Measure: "verifying a million entries", Unit: "s", Figure: 1e6 / b.ledger.of(verifyMillion), Limit: verifyBar},
+	}
+}
+
+// verified is one run of `seawall log verify` over the log that the rounds left behind.
+type verified struct {
+	entries uint64
+	took    time.Duration
+}
+
+// note tells how long the log of this very run took to verify, by the command.
+func (v verified) note() string {
+	return fmt.Sprintf("`seawall log verify` over the %s entries that this run left behind took %s s.",
+		report.Number(float64(v.entries)), report.Number(v.took.Seconds()))
+}
