@@ -21,10 +21,6 @@ import (
 	"seawall/internal/oauth"
 )
 
-// DefaultLifetime is the life of a token whose client has no lifetime of its own, in seconds. Long enough that clients
-// ask a few times an hour, short enough that a stolen token is soon worth nothing.
-const DefaultLifetime = 600
-
 // retryAfter is what a client is told while a vault is away: a restarted one is usually back within a second or two.
 const retryAfter = 2 * time.Second
 
@@ -42,6 +38,9 @@ type Authorization struct {
 	// Evidence is the digest of what proved the client. It is recorded with the token.
 	Evidence [32]byte
 }
+
+// Claim is a custom claim of a token.
+type Claim = mint.Claim
 
 // Minter asks the signer for one token; *[mint.Client] is one. The error is a *[mint.Refusal].
 type Minter interface {
@@ -92,9 +91,6 @@ func (i *Issuer) Issue(ctx context.Context, a *Authorization) (Token, error) {
 		Tenant: a.Tenant, Issuer: a.Issuer, Kind: mint.AccessToken,
 		Subject: a.Subject, Audience: a.Audience, ClientID: a.ClientID, Scope: a.Scope,
 		JTI: mint.NewJTI(), Lifetime: a.Lifetime, Custom: a.Custom, Evidence: a.Evidence,
-	}
-	if q.Lifetime == 0 {
-		q.Lifetime = DefaultLifetime
 	}
 	jws, err := i.minter.Mint(ctx, &q)
 	if err != nil {

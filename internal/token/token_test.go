@@ -92,16 +92,16 @@ func TestIssue(t *testing.T) {
 	}
 }
 
-func TestIssueWithoutScopeOrLifetime(t *testing.T) {
+func TestIssueWithoutScope(t *testing.T) {
 	a := authorization()
-	a.Scope, a.Lifetime = "", 0
+	a.Scope = ""
 	got, err := issue(&answering{}, a)
 	if err != nil {
 		t.Fatal(err)
 	}
 	body := string(got.AppendResponse(nil))
-	if strings.Contains(body, "scope") || !strings.HasSuffix(body, `"expires_in":600}`) {
-		t.Error("the answer has a scope nobody asked for, or another lifetime than the default")
+	if strings.Contains(body, "scope") || !strings.HasSuffix(body, `"expires_in":300}`) {
+		t.Error("the answer has a scope that nobody asked for, or another lifetime")
 	}
 }
 

@@ -1,0 +1,166 @@
+// Package grant is the token endpoint (RFC 6749 §3.2): one pipeline that every grant type goes through.
+//
+// A [Handler] reads the form once and strictly, authenticates the client by the one method it is registered for, applies
+// the limits, and only then asks the one [Grant] for this grant_type what the client may have. The answer is a
+// [token.Authorization], which a [token.Issuer] turns into a token, or an error for the client. A grant can't skip or
+// repeat any of the shared phases, because it never sees the request.
+//
+// A new grant type is a file of its own and one line in [All].
+package grant
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"seawall/internal/oauth"
+	"seawall/internal/tenant"
+	"seawall/internal/token"
+)
+
+// Grant decides what a client that has authenticated may have.
+type Grant interface {
+	// Type is the grant_type that it answers.
+	Type() oauth.GrantType
+	// Authorize returns what to issue, or an *[oauth.Error] for the client.
+	Authorize(ctx context.Context, q *Request) (*token.Authorization, error)
+}
+
+// All lists the grant types that work.
+func All() []Grant { return []Grant{clientCredentials{}} }
+
+// Request is a token request whose client has authenticated and may use the grant.
+type Request struct {
+	Tenant   *tenant.Tenant
+	Client   *Client
+	Form     *Form
+	Evidence [32]byte // what proved the client, for the ledger
+}
+
+// Config is what a Handler works with. All fields are needed.
+type Config struct {
+	Registry Registry
+	Issuer   *token.Issuer
+	Failures *FailureLimit
+	// OnFailure learns of every failed authentication: the tenant, and the client if there is one of that name. It must
+	// not wait.
+	OnFailure func(tenantID, clientID string)
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Handler answers token requests of all tenants.
+type Handler struct {
+	registry  Registry
+	issuer    *token.Issuer
+	failures  *FailureLimit
+	requests  *limiter[who]
+	grants    map[oauth.GrantType]Grant
+	onFailure func(tenantID, clientID string)
+	log       *slog.Logger
+	now       func() time.Time
+}
+
+// NewHandler returns a handler with all grants.
+func NewHandler(c Config) *Handler {
+	h := &Handler{registry: c.Registry, issuer: c.Issuer, failures: c.Failures, requests: newLimiter[who](),
+		grants: map[oauth.GrantType]Grant{}, onFailure: c.OnFailure, log: c.Log, now: c.Now}
+	for _, g := range All() {
+		h.grants[g.Type()] = g
+	}
+	return h
+}
+
+// Serve answers a POST to a tenant's token endpoint.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, t *tenant.Tenant) {
+	issued, err := h.issue(r, t)
+	if err != nil {
+		h.refuse(w, r, t, err)
+		return
+	}
+	buf := answers.Get().(*[]byte)
+	body := issued.AppendResponse((*buf)[:0])
+	header := w.Header()
+	header["Content-Type"] = typeJSON
+	header["Cache-Control"] = noStore
+	header["Pragma"] = noCache
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	_, _ = w.Write(body) // a client that hung up needs no answer; its token is recorded and expires
+	clear(body)
+	*buf = body
+	answers.Put(buf)
+}
+
+// Header values that never change, made once. net/http only reads them.
+var (
+	typeJSON = []string{"application/json"}
+	noStore  = []string{"no-store"}
+	noCache  = []string{"no-cache"}
+	answers  = sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }}
+)
+
+var (
+	errTenantDisabled = oauth.Errorf(oauth.UnauthorizedClient, "The tenant is disabled.")
+	errNoGrantType    = oauth.Errorf(oauth.InvalidRequest, "The grant_type is missing.")
+	errGrantType      = oauth.Errorf(oauth.UnsupportedGrantType, "This grant_type is not supported; the metadata document lists those that are.")
+	errNotRegistered  = oauth.Errorf(oauth.UnauthorizedClient, "The client is not registered for this grant_type.")
+)
+
+func (h *Handler) issue(r *http.Request, t *tenant.Tenant) (token.Token, error) {
+	ctx, now := r.Context(), h.now()
+	form, err := ReadForm(r, "resource")
+	if err != nil {
+		return token.Token{}, err
+	}
+	offered, err := readCredential(r.Header, form)
+	if err != nil {
+		return token.Token{}, err
+	}
+	client, proof, err := h.authenticate(ctx, r, t, offered, now)
+	if err != nil {
+		return token.Token{}, err
+	}
+	if wait := h.limit(t, client, now); wait > 0 {
+		return token.Token{}, oauth.TooManyRequests(wait)
+	}
+	g, err := h.choose(t, client, form)
+	if err != nil {
+		return token.Token{}, err
+	}
+	a, err := g.Authorize(ctx, &Request{Tenant: t, Client: client, Form: form, Evidence: proof})
+	if err != nil {
+		return token.Token{}, err
+	}
+	return h.issuer.Issue(ctx, a)
+}
+
+// choose returns the grant that the request asks for, if the client may use it.
+func (h *Handler) choose(t *tenant.Tenant, client *Client, form *Form) (Grant, error) {
+	asked := oauth.GrantType(form.Value("grant_type"))
+	g := h.grants[asked]
+	switch {
+	case !t.Live():
+		return nil, errTenantDisabled
+	case asked == "":
+		return nil, errNoGrantType
+	case g == nil:
+		return nil, errGrantType
+	case !client.registered.MayUse(asked):
+		return nil, errNotRegistered
+	}
+	return g, nil
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, t *tenant.Tenant, err error) {
+	e := oauth.WriteError(w, err)
+	switch {
+	case e.Incident != "":
+		h.log.ErrorContext(r.Context(), "a token request failed", "incident", e.Incident, "tenant", t.ID, "cause", err)
+	case errors.Unwrap(e) != nil:
+		h.log.WarnContext(r.Context(), "a token request was put off", "tenant", t.ID, "cause", err)
+	}
+}
