@@ -99,6 +99,6 @@ type verified struct {
 
 // note tells how long the log of this very run took to verify, by the command.
 func (v verified) note() string {
-	return fmt.Sprintf("`seawall log verify` over the %s entries that this run left behind took %s s.",
-		report.Number(float64(v.entries)), report.Number(v.took.Seconds()))
+	return fmt.Sprintf("`seawall log verify` over the %s entries that this run left behind took %v.",
+		report.Number(float64(v.entries)), v.took.Round(time.Millisecond))
 }

@@ -46,7 +46,7 @@ func main() {
 // missedError is how many bars were missed.
 type missedError int
 
-func (n missedError) Error() string { return fmt.Sprintf("%d bars missed", int(n)) }
+func (n missedError) Error() string { return plural(int(n), "bar") + " missed" }
 
 // settings are the command's flags.
 type settings struct {
