@@ -222,7 +222,7 @@ func TestEveryPackageExplainsItself(t *testing.T) {
 		}
 		if !strings.HasPrefix(doc, begin) {
 			t.Errorf("%s: its comment begins %.40q, not %q", p.ImportPath, doc, begin)
-		} else if len(doc) < 120 {
+		} else if len(doc) < 80 {
 			t.Errorf("%s: its comment is too short to start from: %q", p.ImportPath, doc)
 		}
 	}

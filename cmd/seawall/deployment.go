@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"seawall/internal/supervise"
 )
 
 const (
@@ -30,99 +32,82 @@ type deployment struct {
 	Created time.Time `json:"created"`
 }
 
-// dataDir is an open, locked data directory.
+// dataDir is a data directory that is this process's alone.
 type dataDir struct {
-	path string // absolute
+	*supervise.Data
 	deployment
-	fresh bool // made by this start
-	dir   *os.File
+	path  string // absolute, without symbolic links
+	fresh bool   // made by this start
 }
 
 // openData opens the data directory at path and makes it if it is missing or empty. It refuses one that holds somebody
-// else's files, that a newer seawall has written, that others may write to, or that another seawall is running on.
+// else's files or that a newer seawall has written, before it touches anything, and what [supervise.OpenData] refuses: one
+// of another user, one that others may write to, one that another seawall runs on.
 func openData(path string) (*dataDir, error) {
-	d := &dataDir{path: path}
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, explainData(path, err)
+	if err := checkForeign(path); err != nil {
+		return nil, err
 	}
-	// Resolved once: what is checked here is what the processes will be told to stay out of.
-	resolved, err := filepath.EvalSymlinks(path)
+	locked, err := supervise.OpenData(path)
 	if err != nil {
-		return nil, explainData(path, err)
+		return nil, explainData(err)
 	}
-	d.path = resolved
-	if d.dir, err = os.Open(d.path); err != nil {
-		return nil, explainData(path, err)
-	}
+	d := &dataDir{Data: locked, path: path}
 	if err := d.prepare(); err != nil {
-		d.dir.Close()
+		locked.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *dataDir) prepare() error {
-	names, err := d.dir.Readdirnames(-1)
-	if err != nil {
-		return explainData(d.path, err)
+// checkForeign refuses a directory that is not seawall's.
+func checkForeign(path string) error {
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	if err := d.checkOwner(); err != nil {
+	if err != nil {
+		return explainData(err)
+	}
+	var others []string
+	for _, e := range entries {
+		switch e.Name() {
+		case deploymentFile:
+			return nil
+		case deploymentTemp, "lock": // an interrupted first start
+		default:
+			others = append(others, e.Name())
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return hint(fmt.Errorf("%s is not seawall's: it holds other files (%s) and no %s", path, some(others), deploymentFile),
+		"choose a new or empty directory with --data")
+}
+
+func (d *dataDir) prepare() error {
+	resolved, err := filepath.EvalSymlinks(d.path)
+	if err != nil {
+		return explainData(err)
+	}
+	d.path = resolved
+	err = d.read()
+	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := lock(d.dir); err != nil {
-		return hint(fmt.Errorf("%s is in use: another seawall is running on it", d.path), "stop that one first, or choose another directory with --data")
+	d.fresh = true
+	if err := os.Chmod(d.path, 0o700); err != nil {
+		return explainData(err)
 	}
-	switch d.fresh = true; {
-	case contains(names, deploymentFile):
-		d.fresh = false
-		if err := d.read(); err != nil {
-			return err
-		}
-	case len(names) > 1 || len(names) == 1 && names[0] != deploymentTemp:
-		return hint(fmt.Errorf("%s is not seawall's: it holds other files (%s) and no %s", d.path, some(names), deploymentFile),
-			"choose a new or empty directory with --data")
-	default:
-		if err := d.dir.Chmod(0o700); err != nil {
-			return explainData(d.path, err)
-		}
-		d.deployment = deployment{Format: dataFormat, ID: newDeploymentID(), Created: time.Now().UTC().Truncate(time.Second)}
-		if err := d.write(); err != nil {
-			return err
-		}
-	}
-	return d.checkMode()
-}
-
-// checkOwner refuses a directory of another user: its parts would have the wrong owners too.
-func (d *dataDir) checkOwner() error {
-	info, err := d.dir.Stat()
-	if err != nil {
-		return explainData(d.path, err)
-	}
-	if owner, known := ownerOf(info); known && owner != os.Geteuid() {
-		return hint(fmt.Errorf("%s belongs to uid %d, and this is uid %d", d.path, owner, os.Geteuid()),
-			"start seawall as the user who started it first, or choose another directory with --data")
-	}
-	return nil
-}
-
-// checkMode refuses a directory that others could reach into.
-func (d *dataDir) checkMode() error {
-	info, err := d.dir.Stat()
-	if err != nil {
-		return explainData(d.path, err)
-	}
-	if open := info.Mode().Perm() & 0o077; open != 0 {
-		return hint(fmt.Errorf("%s is open to other users (mode %04o)", d.path, info.Mode().Perm()), "close it with `chmod 700 "+d.path+"`, after making sure that nobody changed anything in it")
-	}
-	return nil
+	d.deployment = deployment{Format: dataFormat, ID: newDeploymentID(), Created: time.Now().UTC().Truncate(time.Second)}
+	return d.write()
 }
 
 func (d *dataDir) read() error {
 	path := filepath.Join(d.path, deploymentFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return explainData(path, err)
+		return explainData(err)
 	}
 	// The format is read first and leniently: a newer file may hold members that this binary does not know.
 	var head struct {
@@ -150,7 +135,7 @@ func (d *dataDir) write() error {
 	temp, final := filepath.Join(d.path, deploymentTemp), filepath.Join(d.path, deploymentFile)
 	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return explainData(final, err)
+		return explainData(err)
 	}
 	_, err = file.Write(append(text, '\n'))
 	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
@@ -158,10 +143,19 @@ func (d *dataDir) write() error {
 	}
 	if err != nil {
 		os.Remove(temp)
-		return explainData(final, err)
+		return explainData(err)
 	}
-	if err := d.dir.Sync(); err != nil {
-		return explainData(final, err)
+	return syncDir(d.path)
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return explainData(err)
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil {
+		return explainData(err)
 	}
 	return nil
 }
@@ -175,27 +169,6 @@ func (d *dataDir) recordBase(base string) error {
 	return d.write()
 }
 
-// part makes the directory of a process, for its user only.
-func (d *dataDir) part(name string, uid int) (string, error) {
-	path := filepath.Join(d.path, name)
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", explainData(path, err)
-	}
-	if os.Geteuid() == 0 {
-		if err := os.Chown(path, uid, uid); err != nil {
-			return "", explainData(path, err)
-		}
-	}
-	info, err := os.Lstat(path)
-	if err != nil {
-		return "", explainData(path, err)
-	}
-	if !info.IsDir() || info.Mode().Perm() != 0o700 {
-		return "", hint(fmt.Errorf("%s is not a directory closed to other users (mode %v)", path, info.Mode()), "close it with `chmod 700 "+path+"`, after making sure that nobody changed anything in it")
-	}
-	return path, nil
-}
-
 func newDeploymentID() string {
 	var b [12]byte
 	rand.Read(b[:])
@@ -203,13 +176,11 @@ func newDeploymentID() string {
 }
 
 // explainData says what a failure of the file system means and what to do.
-func explainData(path string, err error) error {
+func explainData(err error) error {
 	var detail *fs.PathError
-	cause := err
 	if errors.As(err, &detail) {
-		cause, path = detail.Err, detail.Path
+		err = fmt.Errorf("data directory: %s: %w", detail.Path, detail.Err)
 	}
-	err = fmt.Errorf("data directory: %s: %w", path, cause)
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return hint(err, "make room on its disk, then start again: nothing was left half-written")
@@ -221,15 +192,6 @@ func explainData(path string, err error) error {
 		return hint(err, "there is a file where a directory should be: choose another one with --data")
 	}
 	return err
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // some names a few files of many.

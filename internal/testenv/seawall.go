@@ -53,24 +53,26 @@ type Seawall struct {
 	URL    string // as it announced it
 	t      testing.TB
 	cmd    *exec.Cmd
-	output *transcript
+	output *Transcript
 	exited chan struct{}
 	err    error // of the process; valid once exited is closed
 }
 
-// transcript keeps what a process prints, on both streams.
-type transcript struct {
+// Transcript keeps what a process prints, on both streams.
+type Transcript struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *transcript) Write(b []byte) (int, error) {
+// Write appends what was printed.
+func (l *Transcript) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(b)
 }
 
-func (l *transcript) String() string {
+// String returns everything so far.
+func (l *Transcript) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
@@ -85,7 +87,7 @@ func Launch(t testing.TB, o Options) *Seawall {
 	if o.Listen == "" {
 		o.Listen = FreeAddress(t)
 	}
-	s := &Seawall{Options: o, t: t, output: new(transcript), exited: make(chan struct{})}
+	s := &Seawall{Options: o, t: t, output: new(Transcript), exited: make(chan struct{})}
 	s.cmd = exec.Command(o.Binary, append([]string{"up", "--data", o.Data, "--listen", o.Listen}, o.Args...)...)
 	s.cmd.Env = append(cleanEnv(), o.Env...)
 	s.cmd.Stderr = s.output
@@ -194,11 +196,18 @@ func (s *Seawall) end() {
 
 // Command makes a command of the same binary on the same data directory, as the same user.
 func (s *Seawall) Command(args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	s.t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, s.Binary, args...)
-	cmd.Env = append(cleanEnv(), "SEAWALL_DATA="+s.Data)
+	cmd := Command(s.t, s.Binary, args...)
+	cmd.Env = append(cmd.Env, "SEAWALL_DATA="+s.Data)
 	cmd.SysProcAttr = s.cmd.SysProcAttr
+	return cmd
+}
+
+// Command makes a command that needs no running seawall. It is killed when it takes too long.
+func Command(t testing.TB, binary string, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = cleanEnv()
 	return cmd
 }
 
