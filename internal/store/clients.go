@@ -1,0 +1,250 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+const clientColumns = `tenant, id, name, grants, auth, key_set, claims, lifetime_ms, rate_per_second, created_at, disabled_at`
+
+// MaxOverlap is how long a rotated secret may go on working.
+const MaxOverlap = 30 * 24 * time.Hour
+
+// CreateClient keeps a new client of a live tenant and returns it as it was kept. Its APIs must be live and have its
+// scopes. It fails with [tenant.ErrExists], or [tenant.ErrUsedBefore], if the id was ever given out in this tenant.
+func (s *Store) CreateClient(ctx context.Context, c tenant.Client) (tenant.Client, error) {
+	c.DisabledAt = time.Time{}
+	c, err := tenant.NewClient(c)
+	if err != nil {
+		return tenant.Client{}, err
+	}
+	var kept tenant.Client
+	err = s.act(ctx, func(x *tx) error {
+		t, err := liveTenant(x, c.Tenant)
+		if err != nil {
+			return err
+		}
+		apis, err := apisOf(x, c.Tenant)
+		if err != nil {
+			return err
+		}
+		if err := t.AdmitsClient(c, apis); err != nil {
+			return err
+		}
+		if err := x.takeParty(c.Tenant, c.ID); err != nil {
+			return err
+		}
+		if err := x.insertClient(c, apis); err != nil {
+			return err
+		}
+		kept, err = clientByID(x, c.Tenant, c.ID)
+		return err
+	})
+	if err != nil {
+		return tenant.Client{}, err
+	}
+	return kept, nil
+}
+
+func (x *tx) insertClient(c tenant.Client, apis []tenant.API) error {
+	x.changed = true
+	err := x.exec(`insert into client (`+clientColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null)`,
+		c.Tenant, c.ID, c.Name, toJSON(c.Grants), string(c.Auth), c.Keys.String(), toJSON(c.Claims),
+		c.Lifetime.Milliseconds(), c.RatePerSecond, millis(c.CreatedAt))
+	if err != nil {
+		return err
+	}
+	for _, secret := range c.Secrets {
+		if err := x.insertSecret(c.Tenant, c.ID, secret); err != nil {
+			return err
+		}
+	}
+	for _, access := range c.APIs {
+		for _, a := range apis {
+			if a.Audience != access.Audience {
+				continue
+			}
+			if err := x.exec(`insert into client_access (tenant, client, api, scopes) values ($1, $2, $3, $4)`, c.Tenant, c.ID, a.ID, toJSON(access.Scopes)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (x *tx) insertSecret(tenantID, client string, secret tenant.Secret) error {
+	n, err := x.affected(`insert into client_secret (hash, tenant, client, created_at, expires_at) values ($1, $2, $3, $4, $5) on conflict (hash) do nothing`,
+		secret.Hash[:], tenantID, client, millis(secret.CreatedAt), millis(secret.ExpiresAt))
+	if err == nil && n == 0 {
+		return tenant.Refuse(tenant.ErrConflict, "generate another one", "this secret is in use already")
+	}
+	return err
+}
+
+// Client returns a client of a tenant, also a disabled one, or [tenant.ErrNotFound]. Ids are compared as they are.
+func (s *Store) Client(ctx context.Context, tenantID, id string) (tenant.Client, error) {
+	var c tenant.Client
+	err := s.read(ctx, func(q querier) (err error) {
+		c, err = clientByID(q, tenantID, id)
+		return err
+	})
+	if err != nil {
+		return tenant.Client{}, err
+	}
+	return c, nil
+}
+
+// Clients returns all clients of a tenant by id, disabled ones too. A tenant that is not there is
+// [tenant.ErrNotFound].
+func (s *Store) Clients(ctx context.Context, tenantID string) ([]tenant.Client, error) {
+	var all []tenant.Client
+	err := s.read(ctx, func(q querier) error {
+		if _, err := tenantByID(q, tenantID); err != nil {
+			return err
+		}
+		clients, err := collect(q, scanClient, `select `+clientColumns+` from client where tenant = $1 order by id`, tenantID)
+		for i := range clients {
+			if err == nil {
+				err = complete(q, &clients[i])
+			}
+		}
+		all = clients
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// DisableClient stops a client for good. Doing it again changes nothing.
+func (s *Store) DisableClient(ctx context.Context, tenantID, id string) (tenant.Client, error) {
+	var c tenant.Client
+	err := s.act(ctx, func(x *tx) (err error) {
+		if c, err = clientByID(x, tenantID, id); err != nil || !c.Live() {
+			return err
+		}
+		x.changed = true
+		if err := x.exec(`update client set disabled_at = $3 where tenant = $1 and id = $2`, tenantID, id, x.now.UnixMilli()); err != nil {
+			return err
+		}
+		c, err = clientByID(x, tenantID, id)
+		return err
+	})
+	if err != nil {
+		return tenant.Client{}, err
+	}
+	return c, nil
+}
+
+// RotateSecret gives a client a new secret, by its hash, and lets the present one work for the overlap: 0 ends all
+// others at once. At most two secrets work at any time, so while an earlier overlap still runs only an overlap of 0 is
+// possible; otherwise [tenant.ErrConflict]. Ending the older one silently could stop a client that has not heard yet.
+func (s *Store) RotateSecret(ctx context.Context, tenantID, id string, hash secret.Hash, overlap time.Duration) (tenant.Client, error) {
+	if overlap < 0 || overlap > MaxOverlap {
+		return tenant.Client{}, tenant.Refuse(tenant.ErrConflict, "give an overlap from 0 to 720h", "an overlap of %v is not possible", overlap)
+	}
+	var c tenant.Client
+	err := s.act(ctx, func(x *tx) (err error) {
+		if c, err = clientByID(x, tenantID, id); err != nil {
+			return err
+		}
+		if err := mayRotate(c, overlap, x.now); err != nil {
+			return err
+		}
+		x.changed = true
+		now := x.now.UnixMilli()
+		if err := x.exec(`update client_secret set expires_at = $3 where tenant = $1 and client = $2 and (expires_at is null or expires_at > $3)`, tenantID, id, now+overlap.Milliseconds()); err != nil {
+			return err
+		}
+		if err := x.exec(`delete from client_secret where tenant = $1 and client = $2 and expires_at <= $3`, tenantID, id, now); err != nil {
+			return err
+		}
+		if err := x.insertSecret(tenantID, id, tenant.Secret{Hash: hash, CreatedAt: x.now}); err != nil {
+			return err
+		}
+		c, err = clientByID(x, tenantID, id)
+		return err
+	})
+	if err != nil {
+		return tenant.Client{}, err
+	}
+	return c, nil
+}
+
+func mayRotate(c tenant.Client, overlap time.Duration, now time.Time) error {
+	if !c.Live() {
+		return tenant.Refuse(tenant.ErrDisabled, "a disabled client stays as it is: create another", "the client %s is disabled", c.ID)
+	}
+	if !c.Auth.UsesSecret() {
+		return tenant.Refuse(tenant.ErrConflict, "", "the client %s uses %s and has no secret", c.ID, c.Auth)
+	}
+	live, until := 0, time.Time{}
+	for _, s := range c.Secrets {
+		if s.Live(now) {
+			live++
+		}
+		if s.ExpiresAt.After(until) {
+			until = s.ExpiresAt
+		}
+	}
+	if live >= tenant.MaxLiveSecrets && overlap > 0 {
+		return tenant.Refuse(tenant.ErrConflict, "wait until then, or end both with an overlap of 0 if nobody needs them",
+			"the client %s has two secrets that work, the older one until %s", c.ID, until.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func clientByID(q querier, tenantID, id string) (tenant.Client, error) {
+	c, err := one(q, scanClient, `select `+clientColumns+` from client where tenant = $1 and id = $2`, tenantID, id)
+	if err != nil {
+		return tenant.Client{}, orNotFound(err, "client", id, "client", tenantID)
+	}
+	return c, complete(q, &c)
+}
+
+// complete reads what a client has in other tables.
+func complete(q querier, c *tenant.Client) (err error) {
+	c.Secrets, err = collect(q, scanSecret, `select hash, created_at, expires_at from client_secret where tenant = $1 and client = $2 order by created_at desc, expires_at is not null`, c.Tenant, c.ID)
+	if err != nil {
+		return err
+	}
+	c.APIs, err = collect(q, scanAccess, `select a.audience, x.scopes from client_access x join api a on a.tenant = x.tenant and a.id = x.api where x.tenant = $1 and x.client = $2 order by a.audience`, c.Tenant, c.ID)
+	return err
+}
+
+func scanClient(scan func(...any) error) (c tenant.Client, err error) {
+	var keys string
+	var lifetime int64
+	var created, disabled sql.NullInt64
+	err = scan(&c.Tenant, &c.ID, &c.Name, column{&c.Grants}, &c.Auth, &keys, column{&c.Claims},
+		&lifetime, &c.RatePerSecond, &created, &disabled)
+	if err == nil && keys != "" {
+		c.Keys, err = tenant.ParseKeySet([]byte(keys))
+	}
+	if err != nil {
+		return tenant.Client{}, fmt.Errorf("a client: %w", err)
+	}
+	c.Lifetime = time.Duration(lifetime) * time.Millisecond
+	c.CreatedAt, c.DisabledAt = fromMillis(created), fromMillis(disabled)
+	return c, nil
+}
+
+func scanSecret(scan func(...any) error) (s tenant.Secret, err error) {
+	var hash []byte
+	var created, expires sql.NullInt64
+	err = scan(&hash, &created, &expires)
+	copy(s.Hash[:], hash)
+	s.CreatedAt, s.ExpiresAt = fromMillis(created), fromMillis(expires)
+	return s, err
+}
+
+func scanAccess(scan func(...any) error) (a tenant.Access, err error) {
+	err = scan(&a.Audience, column{&a.Scopes})
+	return a, err
+}

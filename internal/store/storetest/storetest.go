@@ -1,0 +1,225 @@
+// Package storetest is the contract of a store as tests: what every implementation must do, durability and concurrency
+// included. Call [Run] from a test of the implementation.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+// Store is all that the contract covers. It is put together from what the rooms above ask for.
+type Store interface {
+	Tenants
+	APIs
+	Clients
+	Policies
+	ConsumeAssertion(ctx context.Context, tenantID, client, jti string, until time.Time) (first bool, err error)
+	Generation() uint64
+	Wait(ctx context.Context, after uint64) (uint64, error)
+	Close() error
+}
+
+// Tenants keeps tenants.
+type Tenants interface {
+	CreateTenant(ctx context.Context, actor string, t tenant.Tenant) (tenant.Tenant, error)
+	Tenant(ctx context.Context, id string) (tenant.Tenant, error)
+	Tenants(ctx context.Context) ([]tenant.Tenant, error)
+	DisableTenant(ctx context.Context, actor, id string) (tenant.Tenant, error)
+}
+
+// APIs keeps the APIs of tenants.
+type APIs interface {
+	CreateAPI(ctx context.Context, actor string, a tenant.API) (tenant.API, error)
+	API(ctx context.Context, tenantID, audience string) (tenant.API, error)
+	APIByID(ctx context.Context, tenantID, id string) (tenant.API, error)
+	APIs(ctx context.Context, tenantID string) ([]tenant.API, error)
+	DisableAPI(ctx context.Context, actor, tenantID, id string) (tenant.API, error)
+}
+
+// Clients keeps the clients of tenants.
+type Clients interface {
+	CreateClient(ctx context.Context, c tenant.Client) (tenant.Client, error)
+	Client(ctx context.Context, tenantID, id string) (tenant.Client, error)
+	Clients(ctx context.Context, tenantID string) ([]tenant.Client, error)
+	DisableClient(ctx context.Context, tenantID, id string) (tenant.Client, error)
+	RotateSecret(ctx context.Context, tenantID, id string, hash secret.Hash, overlap time.Duration) (tenant.Client, error)
+}
+
+// Policies holds what the signer has to hear.
+type Policies interface {
+	PendingPolicies(ctx context.Context) ([]tenant.Policy, error)
+	PolicyApplied(ctx context.Context, id string, version uint64) error
+}
+
+// Open opens the store in a directory, making it if it is not there. A nil clock is the real one. Opening a directory
+// again, after the first store was closed or its process died, finds everything that was acknowledged.
+type Open func(t testing.TB, dir string, now func() time.Time) Store
+
+// Run runs the contract. It must be called from a top-level test function and not be its second call there: some parts
+// run that function again in a process that is killed.
+func Run(t *testing.T, open Open) {
+	if dir := os.Getenv(childDir); dir != "" {
+		writeUntilKilled(t, open, dir)
+		return
+	}
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *fixture)
+	}{
+		{"tenants", testTenants},
+		{"names of tenants are never used again", testTenantNames},
+		{"APIs", testAPIs},
+		{"names of APIs are never used again", testAPINames},
+		{"clients", testClients},
+		{"names of clients are never used again", testClientNames},
+		{"clients ask for what is registered", testClientRules},
+		{"secrets rotate with an overlap", testRotation},
+		{"rotation refuses", testRotationRefuses},
+		{"policies wait in order", testPolicies},
+		{"policies without gaps under concurrency", testPolicyRace},
+		{"an assertion is used once", testAssertions},
+		{"one winner among 16", testAssertionRace},
+		{"expired assertions are swept", testSweep},
+		{"one winner creates a tenant", testCreateRace},
+		{"one winner rotates", testRotateRace},
+		{"a failing act leaves its neighbours alone", testNeighbours},
+		{"values belong to the caller", testValues},
+		{"generation", testGeneration},
+		{"an act that was given up", testGivenUp},
+		{"closed", testClosed},
+		{"reopening finds everything", testReopen},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			dir := t.TempDir()
+			f := &fixture{t: t, dir: dir, open: open, clock: &clock{now: start}}
+			f.Store = open(t, dir, f.clock.Now)
+			t.Cleanup(func() { f.Close() })
+			part.run(t, f)
+		})
+	}
+	t.Run("kill -9 loses nothing that was acknowledged", func(t *testing.T) { testKill(t, open) })
+}
+
+var start = time.Date(2026, 11, 23, 2, 12, 0, 0, time.UTC)
+
+// clock is a clock that tests turn.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// fixture is a store with a few shorthands.
+type fixture struct {
+	Store
+	t     *testing.T
+	dir   string
+	open  Open
+	clock *clock
+}
+
+func (f *fixture) reopen() {
+	f.t.Helper()
+	if err := f.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.Store = f.open(f.t, f.dir, f.clock.Now)
+}
+
+const audience = "https://api.acme.example"
+
+func newTenant(id string) tenant.Tenant {
+	return tenant.Tenant{
+		ID: id, Class: tenant.Production, Owner: "ops@acme.example", Contacts: []string{"a@acme.example", "b@acme.example"},
+		Issuer: "https://id.example/" + id, Claims: []string{"dept"}, CreatedAt: start,
+	}
+}
+
+func newAPI(tenantID, audience string) tenant.API {
+	return tenant.API{
+		Tenant: tenantID, Audience: audience, Scopes: []string{"read", "write"}, CreatedAt: start,
+		SecretHash: secret.Generate(secret.APISecret, secret.Production).Hash(),
+	}
+}
+
+func newHash() secret.Hash { return secret.Generate(secret.ClientSecret, secret.Production).Hash() }
+
+func newClient(tenantID, id string) tenant.Client {
+	return tenant.Client{
+		ID: id, Tenant: tenantID, CreatedAt: start, APIs: []tenant.Access{{Audience: audience, Scopes: []string{"read"}}},
+		Claims: map[string]string{"dept": "7"}, Secrets: []tenant.Secret{{Hash: newHash(), CreatedAt: start}},
+	}
+}
+
+func (f *fixture) mustTenant(id string) tenant.Tenant {
+	f.t.Helper()
+	kept, err := f.CreateTenant(f.t.Context(), "uid 7", newTenant(id))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return kept
+}
+
+func (f *fixture) mustAPI(tenantID, audience string) tenant.API {
+	f.t.Helper()
+	kept, err := f.CreateAPI(f.t.Context(), "uid 7", newAPI(tenantID, audience))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return kept
+}
+
+func (f *fixture) mustClient(tenantID, id string) tenant.Client {
+	f.t.Helper()
+	kept, err := f.CreateClient(f.t.Context(), newClient(tenantID, id))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return kept
+}
+
+// wantReason checks that err is for the reason, for no narrower one, and says something to a person.
+func wantReason(t *testing.T, err, reason error) {
+	t.Helper()
+	if !errors.Is(err, reason) {
+		t.Errorf("got %v, want %v", err, reason)
+		return
+	}
+	for _, narrower := range []error{tenant.ErrUsedBefore, tenant.ErrDisabled} {
+		if narrower != reason && errors.Is(err, narrower) {
+			t.Errorf("got %v, which is %v too", err, narrower)
+		}
+	}
+	var refusal *tenant.Refusal
+	if !errors.As(err, &refusal) || refusal.Error() == "" || refusal.Error() == reason.Error() {
+		t.Errorf("%v tells a person nothing", err)
+	}
+}
+
+func ok[T any](v T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}

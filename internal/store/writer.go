@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"seawall/internal/tenant"
+)
+
+// maxBatch is how many acts one commit takes. More would make the first one wait longer than its fsync is worth.
+const maxBatch = 256
+
+// writer owns the writing connection. One goroutine takes whatever acts are queued, runs them in one transaction, and
+// answers after the commit. There is no timer: a lone act is committed at once, and while the disk is busy others queue
+// up and share the next commit.
+type writer struct {
+	conn    writeConn
+	now     func() time.Time
+	changed func() // called after a commit that changed more than memory of assertions
+
+	queue chan *act
+	mu    sync.RWMutex // held for reading while queueing, so that stop can close the queue
+	done  chan struct{}
+	shut  bool // guarded by mu
+
+	prepared map[string]*sql.Stmt // used by the goroutine alone
+	uses     int                  // of assertions, for their sweep; used by the goroutine alone
+	broken   error                // set when the disk is uncertain; used by the goroutine alone
+}
+
+// act is one atomic piece of work on its way to the writer.
+type act struct {
+	do     func(*tx) error
+	state  atomic.Int32
+	answer chan error
+}
+
+// The states of an act. Whoever moves it out of queued decides: the writer begins it, or the caller gives up.
+const (
+	queued = iota
+	begun
+	abandoned
+)
+
+// tx is a transaction as acts see it. It is valid while the act runs.
+type tx struct {
+	querier
+	w       *writer
+	now     time.Time
+	changed bool // whether caches of tenants, APIs and clients are out of date
+}
+
+// querier reads: from the writer's transaction or from a reader's view.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func newWriter(conn writeConn, now func() time.Time, changed func()) *writer {
+	return &writer{conn: conn, now: now, changed: changed, queue: make(chan *act, 4*maxBatch), prepared: map[string]*sql.Stmt{}}
+}
+
+func (w *writer) start() {
+	w.done = make(chan struct{})
+	go w.run()
+}
+
+// stop commits what is queued, ends the goroutine and closes the connection.
+func (w *writer) stop() error {
+	w.mu.Lock()
+	first := !w.shut
+	w.shut = true
+	w.mu.Unlock()
+	if !first {
+		return nil
+	}
+	close(w.queue)
+	if w.done != nil {
+		<-w.done
+	}
+	return w.conn.close()
+}
+
+// act queues do and waits for its answer. Once the writer has begun it, the act is finished whatever happens to ctx;
+// before that, a caller who gives up can be sure that nothing was written.
+func (w *writer) act(ctx context.Context, do func(*tx) error) error {
+	a := &act{do: do, answer: make(chan error, 1)}
+	if err := w.enqueue(ctx, a); err != nil {
+		return err
+	}
+	select {
+	case err := <-a.answer:
+		return err
+	case <-ctx.Done():
+	}
+	if a.state.CompareAndSwap(queued, abandoned) {
+		return gaveUp(ctx)
+	}
+	return <-a.answer
+}
+
+func (w *writer) enqueue(ctx context.Context, a *act) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.shut {
+		return errors.New("the database is closed")
+	}
+	select {
+	case w.queue <- a:
+		return nil
+	case <-ctx.Done():
+		return gaveUp(ctx)
+	}
+}
+
+func gaveUp(ctx context.Context) error {
+	return fmt.Errorf("waiting to write to the database, nothing was written: %w", ctx.Err())
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	batch := make([]*act, 0, maxBatch)
+	for a := range w.queue {
+		batch = append(batch[:0], a)
+		for more := true; more && len(batch) < maxBatch; {
+			select {
+			case a, open := <-w.queue:
+				if more = open; open {
+					batch = append(batch, a)
+				}
+			default:
+				more = false
+			}
+		}
+		w.commit(batch)
+	}
+	for _, s := range w.prepared {
+		s.Close()
+	}
+}
+
+// commit runs the acts of a batch that nobody gave up, and answers them.
+func (w *writer) commit(batch []*act) {
+	taken := batch[:0]
+	for _, a := range batch {
+		if a.state.CompareAndSwap(queued, begun) {
+			taken = append(taken, a)
+		}
+	}
+	if len(taken) == 0 {
+		return
+	}
+	answers := make([]error, len(taken))
+	if err := w.together(taken, answers); err != nil {
+		// The transaction broke, and with it acts that were fine. Each gets one of its own, so that a big one that the
+		// disk has no room for does not take a small one with it.
+		for i := range taken {
+			if len(taken) > 1 {
+				err = w.together(taken[i:i+1], answers[i:i+1])
+			}
+			if err != nil {
+				answers[i] = err
+			}
+		}
+	}
+	for i, a := range taken {
+		a.answer <- answers[i]
+	}
+}
+
+// together commits acts in one transaction. A non-nil error means that none of them happened; otherwise answers has
+// the error of each act that failed by itself.
+func (w *writer) together(acts []*act, answers []error) (err error) {
+	if w.broken != nil {
+		return w.broken
+	}
+	defer func() {
+		if err != nil {
+			var fatal bool
+			if err, fatal = writeError(err); fatal {
+				w.broken = err
+			}
+		}
+	}()
+	if err := w.exec("begin immediate"); err != nil {
+		return err
+	}
+	t := &tx{querier: w.conn.conn, w: w, now: w.now()}
+	for i, a := range acts {
+		if answers[i], err = w.inSavepoint(t, a, len(acts) > 1); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = w.exec("commit")
+	}
+	if err != nil {
+		_ = w.exec("rollback") // fails if SQLite has rolled back by itself, which is as good
+		return err
+	}
+	if t.changed {
+		w.changed()
+	}
+	return nil
+}
+
+// inSavepoint runs one act so that its failure undoes it alone. broke means that the whole transaction is lost.
+func (w *writer) inSavepoint(t *tx, a *act, shared bool) (answer, broke error) {
+	if !shared { // the transaction itself is the savepoint
+		answer = a.do(t)
+		return nil, answer
+	}
+	if err := w.exec("savepoint act"); err != nil {
+		return nil, err
+	}
+	changed := t.changed
+	if answer = a.do(t); answer == nil {
+		return nil, w.exec("release act")
+	}
+	t.changed = changed
+	if breaksTransaction(answer) {
+		return nil, answer
+	}
+	if err := w.exec("rollback to act"); err != nil {
+		return nil, err
+	}
+	answer, _ = writeError(answer)
+	return answer, w.exec("release act")
+}
+
+// exec runs a statement that is prepared once and kept.
+func (w *writer) exec(query string, args ...any) error {
+	_, err := w.affected(query, args...)
+	return err
+}
+
+func (w *writer) affected(query string, args ...any) (int64, error) {
+	ctx := context.Background() // once a commit has begun, it finishes
+	s := w.prepared[query]
+	if s == nil {
+		var err error
+		if s, err = w.conn.conn.PrepareContext(ctx, query); err != nil {
+			return 0, err
+		}
+		w.prepared[query] = s
+	}
+	result, err := s.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// exec runs a statement of an act.
+func (t *tx) exec(query string, args ...any) error { return t.w.exec(query, args...) }
+
+// affected runs a statement of an act and returns how many rows it changed.
+func (t *tx) affected(query string, args ...any) (int64, error) { return t.w.affected(query, args...) }
+
+// take gives out a name for good, or returns false if it was given out before.
+func (t *tx) take(space, name string) (bool, error) {
+	n, err := t.affected(`insert into used_name (space, name, used_at) values ($1, $2, $3) on conflict (space, name) do nothing`, space, name, t.now.UnixMilli())
+	return n == 1, err
+}
+
+// taken refuses a name. live tells whether what has it is still there.
+func taken(live bool, what, name string) error {
+	if live {
+		return tenant.Refuse(tenant.ErrExists, "choose another, or use the one that is there", "there is already %s %s", what, name)
+	}
+	return tenant.Refuse(tenant.ErrUsedBefore, "choose another: old tokens and logs must never point at something new", "%s was the name of %s before, and names are never used again", name, what)
+}
