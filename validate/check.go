@@ -1,0 +1,232 @@
+package validate
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+	"sync"
+	"time"
+
+	"seawall/validate/internal/wire"
+)
+
+// work holds the buffers of one validation. They are used again, so that a refused token costs no
+// memory and an accepted one only what it is returned in.
+type work struct {
+	header  header
+	claims  claims
+	receipt wire.Receipt
+	sum     [sha256.Size]byte // of the signing input
+	digest  [sha256.Size]byte
+
+	headerScan  scanner
+	payloadScan scanner
+
+	headerBytes  []byte
+	payloadBytes []byte
+	signature    []byte
+	der          []byte // the same as ASN.1, for ES256
+	signed       []byte // the signing input; then room for the ledger's
+}
+
+var works = sync.Pool{New: func() any { return new(work) }}
+
+// maxKept is how large a work's buffers may be to be kept.
+const maxKept = 64 << 10
+
+// Token decides whether raw, a token in JWS compact form as a client sent it, is good here and now.
+// On any doubt it gives nil and an error that wraps *Error with the one reason. The context bounds
+// the wait for keys, which happens only at the very start or when a token names an unknown key.
+func (v *Validator) Token(ctx context.Context, raw string) (*Token, error) {
+	w := works.Get().(*work)
+	e := Event{Kind: TokenAccepted}
+	t, code := v.check(ctx, w, raw, &e)
+	if cap(w.signed) <= maxKept {
+		works.Put(w)
+	}
+	if code != "" {
+		e.Kind, e.Code = TokenRefused, code
+	}
+	if v.observe != nil {
+		v.observe(e)
+	}
+	if code != "" {
+		return nil, refuse(code)
+	}
+	return t, nil
+}
+
+// check is the order of all checks: cheap ones first, then the signature, then the receipt.
+func (v *Validator) check(ctx context.Context, w *work, raw string, e *Event) (*Token, Code) {
+	if code := v.parse(w, raw); code != "" {
+		e.Algorithm, e.Type = w.header.alg, w.header.kind
+		return nil, code
+	}
+	e.Algorithm, e.Type = w.header.alg, w.header.kind
+	in, code := v.issuerOf(&w.claims)
+	if in != nil {
+		e.Issuer = in.terms.issuer
+	}
+	if code != "" {
+		return nil, code
+	}
+	now := v.now()
+	if code := v.checkClaims(&w.claims, w.header.kid, now); code != "" {
+		return nil, code
+	}
+	set, k, code := in.key(ctx, w, now)
+	if code != "" {
+		return nil, code
+	}
+	e.KeyID = k.id
+	if !k.fits(w.header.alg) {
+		return nil, CodeKeyAlg
+	}
+	if !in.terms.seawall {
+		code = verifyForeign(w, k)
+	} else if code = verifySeawall(w, set, k); code == CodeReceiptKey && in.remote != nil {
+		// The ledger may have a new key. Only who holds the issuer's key can get here.
+		if fresh, none := in.remote.early(ctx, now); none == "" {
+			code = fresh.checkReceipt(w)
+		}
+	}
+	if code != "" {
+		return nil, code
+	}
+	return newToken(w, k, in.terms.seawall), ""
+}
+
+// parse takes a token apart: form, header, payload, in this order.
+func (v *Validator) parse(w *work, raw string) Code {
+	w.header = header{}
+	if len(raw) > v.maxBytes {
+		return CodeTooLarge
+	}
+	if raw == "" {
+		return CodeMissing
+	}
+	first := strings.IndexByte(raw, '.')
+	last := strings.LastIndexByte(raw, '.')
+	if first <= 0 || last <= first+1 || strings.IndexByte(raw[first+1:last], '.') >= 0 {
+		return CodeMalformed
+	}
+	var ok bool
+	if w.headerBytes, ok = appendBase64(w.headerBytes[:0], raw[:first]); !ok {
+		return CodeEncoding
+	}
+	if w.payloadBytes, ok = appendBase64(w.payloadBytes[:0], raw[first+1:last]); !ok {
+		return CodeEncoding
+	}
+	if w.signature, ok = appendBase64(w.signature[:0], raw[last+1:]); !ok {
+		return CodeEncoding
+	}
+	if code := v.scanHeader(&w.header, &w.headerScan, w.headerBytes); code != "" {
+		return code
+	}
+	if len(w.signature) == 0 { // looked for after the header, so that an unsecured token is called by its name
+		return CodeMalformed
+	}
+	if !v.scanClaims(&w.claims, &w.payloadScan, w.payloadBytes) {
+		return CodeJSON
+	}
+	w.signed = append(w.signed[:0], raw[:last]...)
+	return ""
+}
+
+// issuerOf finds the one issuer that the token names and checks the tenant. An issuer of exactly
+// that name comes before one with a place for tenants.
+func (v *Validator) issuerOf(c *claims) (*issuer, Code) {
+	if in := v.issuers[string(c.iss.b)]; in != nil {
+		if !in.tenantAllowed(c) {
+			return in, CodeTenant
+		}
+		return in, ""
+	}
+	code := CodeIssuer
+	for _, in := range v.templates {
+		if in.name.match(c.iss.b, c.tid.b) {
+			if !in.tenantAllowed(c) {
+				return in, CodeTenant
+			}
+			return in, ""
+		}
+		if in.name.resembles(c.iss.b) {
+			code = CodeTenant
+		}
+	}
+	return nil, code
+}
+
+// key gives the key that the token names, from the issuer's own set, and that set.
+func (i *issuer) key(ctx context.Context, w *work, now time.Time) (*keySet, *key, Code) {
+	set := i.static
+	if i.remote != nil {
+		var code Code
+		if set, code = i.remote.set(ctx, now); code != "" {
+			return nil, nil, code
+		}
+	}
+	k, code := set.find(&w.claims, w.header.kid, instantOf(now))
+	if code == CodeKeyUnknown && i.remote != nil {
+		if set, code = i.remote.early(ctx, now); code != "" {
+			return nil, nil, code
+		}
+		k, code = set.find(&w.claims, w.header.kid, instantOf(now))
+	}
+	return set, k, code
+}
+
+// verifyForeign checks the signature of a token without a receipt. The digest that identifies the
+// token is that of its signing input, because anybody can rewrite an ECDSA signature.
+func verifyForeign(w *work, k *key) Code {
+	w.sum = sha256.Sum256(w.signed)
+	w.digest = w.sum
+	if !k.verify(w) {
+		return CodeSignature
+	}
+	return ""
+}
+
+// verifySeawall holds the key to what the ledger said about it, checks the signature, and then that
+// the ledger recorded these very bytes.
+func verifySeawall(w *work, set *keySet, k *key) Code {
+	if code := k.covers(&w.header, &w.claims); code != "" {
+		return code
+	}
+	var bare []byte
+	if w.header.receipts > 0 {
+		var ok bool
+		if bare, ok = w.header.cutReceipt(w.headerBytes, &w.receipt); !ok {
+			return CodeReceiptForm
+		}
+	}
+	if w.header.alg != EdDSA {
+		w.sum = sha256.Sum256(w.signed)
+	}
+	if !k.verify(w) {
+		return CodeSignature
+	}
+	if bare == nil {
+		return CodeReceiptMissing
+	}
+	w.signed = wire.AppendDigestInput(w.signed[:0], bare, w.payloadBytes)
+	w.digest = sha256.Sum256(w.signed)
+	return set.checkReceipt(w)
+}
+
+// covers holds a token to its key's kinds and times.
+func (k *key) covers(h *header, c *claims) Code {
+	kind := false
+	for _, allowed := range k.kinds {
+		kind = kind || allowed == h.kind
+	}
+	switch {
+	case !kind:
+		return CodeKeyKind
+	case !k.signingEnds.after(c.iat):
+		return CodeKeySigningEnded
+	case c.exp.after(k.exp):
+		return CodeKeyOutlived
+	}
+	return ""
+}

@@ -1,0 +1,193 @@
+package validate
+
+import "time"
+
+// claims are what the validator reads of a token's payload (RFC 7519 §4.1, RFC 9068 §2.2). Texts
+// point into the work buffers and are gone when the call is over.
+type claims struct {
+	iss, sub, tid, azp, clientID, jti, sid, scope text
+	exp, iat, nbf                                 instant
+
+	has      presence
+	sidWrong bool // there is a sid, but it is not a string
+	audience bool // aud names one of ours
+	audAt    int  // where the value of aud begins
+	audEnd   int
+}
+
+// presence holds one bit a claim.
+type presence uint8
+
+const (
+	hasExp presence = 1 << iota
+	hasIat
+	hasNbf
+	hasBinding // cnf
+	hasWrong   // a claim that matters has the wrong form
+)
+
+// scanClaims reads a decoded payload; false means that it is not one strict JSON object.
+func (v *Validator) scanClaims(c *claims, s *scanner, data []byte) bool {
+	*c = claims{}
+	s.reset(data, false)
+	s.space()
+	for o := s.object(); s.member(&o); {
+		switch string(o.name) {
+		case "iss":
+			c.readText(s, &c.iss)
+		case "sub":
+			c.readText(s, &c.sub)
+		case "tid":
+			c.readText(s, &c.tid)
+		case "azp":
+			c.readText(s, &c.azp)
+		case "client_id":
+			c.readText(s, &c.clientID)
+		case "jti":
+			c.readText(s, &c.jti)
+		case "exp":
+			c.readTime(s, &c.exp, hasExp)
+		case "iat":
+			c.readTime(s, &c.iat, hasIat)
+		case "nbf":
+			c.readTime(s, &c.nbf, hasNbf)
+		case "aud":
+			v.readAudience(c, s)
+		case "sid":
+			c.sidWrong = s.peek() != '"'
+			c.sid.b = s.optionalText()
+		case "scope":
+			if s.peek() == '"' {
+				c.scope = s.text()
+			} else {
+				s.skip()
+			}
+		case "cnf":
+			c.has |= hasBinding
+			s.skip()
+		default:
+			s.skip()
+		}
+	}
+	return s.end()
+}
+
+// readText reads a claim that must be a non-empty string without control characters.
+func (c *claims) readText(s *scanner, to *text) {
+	if s.peek() != '"' {
+		c.has |= hasWrong
+		s.skip()
+		return
+	}
+	*to = s.text()
+	if len(to.b) == 0 || hasControl(to.b) {
+		c.has |= hasWrong
+	}
+}
+
+// readTime reads a NumericDate: a JSON number, not negative, before the year 10000.
+func (c *claims) readTime(s *scanner, to *instant, bit presence) {
+	c.has |= bit
+	if k := s.peek(); k != '-' && k-'0' > 9 {
+		c.has |= hasWrong
+		s.skip()
+		return
+	}
+	number := s.number()
+	if s.fault {
+		return
+	}
+	t, ok := parseInstant(number)
+	if !ok || t.sec >= endOfTime {
+		c.has |= hasWrong
+	}
+	*to = t
+}
+
+// readAudience reads aud: a string or an array of strings and nothing else (RFC 7519 §4.1.3). A
+// wrong form matches no audience.
+func (v *Validator) readAudience(c *claims, s *scanner) {
+	c.audAt = s.pos
+	switch s.peek() {
+	case '"':
+		c.audience = v.ours(s.text().b)
+	case '[':
+		sound := true
+		for a := s.array(); s.element(&a); {
+			if s.peek() != '"' {
+				sound = false
+				s.skip()
+				continue
+			}
+			if v.ours(s.text().b) {
+				c.audience = true
+			}
+		}
+		c.audience = c.audience && sound
+	default:
+		s.skip()
+	}
+	c.audEnd = s.pos
+}
+
+func (v *Validator) ours(audience []byte) bool {
+	for _, a := range v.audiences {
+		if string(audience) == a {
+			return true
+		}
+	}
+	return false
+}
+
+// client gives the client that the token was issued to; both names agree when this is asked.
+func (c *claims) client() text {
+	if len(c.clientID.b) > 0 {
+		return c.clientID
+	}
+	return c.azp
+}
+
+// checkClaims applies every rule about claims that needs no key.
+func (v *Validator) checkClaims(c *claims, kid []byte, now time.Time) Code {
+	if c.has&(hasWrong|hasExp|hasIat) != hasExp|hasIat || len(c.sub.b) == 0 {
+		return CodeClaims
+	}
+	if !c.audience {
+		return CodeAudience
+	}
+	if code := v.checkTimes(c, instantOf(now)); code != "" {
+		return code
+	}
+	if len(c.azp.b) > 0 && len(c.clientID.b) > 0 && string(c.azp.b) != string(c.clientID.b) {
+		return CodeClient
+	}
+	if v.clients != nil && !v.clients[string(c.client().b)] {
+		return CodeClient
+	}
+	if v.revocations != nil {
+		if code := v.revocations.check(c, kid); code != "" {
+			return code
+		}
+	}
+	// The one place for sender bindings (RFC 7800, RFC 9449, RFC 8705): none is supported, so a
+	// token that is bound to a sender can't be shown to come from it.
+	if c.has&hasBinding != 0 {
+		return CodeBinding
+	}
+	return ""
+}
+
+func (v *Validator) checkTimes(c *claims, now instant) Code {
+	latest := now.add(v.leeway)
+	switch {
+	case !c.exp.after(c.iat.ceil()):
+		return CodeLifetime
+	case c.exp.ceil().after(c.iat.floor().add(v.maxLifetime)):
+		return CodeLifetime
+	case !c.exp.add(v.leeway).after(now):
+		return CodeExpired
+	case c.iat.after(latest) || c.nbf.after(latest):
+		return CodeNotYetValid
+	}
+	return ""
+}

@@ -1,0 +1,31 @@
+// Package validate answers one question for an API: is this access token good, here, now?
+//
+// It is the half of seawall that runs in front of every API, and it uses nothing but the standard
+// library. Three lines protect a handler:
+//
+//	v, err := validate.New(validate.Config{
+//		Issuers:   []validate.Issuer{validate.SeawallIssuer("https://id.example/acme", "swl1-…")},
+//		Audiences: []string{"https://api.example"},
+//	})
+//	http.ListenAndServe(addr, v.Handler(mux))
+//
+// A token of a seawall issuer is accepted only if the key that signed it is bound to that very
+// issuer, is inside its window and is vouched for by the pinned ledger root, and if the token
+// carries a receipt: the ledger's signature over exactly these claims. So a thief of a signing key
+// forges nothing that passes here, and whoever swaps the published keys gets nothing accepted,
+// because trust comes from the pin in your configuration and from no document on the network.
+//
+// A token of any other issuer ([ForeignIssuer]) goes through the same checks without receipts and
+// statements. Key sets live under their issuer, so there is no name space of keys that two issuers
+// share, and a key that names its issuer signs for that issuer only.
+//
+// There is no option that turns a check off, a refused token is never returned, and errors carry
+// one [Code] of a closed list and never any part of a token. Network access happens in the
+// background; the usual call reads memory only.
+//
+// The order of the checks is part of the design. Everything cheap comes first: size, shape, JSON,
+// header, issuer, claims, key, revocation. Then the signature. The receipt's verdict comes last, so
+// [CodeReceiptMissing], [CodeReceiptKey], [CodeReceiptTime] and [CodeReceiptMismatch] each mean that
+// the issuer's own key did sign this token and the ledger did not record it: proof of a stolen key,
+// and worth an alarm.
+package validate

@@ -1,0 +1,134 @@
+package validate
+
+// Code says why a token was refused. The list is closed and the words are stable: programs may
+// branch on them. A Code is itself an error, so it serves as the sentinel of its kind:
+//
+//	if errors.Is(err, validate.CodeExpired) { … }
+type Code string
+
+// The reasons for refusing a token, in about the order in which they are looked for.
+const (
+	CodeMissing         Code = "missing"             // no token was presented
+	CodeRequest         Code = "request"             // the HTTP request presents credentials in a way that is not allowed
+	CodeTooLarge        Code = "too_large"           // more bytes than Config.MaxBytes
+	CodeMalformed       Code = "malformed"           // not three non-empty segments (RFC 7515 §7.1)
+	CodeEncoding        Code = "encoding"            // a segment is not canonical unpadded base64url
+	CodeJSON            Code = "json"                // header or payload is not one strict JSON object
+	CodeAlg             Code = "alg"                 // algorithm missing or not allowed
+	CodeTyp             Code = "typ"                 // token type missing or not allowed
+	CodeCrit            Code = "crit"                // header uses crit or b64 (RFC 7515 §4.1.11, RFC 7797)
+	CodeKid             Code = "kid"                 // header names no key
+	CodeIssuer          Code = "issuer"              // iss is no configured issuer
+	CodeTenant          Code = "tenant"              // tid does not fit the issuer, or the tenant is not allowed
+	CodeClaims          Code = "claims"              // a required claim is missing or has the wrong form
+	CodeAudience        Code = "audience"            // aud names none of the configured audiences
+	CodeExpired         Code = "expired"             // exp has passed
+	CodeNotYetValid     Code = "not_yet_valid"       // iat or nbf lies in the future
+	CodeLifetime        Code = "lifetime"            // exp is not after iat, or too long after it
+	CodeClient          Code = "client"              // azp and client_id disagree, or the client is not allowed
+	CodeRevoked         Code = "revoked"             // a revocation applies
+	CodeBinding         Code = "binding_unsupported" // the token or the validator wants a sender binding
+	CodeKeysUnavailable Code = "keys_unavailable"    // the issuer's keys could not be loaded yet
+	CodeKeysStale       Code = "keys_stale"          // the issuer's keys could not be refreshed for too long
+	CodeLedgerPin       Code = "ledger_pin"          // the key document is not the pinned ledger's
+	CodeLedgerAnnounced Code = "ledger_announced"    // a ForeignIssuer turned out to have a seawall ledger
+	CodeKeyUnknown      Code = "key_unknown"         // the issuer has no such key
+	CodeKeyUnusable     Code = "key_unusable"        // weak, malformed or not meant for signatures
+	CodeKeyIssuer       Code = "key_issuer"          // the key belongs to another issuer
+	CodeKeyRevoked      Code = "key_revoked"         // the key set marks the key as revoked
+	CodeKeyNotYetValid  Code = "key_not_yet_valid"   // the key's window has not begun
+	CodeKeyExpired      Code = "key_expired"         // the key's window has ended
+	CodeKeyStatement    Code = "key_statement"       // the pinned ledger root does not vouch for the key
+	CodeKeyAmbiguous    Code = "key_ambiguous"       // more than one usable key has this kid
+	CodeKeyAlg          Code = "key_alg"             // the key is for another algorithm
+	CodeKeyKind         Code = "key_kind"            // the key may not sign this kind of token
+	CodeKeySigningEnded Code = "key_signing_ended"   // issued when the key no longer signed
+	CodeKeyOutlived     Code = "key_outlived"        // the token outlives its key
+	CodeReceiptForm     Code = "receipt_form"        // the header's receipt is not in its one form
+	CodeSignature       Code = "signature"           // the signature does not verify
+	CodeReceiptMissing  Code = "receipt_missing"     // validly signed, but without a receipt
+	CodeReceiptKey      Code = "receipt_key"         // receipt by a key that the pinned root has not certified
+	CodeReceiptTime     Code = "receipt_time"        // receipt from outside its key's window or too far from iat
+	CodeReceiptMismatch Code = "receipt_mismatch"    // the receipt was given for other bytes
+)
+
+// reasons holds one plain sentence a code, and is the closed list itself.
+var reasons = map[Code]string{
+	CodeMissing:         "no token was presented",
+	CodeRequest:         "the request must carry exactly one Authorization header with one token",
+	CodeTooLarge:        "the token is larger than this API accepts",
+	CodeMalformed:       "the token is not a JWS in compact form",
+	CodeEncoding:        "a segment is not canonical base64url",
+	CodeJSON:            "header or payload is not one strict JSON object",
+	CodeAlg:             "the algorithm is missing or not allowed",
+	CodeTyp:             "the token type is missing or not allowed",
+	CodeCrit:            "critical header extensions are not supported",
+	CodeKid:             "the header names no key",
+	CodeIssuer:          "the issuer is not trusted here",
+	CodeTenant:          "the tenant does not fit the issuer or is not allowed here",
+	CodeClaims:          "a required claim is missing or has the wrong form",
+	CodeAudience:        "the token is meant for another audience",
+	CodeExpired:         "the token has expired",
+	CodeNotYetValid:     "the token is not valid yet",
+	CodeLifetime:        "the token's lifetime is not acceptable",
+	CodeClient:          "the client is not allowed here",
+	CodeRevoked:         "the token has been revoked",
+	CodeBinding:         "sender-bound tokens are not supported",
+	CodeKeysUnavailable: "the issuer's keys could not be loaded yet",
+	CodeKeysStale:       "the issuer's keys could not be refreshed for too long",
+	CodeLedgerPin:       "the issuer's key document does not belong to the pinned ledger",
+	CodeLedgerAnnounced: "the issuer has a seawall ledger and must be configured with SeawallIssuer and its pin",
+	CodeKeyUnknown:      "the issuer has no such key",
+	CodeKeyUnusable:     "the key is weak, malformed or not meant for signatures",
+	CodeKeyIssuer:       "the key belongs to another issuer",
+	CodeKeyRevoked:      "the key has been revoked",
+	CodeKeyNotYetValid:  "the key is not valid yet",
+	CodeKeyExpired:      "the key has expired",
+	CodeKeyStatement:    "the pinned ledger does not vouch for the key",
+	CodeKeyAmbiguous:    "more than one usable key has this name",
+	CodeKeyAlg:          "the key is for another algorithm",
+	CodeKeyKind:         "the key may not sign this kind of token",
+	CodeKeySigningEnded: "the token was issued after its key stopped signing",
+	CodeKeyOutlived:     "the token outlives its key",
+	CodeReceiptForm:     "the receipt is not in its one form",
+	CodeSignature:       "the signature does not verify",
+	CodeReceiptMissing:  "the signature verifies but the ledger gave no receipt",
+	CodeReceiptKey:      "the receipt is by a key that the pinned ledger has not certified",
+	CodeReceiptTime:     "the receipt is from another time than the token",
+	CodeReceiptMismatch: "the receipt was given for another token",
+}
+
+// refusals holds one error a code, made once, so that refusing a token allocates nothing.
+var refusals = func() map[Code]*Error {
+	m := make(map[Code]*Error, len(reasons))
+	for c := range reasons {
+		m[c] = &Error{Code: c}
+	}
+	return m
+}()
+
+// Error is why a token was refused. It carries the reason code and nothing of the token, so it is
+// safe to log. Errors of one code may be one shared value: do not change them.
+type Error struct {
+	Code Code
+}
+
+// Error gives the code and its meaning.
+func (e *Error) Error() string {
+	return "validate: token refused: " + string(e.Code) + ": " + e.Code.Reason()
+}
+
+// Is makes errors.Is(err, CodeExpired) true for an expired token.
+func (e *Error) Is(target error) bool {
+	c, ok := target.(Code)
+	return ok && c == e.Code
+}
+
+// Error makes a Code usable as a sentinel with errors.Is.
+func (c Code) Error() string { return string(c) }
+
+// Reason gives the code's meaning as one plain clause.
+func (c Code) Reason() string { return reasons[c] }
+
+// refuse gives the shared error of a code.
+func refuse(c Code) *Error { return refusals[c] }

@@ -1,0 +1,178 @@
+package validate
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"seawall/validate/internal/wire"
+)
+
+// Issuer is a trusted issuer. Make one with [SeawallIssuer] or [ForeignIssuer]; the zero Issuer is
+// refused by [New].
+type Issuer struct {
+	terms   terms
+	tenants []string
+	keys    KeySource
+}
+
+// SeawallIssuer trusts the seawall issuer at url, whose ledger root has the given pin (swl1-…, shown
+// by "seawall api create"). Every token needs a receipt by a ledger key that the pinned root has
+// certified, and every key a statement by that root; nothing that is served anywhere can lower
+// this. Keys come from {url}/jwks unless WithKeys says otherwise.
+//
+// The url is compared with iss exactly. It must be https, or http on a loopback address.
+func SeawallIssuer(url, pin string) Issuer {
+	return Issuer{
+		terms: terms{issuer: url, seawall: true, pin: pin},
+		keys:  RemoteKeys(url + "/jwks"),
+	}
+}
+
+// ForeignConfig describes an issuer that is not a seawall.
+type ForeignConfig struct {
+	// Issuer is compared with iss exactly. It may contain {tenantid}, which stands for the token's
+	// tid; tid must then be a lower-case UUID.
+	Issuer string
+
+	// Tenants are the tids that are accepted. nil accepts every tenant of the issuer; an empty list
+	// that is not nil accepts none.
+	Tenants []string
+
+	// Keys is where the issuer's keys come from. Required: nothing is discovered by itself.
+	Keys KeySource
+}
+
+// ForeignIssuer trusts an issuer that gives no receipts. Its keys are still bound to it, and a key
+// that names an issuer signs for that issuer only.
+//
+// An issuer that does have a seawall ledger is refused ([CodeLedgerAnnounced]): where keys are
+// remote, its OAuth and OpenID metadata are looked at too. That guards against a mistake, not
+// against an attacker; protection comes from configuring the issuer with [SeawallIssuer].
+func ForeignIssuer(c ForeignConfig) Issuer {
+	return Issuer{terms: terms{issuer: c.Issuer}, tenants: slices.Clone(c.Tenants), keys: c.Keys}
+}
+
+// WithKeys gives the same issuer with keys from another place: a mirror, or a document at hand. What
+// is demanded of the keys stays as it is.
+func (i Issuer) WithKeys(k KeySource) Issuer {
+	i.keys = k
+	return i
+}
+
+// KeySource says where an issuer's keys come from. Make one with [StaticKeys] or [RemoteKeys].
+type KeySource struct {
+	doc       []byte
+	url       string
+	transport http.RoundTripper
+}
+
+// StaticKeys takes keys from a JWK Set (RFC 7517 §5), which for a seawall issuer holds its ledger
+// too. They are never refreshed; the windows of the keys are honoured all the same.
+func StaticKeys(jwks []byte) KeySource { return KeySource{doc: slices.Clone(jwks)} }
+
+// RemoteKeys loads keys from a URL, which must be https, or http on a loopback address. They are
+// refreshed in the background as the answer's cache headers say, at least hourly. A token that
+// names an unknown key causes an early refresh, a few times a minute at most. Redirects are not
+// followed, and an answer that is empty, oversized or garbage never replaces good keys, which go on
+// serving for 24 hours.
+func RemoteKeys(url string) KeySource { return KeySource{url: url} }
+
+// WithTransport gives the same source with its HTTP requests sent through t, for example one that
+// knows a private certificate authority. Limits on time and size hold as before.
+func (k KeySource) WithTransport(t http.RoundTripper) KeySource {
+	k.transport = t
+	return k
+}
+
+// issuer is an Issuer in use.
+type issuer struct {
+	terms   terms
+	name    pattern
+	tenants []string
+	anyone  bool // every tenant is accepted
+	static  *keySet
+	remote  *remote
+}
+
+// check finds what is wrong with an Issuer before anything is made of it.
+func (i Issuer) check() error {
+	name := i.terms.issuer
+	if name == "" {
+		return errors.New("an issuer has no name: use SeawallIssuer(url, pin) or ForeignIssuer(config)")
+	}
+	if hasControl([]byte(name)) {
+		return fmt.Errorf("issuer %q contains control characters", name)
+	}
+	if i.terms.seawall {
+		if err := checkURL(name); err != nil {
+			return fmt.Errorf("seawall issuer: %w", err)
+		}
+		if strings.HasSuffix(name, "/") || strings.Contains(name, tenantMark) {
+			return fmt.Errorf("seawall issuer %q: give the issuer exactly as the seawall shows it, without a slash at the end", name)
+		}
+		if !validPin(i.terms.pin) {
+			return fmt.Errorf("seawall issuer %q: %q is not a ledger pin; \"seawall api create\" shows it (swl1-…)", name, i.terms.pin)
+		}
+	}
+	for _, t := range i.tenants {
+		if t == "" || !newPattern(name).exact() && !isUUID([]byte(t)) {
+			return fmt.Errorf("issuer %q: tenant %q is not a lower-case UUID, so it would never match", name, t)
+		}
+	}
+	switch {
+	case i.keys.doc != nil:
+		return nil
+	case i.keys.url == "":
+		return fmt.Errorf("issuer %q has no keys: give StaticKeys or RemoteKeys", name)
+	}
+	if err := checkURL(i.keys.url); err != nil {
+		return fmt.Errorf("keys of issuer %q: %w", name, err)
+	}
+	return nil
+}
+
+// validPin reports whether a pin has the one form a pin can have.
+func validPin(pin string) bool {
+	spelled, ok := strings.CutPrefix(pin, wire.PinPrefix)
+	sum, canonical := appendBase64(nil, spelled)
+	return ok && canonical && len(sum) == 32
+}
+
+// checkURL demands https, or http on a loopback address, and nothing unusual.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "" || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
+		return errors.New("it is not a plain URL of a host and a path")
+	case u.User != nil:
+		return errors.New("its URL holds credentials: take them out")
+	}
+	switch {
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && loopback(u.Hostname()):
+		return nil
+	}
+	return fmt.Errorf("%q must be https; http is for loopback addresses only", text)
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// accepts decides on issuer and tenant: the first rule of Storm-0558 is that a token is judged by
+// the keys of the one issuer it names, and by no others.
+func (i *issuer) accepts(c *claims) bool {
+	return i.name.match(c.iss.b, c.tid.b)
+}
+
+// tenantAllowed reports whether the token's tenant is on the issuer's list.
+func (i *issuer) tenantAllowed(c *claims) bool {
+	return i.anyone || slices.Contains(i.tenants, string(c.tid.b))
+}

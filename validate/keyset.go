@@ -1,0 +1,315 @@
+package validate
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"time"
+
+	"seawall/validate/internal/wire"
+)
+
+// keySet is one key document of one issuer, checked and indexed; it never changes.
+type keySet struct {
+	keys     map[string][]*key
+	literal  map[string]bool // issuers that some key of the set names literally
+	receipts []receiptKey    // certified by the pinned root
+	notes    []string        // what was skipped, and why
+}
+
+// receiptKey is a ledger key that may sign receipts in its window, Unix seconds.
+type receiptKey struct {
+	id       [8]byte
+	public   ed25519.PublicKey
+	nbf, exp uint64
+}
+
+// terms are what a key document must satisfy to count for an issuer.
+type terms struct {
+	issuer  string
+	seawall bool
+	pin     string // of the ledger root; seawall issuers only
+}
+
+// loadError is why a key document can't be used. It is told to people, and by its code to programs.
+type loadError struct {
+	code Code
+	text string
+}
+
+func (e *loadError) Error() string { return e.text }
+
+// Unwrap lets errors.Is and errors.As find the reason code of a failed load.
+func (e *loadError) Unwrap() error { return refuse(e.code) }
+
+func loadErrorf(code Code, format string, args ...any) *loadError {
+	return &loadError{code: code, text: fmt.Sprintf(format, args...)}
+}
+
+// newKeySet reads a JWK Set (RFC 7517 §5). A key that can't be used is kept aside and never spoils
+// the rest; a document that is not the pinned ledger's is refused whole.
+func newKeySet(doc []byte, t terms) (*keySet, *loadError) {
+	var s scanner
+	s.reset(doc, true)
+	var keys [][]byte
+	var ledger []byte
+	listed := false
+	s.space()
+	for o := s.object(); s.member(&o); {
+		switch string(o.name) {
+		case "keys":
+			listed = s.peek() == '['
+			keys = rawElements(&s)
+		case "seawall_ledger":
+			ledger = s.raw()
+		default:
+			s.skip()
+		}
+	}
+	if !s.end() || !listed {
+		return nil, loadErrorf(CodeKeysUnavailable, "the key document is not a JWK Set")
+	}
+	set := &keySet{keys: make(map[string][]*key), literal: make(map[string]bool)}
+	if !t.seawall && ledger != nil {
+		return nil, loadErrorf(CodeLedgerAnnounced, "the key document of %s carries a seawall ledger: configure it with SeawallIssuer and its pin", t.issuer)
+	}
+	var root ed25519.PublicKey
+	if t.seawall {
+		var err *loadError
+		if root, err = set.readLedger(ledger, t.pin); err != nil {
+			return nil, err
+		}
+	}
+	for _, raw := range keys {
+		k := newKey(raw)
+		if t.seawall {
+			k.vouch(root)
+		}
+		set.add(k)
+	}
+	return set, nil
+}
+
+// rawElements cuts an array into its elements without judging them.
+func rawElements(s *scanner) (list [][]byte) {
+	if s.peek() != '[' {
+		s.skip()
+		return nil
+	}
+	for a := s.array(); s.element(&a); {
+		list = append(list, s.raw())
+	}
+	return list
+}
+
+func (set *keySet) add(k *key) {
+	switch {
+	case k.flaw != "":
+		set.note("key %.64q skipped: %s", k.id, k.flaw)
+	case k.unvouched:
+		set.note("key %.64q skipped: the pinned ledger does not vouch for it", k.id)
+	}
+	set.keys[k.id] = append(set.keys[k.id], k)
+	if k.bound && k.issuer.exact() {
+		set.literal[k.issuer.text] = true
+	}
+}
+
+func (set *keySet) note(format string, args ...any) {
+	set.notes = append(set.notes, fmt.Sprintf(format, args...))
+}
+
+// usable counts the keys that could verify a token now or later.
+func (set *keySet) usable(t terms, now time.Time) (n int) {
+	for _, list := range set.keys {
+		for _, k := range list {
+			foreign := t.seawall && k.issuer.text != t.issuer
+			over := k.hasExp && !k.exp.after(instantOf(now))
+			if k.flaw == "" && !k.revoked && !k.unvouched && !over && !foreign {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// readLedger checks that the document's ledger root is the pinned one and keeps the receipt keys
+// that the root has certified.
+func (set *keySet) readLedger(raw []byte, pin string) (ed25519.PublicKey, *loadError) {
+	var s scanner
+	s.reset(raw, false)
+	var root []byte
+	var receipts [][]byte
+	if s.peek() == '{' {
+		for o := s.object(); s.member(&o); {
+			switch string(o.name) {
+			case "root":
+				root = readBytes(&s)
+			case "receipt_keys":
+				receipts = rawElements(&s)
+			default:
+				s.skip()
+			}
+		}
+	}
+	switch {
+	case raw == nil:
+		return nil, loadErrorf(CodeLedgerPin, "the key document has no seawall ledger")
+	case !s.end() || len(root) != ed25519.PublicKeySize:
+		return nil, loadErrorf(CodeLedgerPin, "the key document's ledger is malformed")
+	case wire.Pin(root) != pin:
+		return nil, loadErrorf(CodeLedgerPin, "the key document's ledger root is %s, but %s is pinned", wire.Pin(root), pin)
+	}
+	for i, raw := range receipts {
+		if k, ok := newReceiptKey(raw, root); ok {
+			set.receipts = append(set.receipts, k)
+		} else {
+			set.note("receipt key %d skipped: the pinned ledger has not certified it", i)
+		}
+	}
+	return root, nil
+}
+
+// newReceiptKey reads one receipt key and verifies its certificate.
+func newReceiptKey(raw []byte, root ed25519.PublicKey) (k receiptKey, ok bool) {
+	var s scanner
+	s.reset(raw, false)
+	if s.peek() != '{' {
+		return k, false
+	}
+	var id, certificate []byte
+	var times int
+	for o := s.object(); s.member(&o); {
+		switch string(o.name) {
+		case "id":
+			id = readBytes(&s)
+		case "x":
+			k.public = readBytes(&s)
+		case "certificate":
+			certificate = readBytes(&s)
+		case "nbf":
+			k.nbf = readWhole(&s, &times)
+		case "exp":
+			k.exp = readWhole(&s, &times)
+		default:
+			s.skip()
+		}
+	}
+	if !s.end() || times != 2 || len(k.public) != ed25519.PublicKeySize || weakEdwardsPoint(k.public) != "" {
+		return k, false
+	}
+	k.id = wire.LedgerKeyID(k.public)
+	return k, string(id) == string(k.id[:]) &&
+		ed25519.Verify(root, wire.CertificateInput(k.public, k.nbf, k.exp), certificate)
+}
+
+// readBytes reads a string of base64url; anything else gives nil.
+func readBytes(s *scanner) []byte {
+	if s.peek() != '"' {
+		s.skip()
+		return nil
+	}
+	b, ok := appendBase64(nil, s.text().b)
+	if !ok {
+		return nil
+	}
+	return b
+}
+
+// readWhole reads a whole number and counts it.
+func readWhole(s *scanner, count *int) uint64 {
+	if s.peek()-'0' > 9 {
+		s.skip()
+		return 0
+	}
+	n, ok := wholeNumber(s.number())
+	if ok && !s.fault {
+		*count++
+	}
+	return n
+}
+
+// vouch decides whether the ledger root's statement covers the key exactly as the document shows it.
+func (k *key) vouch(root ed25519.PublicKey) {
+	if k.flaw != "" {
+		return
+	}
+	k.unvouched = true
+	if !k.bound {
+		k.bound = true // to nobody: a key of a seawall issuer must name it
+		return
+	}
+	if k.alg == "" || len(k.kinds) == 0 || k.whole != 1<<len(k.times)-1 {
+		return
+	}
+	statement := wire.Statement{
+		Issuer:      k.issuer.text,
+		KeyID:       k.id,
+		Thumbprint:  k.thumbprint(),
+		Algorithm:   string(k.alg),
+		Kinds:       k.kinds,
+		NotBefore:   k.times[0],
+		SigningEnds: k.times[1],
+		Expires:     k.times[2],
+	}
+	k.unvouched = !ed25519.Verify(root, statement.Input(), k.statement)
+}
+
+// find gives the one usable key of this name, or why there is none. The issuer that a key names
+// outranks everything else about it, so that a key in the wrong set is called by its true fault.
+func (set *keySet) find(c *claims, kid []byte, now instant) (*key, Code) {
+	literal := set.literal[string(c.iss.b)]
+	var found *key
+	reason := CodeKeyUnknown
+	for _, k := range set.keys[string(kid)] {
+		fault := k.state(now)
+		// If any key names this issuer literally, only such keys count: a key for all tenants
+		// can't stand in for one that a single issuer keeps for itself.
+		if excluded := literal && !k.names(c.iss.b); excluded && k.flaw == "" {
+			fault = CodeKeyIssuer
+		}
+		switch {
+		case fault == "" && found != nil:
+			return nil, CodeKeyAmbiguous
+		case fault == "":
+			found = k
+		case k.flaw == "" && k.elsewhere(c):
+			reason = CodeKeyIssuer
+		case reason == CodeKeyUnknown:
+			reason = fault
+		}
+	}
+	if found == nil {
+		return nil, reason
+	}
+	if found.elsewhere(c) {
+		return nil, CodeKeyIssuer
+	}
+	return found, ""
+}
+
+// names reports whether the key is bound to exactly this issuer.
+func (k *key) names(iss []byte) bool {
+	return k.bound && k.issuer.exact() && k.issuer.text == string(iss)
+}
+
+// elsewhere reports whether the key is bound to an issuer other than the token's.
+func (k *key) elsewhere(c *claims) bool {
+	return k.bound && !k.issuer.match(c.iss.b, c.tid.b)
+}
+
+// state says why the key can't be used at this moment, or "".
+func (k *key) state(now instant) Code {
+	switch {
+	case k.flaw != "":
+		return CodeKeyUnusable
+	case k.revoked:
+		return CodeKeyRevoked
+	case k.nbf.after(now):
+		return CodeKeyNotYetValid
+	case k.hasExp && !k.exp.after(now):
+		return CodeKeyExpired
+	case k.unvouched:
+		return CodeKeyStatement
+	}
+	return ""
+}

@@ -1,0 +1,122 @@
+package validate
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Token is an accepted token. There is no other way to get one than from a Validator. It keeps the
+// claims but neither the signature nor the text that the client sent, and it prints as metadata
+// only.
+type Token struct {
+	payload  string
+	issuer   string
+	subject  string
+	tenant   string
+	client   string
+	id       string
+	keyID    string
+	scope    string
+	audience string // the JSON value of aud
+	issued   instant
+	expires  instant
+	digest   [sha256.Size]byte
+	receipt  Receipt
+	recorded bool
+}
+
+// Receipt tells where the ledger recorded a token.
+type Receipt struct {
+	Sequence uint64    // number of the entry in the log, from 0
+	Time     time.Time // when it was recorded, to the millisecond
+}
+
+// newToken copies what was found out of the work buffers.
+func newToken(w *work, k *key, recorded bool) *Token {
+	payload := string(w.payloadBytes)
+	c := &w.claims
+	keep := func(t text) string {
+		if len(t.b) > 0 && t.off >= 0 {
+			return payload[t.off : t.off+len(t.b)]
+		}
+		return string(t.b)
+	}
+	t := &Token{
+		payload:  payload,
+		issuer:   keep(c.iss),
+		subject:  keep(c.sub),
+		tenant:   keep(c.tid),
+		client:   keep(c.client()),
+		id:       keep(c.jti),
+		keyID:    k.id,
+		scope:    keep(c.scope),
+		audience: payload[c.audAt:c.audEnd],
+		issued:   c.iat,
+		expires:  c.exp,
+		digest:   w.digest,
+	}
+	if recorded {
+		t.recorded = true
+		t.receipt = Receipt{Sequence: w.receipt.Sequence, Time: time.UnixMilli(int64(w.receipt.Time))}
+	}
+	return t
+}
+
+// Issuer is iss.
+func (t *Token) Issuer() string { return t.issuer }
+
+// Subject is sub. It is unique only together with the issuer.
+func (t *Token) Subject() string { return t.subject }
+
+// Tenant is tid, or "" if the token has none.
+func (t *Token) Tenant() string { return t.tenant }
+
+// Client is client_id or azp, or "" if the token has neither. Where both were there, they agreed.
+func (t *Token) Client() string { return t.client }
+
+// ID is jti, or "" if the token has none.
+func (t *Token) ID() string { return t.id }
+
+// KeyID is the kid of the key that verified the token.
+func (t *Token) KeyID() string { return t.keyID }
+
+// Audience is aud as a list.
+func (t *Token) Audience() []string {
+	var s scanner
+	s.reset([]byte(t.audience), false)
+	if s.peek() == '"' {
+		return []string{string(s.text().b)}
+	}
+	return readStrings(&s)
+}
+
+// Scopes are the words of scope (RFC 9068 §2.2.3).
+func (t *Token) Scopes() []string {
+	return slices.DeleteFunc(strings.Split(t.scope, " "), func(s string) bool { return s == "" })
+}
+
+// HasScope reports whether the scope is among Scopes.
+func (t *Token) HasScope(scope string) bool {
+	return scope != "" && slices.Contains(strings.Split(t.scope, " "), scope)
+}
+
+// IssuedAt is iat, cut to nanoseconds.
+func (t *Token) IssuedAt() time.Time { return t.issued.time() }
+
+// Expires is exp, cut to nanoseconds.
+func (t *Token) Expires() time.Time { return t.expires.time() }
+
+// Digest identifies the token: the same for every spelling of its signature. For a seawall token it
+// is the digest that the ledger signed; for a foreign one the SHA-256 of the signing input.
+func (t *Token) Digest() [sha256.Size]byte { return t.digest }
+
+// Receipt tells where the ledger recorded the token; false for a foreign token, which has none.
+func (t *Token) Receipt() (Receipt, bool) { return t.receipt, t.recorded }
+
+// Format prints a token as metadata, whatever the verb: claims belong in no log.
+func (t Token) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "validate.Token(issuer=%q client=%q jti=%q kid=%.64q)", t.issuer, t.client, t.id, t.keyID)
+}

@@ -1,0 +1,255 @@
+package validate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	defaultLeeway      = 30 * time.Second
+	maxLeeway          = 5 * time.Minute
+	defaultMaxLifetime = 24 * time.Hour
+	defaultMaxBytes    = 16 << 10
+	maxMaxBytes        = 1 << 20
+)
+
+// NoLeeway, as Config.Leeway, means none at all.
+const NoLeeway time.Duration = -1
+
+// Config says what a Validator accepts. Issuers and Audiences are required; every other zero value
+// is the safe one. Nothing here turns a check off.
+type Config struct {
+	// Issuers are trusted, each with its own keys. A token is judged only by the issuer it names.
+	Issuers []Issuer
+
+	// Audiences are the names of this API. One of them must be in aud.
+	Audiences []string
+
+	// Types are the accepted values of typ, with or without a leading "application/", in any case
+	// (RFC 8725 §3.11). Default: at+jwt (RFC 9068).
+	Types []string
+
+	// Algorithms are accepted for signatures. Default: ES256, RS256, PS256 and EdDSA, which are all
+	// there are. A key that names its algorithm serves for that one only.
+	Algorithms []Alg
+
+	// Leeway allows for clocks that differ, for exp, nbf and iat, and not for the windows of keys.
+	// Default 30 seconds, at most 5 minutes; NoLeeway means none.
+	Leeway time.Duration
+
+	// MaxLifetime is the longest acceptable exp - iat. Default 24 hours.
+	MaxLifetime time.Duration
+
+	// MaxBytes is the largest acceptable token. Default 16 KiB, at most 1 MiB.
+	MaxBytes int
+
+	// Clients are the clients (azp or client_id) that are accepted. nil accepts every client; an
+	// empty list that is not nil accepts none.
+	Clients []string
+
+	// Revocations are looked at for every token. Default: none.
+	Revocations *Revocations
+
+	// RequireDPoP and RequireMTLS demand tokens that are bound to their sender (RFC 9449, RFC 8705).
+	// Sender bindings are not supported, so New refuses both with CodeBinding, and every token that
+	// is bound is refused with it too.
+	RequireDPoP bool
+	RequireMTLS bool
+
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+
+	// Observe, if set, is told of every token and every load of keys. It is called on the path of
+	// the token, so it should be quick; it may be called from many goroutines at once.
+	Observe func(Event)
+}
+
+// Validator decides whether tokens are good. It is safe for use by many goroutines.
+type Validator struct {
+	issuers     map[string]*issuer // by exact name
+	templates   []*issuer          // whose name contains {tenantid}
+	audiences   []string
+	types       []string // lower case, without application/
+	algorithms  []Alg
+	leeway      time.Duration
+	maxLifetime time.Duration
+	maxBytes    int
+	clients     map[string]bool // nil for every client
+	revocations *Revocations
+	now         func() time.Time
+	observe     func(Event)
+}
+
+// New makes a Validator, or says what is wrong with the configuration. Remote keys begin to load at
+// once, in the background; call Close when the Validator is no longer needed.
+func New(c Config) (*Validator, error) {
+	v := &Validator{
+		issuers:     make(map[string]*issuer),
+		audiences:   slices.Clone(c.Audiences),
+		leeway:      c.Leeway,
+		maxLifetime: c.MaxLifetime,
+		maxBytes:    c.MaxBytes,
+		revocations: c.Revocations,
+		now:         c.Now,
+		observe:     c.Observe,
+	}
+	if err := v.configure(c); err != nil {
+		return nil, fmt.Errorf("validate: %w", err)
+	}
+	for _, i := range c.Issuers {
+		if err := v.trust(i); err != nil {
+			return nil, fmt.Errorf("validate: %w", err)
+		}
+	}
+	for _, r := range v.remotes() {
+		r.start()
+	}
+	return v, nil
+}
+
+// configure checks everything but the issuers and fills in defaults.
+func (v *Validator) configure(c Config) error {
+	if c.RequireDPoP || c.RequireMTLS {
+		return fmt.Errorf("sender-bound tokens can't be required yet: %w", refuse(CodeBinding))
+	}
+	if len(c.Issuers) == 0 {
+		return errors.New("no issuer: give at least one SeawallIssuer or ForeignIssuer")
+	}
+	if len(c.Audiences) == 0 || slices.Contains(c.Audiences, "") {
+		return errors.New("no audience: say by which names this API is called in aud")
+	}
+	if err := v.limits(); err != nil {
+		return err
+	}
+	if err := v.kinds(c.Types); err != nil {
+		return err
+	}
+	v.algorithms = slices.Clone(c.Algorithms)
+	if len(v.algorithms) == 0 {
+		v.algorithms = []Alg{ES256, RS256, PS256, EdDSA}
+	}
+	for _, a := range v.algorithms {
+		if !slices.Contains([]Alg{ES256, RS256, PS256, EdDSA}, a) {
+			return fmt.Errorf("algorithm %q is not one of ES256, RS256, PS256 and EdDSA", a)
+		}
+	}
+	if c.Clients != nil {
+		v.clients = make(map[string]bool)
+		for _, client := range c.Clients {
+			if client == "" {
+				return errors.New("a client of the list has no name")
+			}
+			v.clients[client] = true
+		}
+	}
+	if c.Revocations != nil && c.Revocations.rules.Load() == nil {
+		return errors.New("revocations: make the list with NewRevocations")
+	}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	return nil
+}
+
+func (v *Validator) limits() error {
+	switch {
+	case v.leeway == NoLeeway:
+		v.leeway = 0
+	case v.leeway == 0:
+		v.leeway = defaultLeeway
+	case v.leeway < 0 || v.leeway > maxLeeway:
+		return fmt.Errorf("leeway %v: it must lie between 0 and %v", v.leeway, maxLeeway)
+	}
+	if v.maxLifetime == 0 {
+		v.maxLifetime = defaultMaxLifetime
+	}
+	if v.maxLifetime < 0 {
+		return fmt.Errorf("maximal lifetime %v is negative", v.maxLifetime)
+	}
+	if v.maxBytes == 0 {
+		v.maxBytes = defaultMaxBytes
+	}
+	if v.maxBytes < 0 || v.maxBytes > maxMaxBytes {
+		return fmt.Errorf("maximal token size %d: it must lie between 1 and %d bytes", v.maxBytes, maxMaxBytes)
+	}
+	return nil
+}
+
+func (v *Validator) kinds(types []string) error {
+	if len(types) == 0 {
+		types = []string{"at+jwt"}
+	}
+	for _, t := range types {
+		kind := string(trimApplication([]byte(strings.ToLower(t))))
+		if kind == "" || hasControl([]byte(kind)) {
+			return fmt.Errorf("token type %q can't be a typ", t)
+		}
+		v.types = append(v.types, kind)
+	}
+	return nil
+}
+
+// trust adds an issuer.
+func (v *Validator) trust(i Issuer) error {
+	if err := i.check(); err != nil {
+		return err
+	}
+	name := i.terms.issuer
+	in := &issuer{terms: i.terms, name: newPattern(name), tenants: i.tenants, anyone: i.tenants == nil}
+	if v.issuers[name] != nil || slices.ContainsFunc(v.templates, func(t *issuer) bool { return t.terms.issuer == name }) {
+		return fmt.Errorf("issuer %q is configured twice", name)
+	}
+	if i.keys.doc != nil {
+		set, err := newKeySet(i.keys.doc, i.terms)
+		if err != nil {
+			return fmt.Errorf("issuer %q: %w", name, err)
+		}
+		in.static = set
+	} else {
+		in.remote = newRemote(i.terms, i.keys, v.now, v.observe)
+	}
+	if in.name.exact() {
+		v.issuers[name] = in
+	} else {
+		v.templates = append(v.templates, in)
+	}
+	return nil
+}
+
+func (v *Validator) remotes() (list []*remote) {
+	for _, i := range v.issuers {
+		if i.remote != nil {
+			list = append(list, i.remote)
+		}
+	}
+	for _, i := range v.templates {
+		if i.remote != nil {
+			list = append(list, i.remote)
+		}
+	}
+	return list
+}
+
+// Close ends the background refreshes and waits for them. Tokens may still be validated with the
+// keys at hand until those are stale.
+func (v *Validator) Close() {
+	for _, r := range v.remotes() {
+		r.close()
+	}
+}
+
+// Ready waits until every issuer's keys are loaded, so that the first token need not. It fails with
+// the reason if a load fails, for people to read; errors.Is finds its Code. Loading goes on in the
+// background either way.
+func (v *Validator) Ready(ctx context.Context) error {
+	for _, r := range v.remotes() {
+		if err := r.ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
