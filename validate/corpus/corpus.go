@@ -1,0 +1,274 @@
+// Package corpus runs package validate over a token-validation corpus: a JSON document of validator
+// configurations and cases, each a token and what should become of it. It judges with the public
+// API of validate alone, needs no network and no clock but the document's, and its output holds no
+// part of a token.
+//
+// The document's form is described in testdata/vectors/README.md of package validate. Beside the
+// members described there an issuer may have a "pin": then it is a seawall issuer with that ledger
+// pin, and its jwks document holds the ledger.
+package corpus
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"seawall/validate"
+)
+
+// Schema is the value of the document's member "schema".
+const Schema = "token-validation-corpus/1"
+
+// Document is a corpus.
+type Document struct {
+	Schema     string               `json:"schema"`
+	Validators map[string]Validator `json:"validators"`
+	Cases      []Case               `json:"cases"`
+}
+
+// Validator is a validator configuration. Times are Unix seconds, spans are seconds.
+type Validator struct {
+	Now         float64      `json:"now"`
+	Issuers     []Issuer     `json:"issuers"`
+	Audiences   []string     `json:"audiences"`
+	Algorithms  []string     `json:"algorithms"`
+	Types       []string     `json:"types"`
+	Leeway      *float64     `json:"leeway_seconds,omitempty"`
+	MaxLifetime *float64     `json:"max_lifetime_seconds,omitempty"`
+	MaxBytes    int          `json:"max_token_bytes,omitempty"`
+	Clients     []string     `json:"clients,omitempty"`
+	DPoP        *DPoP        `json:"dpop,omitempty"`
+	MTLS        bool         `json:"mtls_required,omitempty"`
+	Revocations []Revocation `json:"revocations,omitempty"`
+}
+
+// Issuer is a trusted issuer with its keys.
+type Issuer struct {
+	Issuer  string          `json:"issuer"`
+	Tenants []string        `json:"tenants,omitempty"`
+	Pin     string          `json:"pin,omitempty"`
+	JWKS    json.RawMessage `json:"jwks"`
+}
+
+// DPoP is what a validator demands of proofs of possession (RFC 9449).
+type DPoP struct {
+	Required bool    `json:"required"`
+	MaxAge   float64 `json:"max_age_seconds,omitempty"`
+	Nonce    string  `json:"nonce,omitempty"`
+}
+
+// Revocation is an entry of a validator's list of revocations.
+type Revocation struct {
+	Kind   string   `json:"kind"`
+	Value  string   `json:"value"`
+	Issuer string   `json:"issuer,omitempty"`
+	Before *float64 `json:"before,omitempty"`
+}
+
+// Case is a token, how it was presented, and what should become of it.
+type Case struct {
+	Name      string   `json:"name"`
+	Class     string   `json:"class,omitempty"`
+	Validator string   `json:"validator"`
+	Now       *float64 `json:"now,omitempty"`
+	Session   string   `json:"session,omitempty"`
+	Token     string   `json:"token,omitempty"`
+	TokenB64  string   `json:"token_b64,omitempty"`
+	Request   *Request `json:"request,omitempty"`
+	Expect    string   `json:"expect,omitempty"`
+	Subject   string   `json:"subject,omitempty"`
+	Code      string   `json:"code,omitempty"` // the reason code, in corpora that name one
+	Reason    string   `json:"reason,omitempty"`
+}
+
+// Request is how a token was presented.
+type Request struct {
+	Scheme     string   `json:"scheme,omitempty"`
+	Method     string   `json:"method,omitempty"`
+	URL        string   `json:"url,omitempty"`
+	DPoP       []string `json:"dpop,omitempty"`
+	ClientCert string   `json:"client_cert_sha256,omitempty"`
+}
+
+// Verdict is what became of a case.
+type Verdict struct {
+	Name    string `json:"name"`
+	Verdict string `json:"verdict"` // accept or reject
+	Subject string `json:"subject,omitempty"`
+	Issuer  string `json:"issuer,omitempty"`
+	Tenant  string `json:"tenant,omitempty"`
+	Code    string `json:"code,omitempty"`
+}
+
+// CodeConfig is the code of every case whose validator can't be built.
+const CodeConfig = "config"
+
+// Run reads a document from in and writes one JSON line a case to out, in the order of the cases.
+func Run(ctx context.Context, in io.Reader, out io.Writer) error {
+	var doc Document
+	if err := json.NewDecoder(in).Decode(&doc); err != nil {
+		return fmt.Errorf("reading the corpus: %w", err)
+	}
+	if doc.Schema != Schema {
+		return fmt.Errorf("reading the corpus: its schema is %.40q, not %q", doc.Schema, Schema)
+	}
+	w := bufio.NewWriter(out)
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	for _, verdict := range doc.Judge(ctx) {
+		if err := lines.Encode(verdict); err != nil {
+			return fmt.Errorf("writing a verdict: %w", err)
+		}
+	}
+	return w.Flush()
+}
+
+// Judge gives a verdict on every case, in order.
+func (d *Document) Judge(ctx context.Context) []Verdict {
+	judges := make(map[string]*judge)
+	verdicts := make([]Verdict, 0, len(d.Cases))
+	for _, c := range d.Cases {
+		j := judges[c.Validator]
+		if j == nil {
+			j = newJudge(d.Validators, c.Validator)
+			judges[c.Validator] = j
+		}
+		verdicts = append(verdicts, j.verdict(ctx, c))
+	}
+	return verdicts
+}
+
+// judge is a validator at work, with a clock that stands where the case wants it.
+type judge struct {
+	validator *validate.Validator
+	code      string // why there is no validator
+	start     float64
+	now       time.Time
+}
+
+func newJudge(validators map[string]Validator, name string) *judge {
+	config, ok := validators[name]
+	if !ok {
+		return &judge{code: CodeConfig}
+	}
+	j := &judge{start: config.Now}
+	var err error
+	if j.validator, err = config.build(func() time.Time { return j.now }); err != nil {
+		j.code = CodeConfig
+		var refusal *validate.Error
+		if errors.As(err, &refusal) {
+			j.code = string(refusal.Code)
+		}
+	}
+	return j
+}
+
+// build makes the validator that the configuration describes.
+func (v Validator) build(now func() time.Time) (*validate.Validator, error) {
+	revocations, err := revocations(v.Revocations)
+	if err != nil {
+		return nil, err
+	}
+	config := validate.Config{
+		Audiences:   v.Audiences,
+		Types:       v.Types,
+		Leeway:      span(v.Leeway, validate.NoLeeway),
+		MaxLifetime: span(v.MaxLifetime, 1),
+		MaxBytes:    min(v.MaxBytes, 1<<20),
+		Clients:     v.Clients,
+		Revocations: revocations,
+		RequireDPoP: v.DPoP != nil && v.DPoP.Required,
+		RequireMTLS: v.MTLS,
+		Now:         now,
+	}
+	// An algorithm that validate does not know can only ever be refused.
+	for _, a := range v.Algorithms {
+		if alg := validate.Alg(a); slices.Contains([]validate.Alg{validate.ES256, validate.RS256, validate.PS256, validate.EdDSA}, alg) {
+			config.Algorithms = append(config.Algorithms, alg)
+		}
+	}
+	if len(config.Algorithms) == 0 {
+		return nil, errors.New("no algorithm that can be verified")
+	}
+	for _, i := range v.Issuers {
+		config.Issuers = append(config.Issuers, i.trusted())
+	}
+	return validate.New(config)
+}
+
+func (i Issuer) trusted() validate.Issuer {
+	keys := validate.StaticKeys(i.JWKS)
+	if i.Pin != "" {
+		return validate.SeawallIssuer(i.Issuer, i.Pin).WithKeys(keys)
+	}
+	return validate.ForeignIssuer(validate.ForeignConfig{Issuer: i.Issuer, Tenants: i.Tenants, Keys: keys})
+}
+
+func revocations(list []Revocation) (*validate.Revocations, error) {
+	entries := make([]validate.Revocation, len(list))
+	for n, r := range list {
+		entries[n] = validate.Revocation{Kind: validate.RevocationKind(r.Kind), Value: r.Value, Issuer: r.Issuer}
+		if r.Before != nil {
+			entries[n].Before = instant(*r.Before)
+		}
+	}
+	return validate.NewRevocations(entries...)
+}
+
+// span turns seconds into a duration; none stands for zero, because zero asks for a default.
+func span(seconds *float64, none time.Duration) time.Duration {
+	switch {
+	case seconds == nil:
+		return 0
+	case *seconds == 0:
+		return none
+	}
+	return time.Duration(*seconds * float64(time.Second))
+}
+
+// instant turns Unix seconds into a time.
+func instant(seconds float64) time.Time {
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(math.Round(fraction*1e9)))
+}
+
+// verdict decides one case.
+func (j *judge) verdict(ctx context.Context, c Case) Verdict {
+	refused := func(code string) Verdict { return Verdict{Name: c.Name, Verdict: "reject", Code: code} }
+	if j.code != "" {
+		return refused(j.code)
+	}
+	j.now = instant(j.start)
+	if c.Now != nil {
+		j.now = instant(*c.Now)
+	}
+	if c.Request != nil && c.Request.Scheme != "" && !strings.EqualFold(c.Request.Scheme, "Bearer") {
+		// A proof of possession can't be checked, so a token that comes with one is not taken.
+		return refused(string(validate.CodeBinding))
+	}
+	raw := c.Token
+	if c.TokenB64 != "" {
+		b, err := base64.StdEncoding.DecodeString(c.TokenB64)
+		if err != nil {
+			return refused(CodeConfig)
+		}
+		raw = string(b)
+	}
+	t, err := j.validator.Token(ctx, raw)
+	var refusal *validate.Error
+	switch {
+	case errors.As(err, &refusal):
+		return refused(string(refusal.Code))
+	case err != nil:
+		return refused(CodeConfig)
+	}
+	return Verdict{Name: c.Name, Verdict: "accept", Subject: t.Subject(), Issuer: t.Issuer(), Tenant: t.Tenant()}
+}
