@@ -50,6 +50,9 @@ func NewClient(ctx context.Context, dial Dial, onHead func(Head)) *Client {
 // *[Refusal].
 func (c *Client) Mint(ctx context.Context, q *Request) ([]byte, error) {
 	it := &item{tenant: q.Tenant, encoded: q.Append(make([]byte, 0, 512)), done: make(chan Answer, 1)}
+	if len(it.encoded) > MaxRequest {
+		return nil, Refuse(Malformed, "a request of %d bytes is over the limit of %d", len(it.encoded), MaxRequest)
+	}
 	it.digest = RequestDigest(it.encoded)
 	if !c.Connected() {
 		if err := c.Await(ctx); err != nil {

@@ -1,5 +1,7 @@
 package mint
 
+import "context"
+
 // Policy is what a tenant may have minted. The house proposes it; the signer
 // clamps it by ceilings that the house cannot write, has the ledger record it
 // and only then applies it, from its own directory.
@@ -66,15 +68,48 @@ type Keys struct {
 	Generation uint64   `json:"generation"` // grows with every change
 	Ledger     Document `json:"ledger"`
 	Keys       []Key    `json:"keys"`
+	// More says that there are further tenants: ask again with it as From.
+	More string `json:"more,omitempty"`
 	// Frozen says why key transitions are frozen; empty when they are not.
 	Frozen string `json:"frozen,omitempty"`
 }
 
-// KeysQuery asks for one tenant's keys, or everybody's when Tenant is empty.
-// The answer is empty (generation only) when After is the present generation.
+// KeysQuery asks for one tenant's keys, retired ones included, or for those of
+// everybody that are not retired or revoked when Tenant is empty. The answer is
+// empty (generation only) when After is the present generation.
 type KeysQuery struct {
 	Tenant string `json:"tenant,omitempty"`
 	After  uint64 `json:"after,omitempty"`
+	From   string `json:"from,omitempty"` // the page of tenants after this one
+}
+
+// Keys asks the signer for keys and gathers all pages of the answer. The error
+// is a *[Refusal] when the signer refused.
+func (c *Caller) Keys(ctx context.Context, q KeysQuery) (*Keys, error) {
+	whole := new(Keys)
+	if err := c.CallJSON(ctx, MsgKeys, q, whole); err != nil {
+		return nil, err
+	}
+	q.After = 0
+	for whole.More != "" {
+		page := new(Keys)
+		q.From = whole.More
+		if err := c.CallJSON(ctx, MsgKeys, q, page); err != nil {
+			return nil, err
+		}
+		switch {
+		case page.Generation != whole.Generation: // changed in between: begin again
+			whole, q.From = new(Keys), ""
+			if err := c.CallJSON(ctx, MsgKeys, q, whole); err != nil {
+				return nil, err
+			}
+		case page.More != "" && page.More <= whole.More:
+			return nil, Refuse(Malformed, "the signer's pages of keys do not end")
+		default:
+			whole.Keys, whole.More = append(whole.Keys, page.Keys...), page.More
+		}
+	}
+	return whole, nil
 }
 
 // Rotate asks the signer to promote the spare key of a family now.

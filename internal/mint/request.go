@@ -13,6 +13,9 @@ const (
 	MaxText      = 1024 // bytes of any one string
 	MaxScope     = 4096
 	MaxBatch     = 64 // requests in one message
+	// MaxRequest is the largest encoded request in bytes: a full message, and the
+	// answer to it, fit into a frame.
+	MaxRequest = 8 << 10
 )
 
 // Request asks the signer for one token. It carries no policy, no time and no

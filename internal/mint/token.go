@@ -55,9 +55,10 @@ var standardClaims = []string{
 }
 
 // StandardClaim reports whether name is reserved: compared without case, since
-// some libraries read claims that way.
+// some libraries read claims that way, and by way of upper case, since they take
+// "ſub" and "\u212Aid" for "sub" and "kid" too.
 func StandardClaim(name string) bool {
-	_, found := slices.BinarySearch(standardClaims, strings.ToLower(name))
+	_, found := slices.BinarySearch(standardClaims, strings.ToLower(strings.ToUpper(name)))
 	return found
 }
 
