@@ -244,7 +244,7 @@ func TestForbiddenPathThatOpens(t *testing.T) {
 
 func TestInsideAVault(t *testing.T) {
 	want := map[string]string{
-		"write own file": "ok", "make a symlink": "EACCES", "list root": "EACCES", "list /etc": "EACCES",
+		"write own file": "ok", "make a temporary file": "ok", "make a symlink": "EACCES", "list root": "EACCES", "list /etc": "EACCES",
 		"open forbidden": "EACCES", "write in forbidden": "EACCES",
 		"unix socket": "EACCES", "tcp socket": "EACCES", "udp socket": "EACCES", "udp6 socket": "EACCES",
 		"dial": "EACCES", "listen": "EACCES",
@@ -418,7 +418,7 @@ func TestEnvironmentIsClean(t *testing.T) {
 		req := vault(t, as)
 		req.Do = []string{"environment"}
 		got := run(t, as, req, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "GOMAXPROCS=3", "GOMEMLIMIT=1GiB") })
-		want := "[GOTRACEBACK=single SEAWALL_TEST_KEPT=1 GOMAXPROCS=3 GOMEMLIMIT=1GiB]"
+		want := "[GOTRACEBACK=single TMPDIR=. SEAWALL_TEST_KEPT=1 GOMAXPROCS=3 GOMEMLIMIT=1GiB]"
 		if got.Done["environment"] != want {
 			t.Errorf("environment %s, want %s", got.Done["environment"], want)
 		}

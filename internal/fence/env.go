@@ -15,13 +15,17 @@ const stageVariable = "SEAWALL_FENCE_STAGE"
 // does not raise SIGABRT, which is what writes a core file.
 const traceback = "single"
 
+// temporary is the value TMPDIR is forced to, as no other directory can be written: temporary files, a database's too, are
+// made in the own directory.
+const temporary = "."
+
 // harmless are the variables that may pass: they size the process and cannot make it write memory anywhere.
 var harmless = []string{"GOGC", "GOMAXPROCS", "GOMEMLIMIT", "NO_COLOR"}
 
 // cleanEnv makes the environment of stage 2 out of environ. GOMAXPROCS is always set, because the runtime finds the
 // container's CPU limit in /proc, which the second image cannot read.
 func cleanEnv(environ, further []string) []string {
-	env := []string{stageVariable + "=2", "GOTRACEBACK=" + traceback}
+	env := []string{stageVariable + "=2", "GOTRACEBACK=" + traceback, "TMPDIR=" + temporary}
 	sized := false
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
@@ -38,7 +42,7 @@ func cleanEnv(environ, further []string) []string {
 }
 
 func allowed(name string, further []string) bool {
-	if name == "GOTRACEBACK" || name == "GODEBUG" || name == stageVariable {
+	if name == "GOTRACEBACK" || name == "TMPDIR" || name == "GODEBUG" || name == stageVariable {
 		return false
 	}
 	return slices.Contains(harmless, name) || slices.Contains(further, name)
@@ -55,7 +59,8 @@ func checkEnv(environ, further []string) error {
 			traced++
 		case name == "GOTRACEBACK":
 			return fmt.Errorf("GOTRACEBACK is not %q: a crash could write keys to disk", traceback)
-		case name != stageVariable && !allowed(name, further):
+		case name == "TMPDIR" && value == temporary, name == stageVariable:
+		case !allowed(name, further):
 			return fmt.Errorf("the environment variable %s should have been removed", name)
 		}
 	}

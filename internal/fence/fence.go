@@ -71,7 +71,8 @@ type Spec struct {
 	// missing file proves nothing.
 	Forbidden []string
 
-	// Env names further environment variables that survive. GOTRACEBACK and GODEBUG never do.
+	// Env names further environment variables that survive. GOTRACEBACK, GODEBUG and TMPDIR never do; temporary files are
+	// made in the own directory.
 	Env []string
 
 	// RequireUID makes Enter fail unless the process got its own user id.

@@ -34,9 +34,9 @@ func TestLevelJSON(t *testing.T) {
 }
 
 func TestCleanEnv(t *testing.T) {
-	env := cleanEnv([]string{"GOTRACEBACK=crash", "GODEBUG=x=1", stageVariable + "=9", "PATH=/bin", "TZ=UTC", "GOGC=50", "GOMAXPROCS=2"},
-		[]string{"TZ", "GOTRACEBACK", "GODEBUG", stageVariable})
-	want := stageVariable + "=2 GOTRACEBACK=single TZ=UTC GOGC=50 GOMAXPROCS=2"
+	env := cleanEnv([]string{"GOTRACEBACK=crash", "GODEBUG=x=1", stageVariable + "=9", "PATH=/bin", "TMPDIR=/tmp", "TZ=UTC", "GOGC=50", "GOMAXPROCS=2"},
+		[]string{"TZ", "TMPDIR", "GOTRACEBACK", "GODEBUG", stageVariable})
+	want := stageVariable + "=2 GOTRACEBACK=single TMPDIR=. TZ=UTC GOGC=50 GOMAXPROCS=2"
 	if got := strings.Join(env, " "); got != want {
 		t.Errorf("environment\n got %s\nwant %s", got, want)
 	}

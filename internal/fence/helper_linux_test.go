@@ -206,6 +206,13 @@ var acts = map[string]func(req request) string{
 		return outcome(errors.Join(os.WriteFile("kept", []byte("x"), 0o600), os.Mkdir("sub", 0o700), os.Rename("kept", "sub/kept"),
 			os.Truncate("sub/kept", 0), os.RemoveAll("sub")))
 	},
+	"make a temporary file": func(request) string {
+		file, err := os.CreateTemp("", "seawall")
+		if err == nil {
+			file.Close()
+		}
+		return outcome(err)
+	},
 	"make a symlink":     func(request) string { return outcome(os.Symlink("/etc/shadow", "link")) },
 	"list root":          func(request) string { return outcome(openDir("/")) },
 	"list /etc":          func(request) string { return outcome(openDir("/etc")) },
