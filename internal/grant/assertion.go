@@ -155,3 +155,12 @@ func (a *assertion) verified(keys []tenant.Key) bool {
 	}
 	return false
 }
+
+// AssertionAlgorithms lists the algorithms that a client's assertions may be signed with, for the metadata document.
+func AssertionAlgorithms() []string {
+	list := make([]string, len(assertionAlgs))
+	for i, alg := range assertionAlgs {
+		list[i] = string(alg)
+	}
+	return list
+}

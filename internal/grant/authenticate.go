@@ -127,8 +127,7 @@ func (c *credential) proves(client *Client, now time.Time) (proof [32]byte, ok b
 
 // consume makes sure that an assertion is used once, here and after a restart (RFC 7523 §3, item 7).
 func (h *Handler) consume(ctx context.Context, r *http.Request, t *tenant.Tenant, client *Client, c *credential, now time.Time) error {
-	jti := sha256.Sum256([]byte(c.assertion.claims.JTI))
-	won, err := h.registry.ConsumeAssertion(ctx, t.ID, client.registered.ID, jti, now, now.Add(replayMemory))
+	won, err := h.registry.ConsumeAssertion(ctx, t.ID, client.registered.ID, c.assertion.claims.JTI, now.Add(replayMemory))
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,9 @@ type Registry interface {
 	Cached(tenantID, clientID string) (c *Client, fresh bool)
 	// Client reads a client from the store; nil if there is none, or if its tenant is not there.
 	Client(ctx context.Context, tenantID, clientID string) (*Client, error)
-	// ConsumeAssertion durably remembers the digest of a client's assertion id until a time. It returns false if that
-	// is remembered already: exactly one of several callers wins, also across a restart.
-	ConsumeAssertion(ctx context.Context, tenantID, clientID string, jti [32]byte, now, until time.Time) (bool, error)
+	// ConsumeAssertion durably remembers a client's assertion id until a time. It returns false if that is remembered
+	// already: exactly one of several callers wins, also across a restart.
+	ConsumeAssertion(ctx context.Context, tenantID, clientID, jti string, until time.Time) (first bool, err error)
 }
 
 // Client is a registered client with everything the token endpoint needs, computed once. Values are for reading.
@@ -51,7 +51,7 @@ type access struct {
 func NewClient(t *tenant.Tenant, c *tenant.Client, apis []tenant.API) *Client {
 	n := &Client{registered: *c, tenantLive: t.Live(), keys: c.Keys.Keys()}
 	for _, s := range c.Secrets {
-		n.evidence = append(n.evidence, evidence("secret", s.Hash[:]))
+		n.evidence = append(n.evidence, SecretEvidence(s.Hash))
 	}
 	for _, a := range c.APIs {
 		i := slices.IndexFunc(apis, func(api tenant.API) bool { return api.Audience == a.Audience })
@@ -73,6 +73,10 @@ func NewClient(t *tenant.Tenant, c *tenant.Client, apis []tenant.API) *Client {
 
 // Live reports whether the client and its tenant may be issued tokens.
 func (c *Client) Live() bool { return c.tenantLive && c.registered.Live() }
+
+// SecretEvidence is the evidence of a client that proved itself with the secret of this hash. It names the secret in the
+// ledger: the entry about the secret has it, and so has every entry of a token that was issued for it.
+func SecretEvidence(h secret.Hash) [32]byte { return evidence("secret", h[:]) }
 
 // evidence names what proved a client without giving it away: the ledger keeps it for two years.
 func evidence(kind string, digest []byte) [32]byte {

@@ -43,7 +43,7 @@ type house struct {
 	cached   map[string]*Client
 	stale    bool
 	reads    int
-	used     map[[32]byte]bool
+	used     map[string]bool
 	minted   []*mint.Request
 	failures []string
 	storeErr error
@@ -67,7 +67,7 @@ func newHouse(t *testing.T) *house {
 	acme, err := tenant.New(tenant.Tenant{ID: "acme", Class: tenant.Production, Owner: "o@acme.example", Contacts: []string{"a@acme.example", "b@acme.example"},
 		Issuer: issuer, Claims: []string{"region"}, CreatedAt: noon})
 	must(t, acme, err)
-	h := &house{t: t, tenant: &acme, clients: map[string]*tenant.Client{}, now: noon, cached: map[string]*Client{}, used: map[[32]byte]bool{}}
+	h := &house{t: t, tenant: &acme, clients: map[string]*tenant.Client{}, now: noon, cached: map[string]*Client{}, used: map[string]bool{}}
 	h.apis = []tenant.API{api(t, gone, 0, "read"), api(t, orders, 0, "admin", "read", "write"), api(t, stock, 2*time.Minute, "count", "read")}
 	h.apis[0].DisabledAt = noon
 	h.Handler = NewHandler(Config{Registry: h, Issuer: token.NewIssuer(h, h.clock), Failures: NewFailureLimit(50),
@@ -113,7 +113,7 @@ func (h *house) Client(_ context.Context, tenantID, id string) (*Client, error) 
 	return NewClient(h.tenant, c, h.apis), nil
 }
 
-func (h *house) ConsumeAssertion(_ context.Context, _, client string, jti [32]byte, _, _ time.Time) (bool, error) {
+func (h *house) ConsumeAssertion(_ context.Context, _, _, jti string, _ time.Time) (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	won := !h.used[jti]

@@ -7,10 +7,12 @@ const (
 	CodeNotFound    = "not_found"       // no such tenant, API, client or path
 	CodeExists      = "already_exists"  // the id is in use
 	CodeUsedBefore  = "id_used_before"  // the id was in use once, and ids are never reused
+	CodeConflict    = "conflict"        // the present state forbids it
 	CodeDisabled    = "disabled"        // the tenant, API or client is disabled
 	CodeForbidden   = "forbidden"       // not the operator's user id
 	CodeMethod      = "method_not_allowed"
 	CodeUnavailable = "temporarily_unavailable" // a vault is away; the act is finished when it is back, if the hint says so
+	CodeUnwritten   = "not_written"             // the disk is full or failing; nothing was changed
 	CodeServer      = "server_error"            // ours; the log has the cause under the incident id in the description
 	CodeNotRunning  = "not_running"             // made by the Client: nobody listens on the socket
 )

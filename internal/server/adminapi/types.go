@@ -37,6 +37,8 @@ type Tenant struct {
 	// last one it confirmed.
 	PolicyVersion uint64 `json:"policy_version"`
 	PolicyApplied uint64 `json:"policy_applied"`
+	// Pending says why the signer does not know of the act yet, which is done all the same and is carried on by itself.
+	Pending string `json:"pending,omitempty"`
 }
 
 // CreateAPI registers an API (resource server): POST /v1/tenants/{t}/apis.
@@ -63,11 +65,14 @@ type API struct {
 	// know, and Snippet three lines of Go that use it.
 	Pin     string `json:"pin,omitempty"`
 	Snippet string `json:"snippet,omitempty"`
+	// Pending says why the signer does not know of the act yet, which is done all the same and is carried on by itself.
+	Pending string `json:"pending,omitempty"`
 }
 
 // CreateClient registers a client: POST /v1/tenants/{t}/clients.
 type CreateClient struct {
 	ClientID string   `json:"client_id,omitempty"` // empty: one is generated
+	Name     string   `json:"name,omitempty"`      // for people; empty: the id
 	Grants   []string `json:"grants"`              // client_credentials
 	APIs     []string `json:"apis"`                // audiences or api_ids
 	Scopes   []string `json:"scopes"`
@@ -80,6 +85,8 @@ type CreateClient struct {
 	Lifetime int64 `json:"lifetime,omitempty"`
 	// Claims are put into each of its tokens. Names must be on the tenant's list.
 	Claims map[string]string `json:"claims,omitempty"`
+	// RatePerSecond bounds its token requests; 0: 1000.
+	RatePerSecond int `json:"rate_per_second,omitempty"`
 }
 
 // Client is a client of a tenant. Secret is in the answers to CreateClient and
@@ -92,8 +99,10 @@ type Client struct {
 	Grants        []string          `json:"grants"`
 	APIs          []string          `json:"apis"` // audiences
 	Scopes        []string          `json:"scopes"`
+	Name          string            `json:"name"`
 	Auth          string            `json:"auth"`
 	Lifetime      int64             `json:"lifetime"` // seconds
+	RatePerSecond int               `json:"rate_per_second"`
 	Claims        map[string]string `json:"claims,omitempty"`
 	Created       time.Time         `json:"created"`
 	Disabled      time.Time         `json:"disabled,omitzero"`

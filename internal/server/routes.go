@@ -1,0 +1,235 @@
+package server
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"seawall/internal/oauth"
+	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
+)
+
+// Paths below a tenant's issuer.
+const (
+	pathToken      = "/token"
+	pathKeys       = "/jwks"
+	pathIntrospect = "/introspect"
+	pathOAuth      = "/.well-known/oauth-authorization-server" // RFC 8414 §3, appended
+	pathOpenID     = "/.well-known/openid-configuration"       // OpenID Connect Discovery §4
+)
+
+// Header values that every answer has. Nothing of ours is a page, so nothing may be run, framed or guessed.
+var (
+	noSniff  = []string{"nosniff"}
+	noScript = []string{"default-src 'none'; frame-ancestors 'none'"}
+	noRefer  = []string{"no-referrer"}
+)
+
+var (
+	errNothing = &oauth.Error{Code: "not_found", Status: http.StatusNotFound, Description: "There is nothing at this address. A tenant's addresses are in its metadata document."}
+	errURL     = &oauth.Error{Code: oauth.InvalidRequest, Description: "The URL has something in it that looks like a credential. Credentials must never be part of a URL: send them in the body or the Authorization header, and consider this one leaked."}
+	errNoKeys  = &oauth.Error{Code: oauth.TemporarilyUnavailable, RetryAfter: time.Second, Description: "The tenant's keys are not known yet. Try again shortly."}
+)
+
+// ServeHTTP answers clients, APIs and whoever watches the house.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer s.recovered(w, r)
+	h := w.Header()
+	h["X-Content-Type-Options"] = noSniff
+	h["Content-Security-Policy"] = noScript
+	h["Referrer-Policy"] = noRefer
+	if s.hsts != nil {
+		h["Strict-Transport-Security"] = s.hsts
+	}
+	if r.URL.RawQuery != "" && credentialIn(r) {
+		oauth.WriteError(w, errURL)
+		return
+	}
+	switch r.URL.Path {
+	case "/healthz":
+		s.serveAlive(w, r)
+		return
+	case "/readyz":
+		s.serveReady(w, r)
+		return
+	}
+	id, rest := s.split(r.URL.Path)
+	serve, methods := s.endpoint(rest)
+	if serve == nil {
+		oauth.WriteError(w, errNothing)
+		return
+	}
+	if !allowed(w, r, methods) {
+		return
+	}
+	t, err := s.directory.tenant(r.Context(), id)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if t == nil {
+		oauth.WriteError(w, errNothing)
+		return
+	}
+	serve(w, r, t)
+}
+
+// split takes a path apart into a tenant's id and the path below its issuer. The tenant comes first, except where RFC 8414
+// §3.1 puts the well-known name before the issuer's path.
+func (s *Server) split(path string) (id, rest string) {
+	if issuer, ok := strings.CutPrefix(path, pathOAuth); ok {
+		below, ok := s.inBase(issuer)
+		if !ok || strings.IndexByte(below[1:], '/') >= 0 {
+			return "", ""
+		}
+		return below[1:], pathOAuth
+	}
+	below, ok := s.inBase(path)
+	if !ok {
+		return "", ""
+	}
+	cut := strings.IndexByte(below[1:], '/')
+	if cut < 0 {
+		return "", ""
+	}
+	return below[1 : 1+cut], below[1+cut:]
+}
+
+type endpoint func(w http.ResponseWriter, r *http.Request, t *resident)
+
+const (
+	reading = "GET, HEAD"
+	writing = "POST"
+)
+
+// endpoint returns what answers at a path below an issuer, and by which methods.
+func (s *Server) endpoint(rest string) (endpoint, string) {
+	switch rest {
+	case pathToken:
+		return s.serveToken, writing
+	case pathIntrospect:
+		return s.serveIntrospection, writing
+	case pathKeys:
+		return s.serveKeys, reading
+	case pathOAuth, pathOpenID:
+		return s.serveMetadata, reading
+	}
+	return nil, ""
+}
+
+func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, t *resident) {
+	s.tokens.Serve(w, r, &t.tenant)
+}
+
+func (s *Server) serveKeys(w http.ResponseWriter, r *http.Request, t *resident) {
+	p, err := t.keyDocument(s.keys.now(), s.now())
+	switch {
+	case err != nil:
+		s.refuse(w, r, err)
+	case p == nil:
+		oauth.WriteError(w, errNoKeys)
+	default:
+		p.ServeHTTP(w, r)
+	}
+}
+
+func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request, t *resident) {
+	p, err := t.describe(s.keys.now().pin)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	p.ServeHTTP(w, r)
+}
+
+// allowed answers a request whose method is not one of those listed.
+func allowed(w http.ResponseWriter, r *http.Request, methods string) bool {
+	if methods == writing && r.Method == http.MethodPost || methods == reading && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		return true
+	}
+	w.Header().Set("Allow", methods)
+	oauth.WriteError(w, &oauth.Error{Code: oauth.InvalidRequest, Status: http.StatusMethodNotAllowed, Description: "This address answers " + methods + " only."})
+	return false
+}
+
+// credentialNames are parameters that hold credentials in OAuth (RFC 6749, 6750 §2.3, 7523, 7662).
+var credentialNames = []string{"access_token", "assertion", "client_assertion", "client_secret", "code", "id_token", "id_token_hint", "password", "refresh_token", "token"}
+
+// credentialIn reports whether a URL holds a credential, by a parameter's name or by what a value looks like. URLs are
+// kept in logs and histories that nobody thinks of.
+func credentialIn(r *http.Request) bool {
+	for name := range r.URL.Query() {
+		if slices.Contains(credentialNames, strings.ToLower(name)) {
+			return true
+		}
+	}
+	return len(secret.Find([]byte(r.URL.RawQuery))) > 0
+}
+
+// serveAlive tells that the process answers, and nothing about anything else: whoever restarts on it must not do so
+// because a vault is away.
+func (s *Server) serveAlive(w http.ResponseWriter, r *http.Request) {
+	if allowed(w, r, reading) {
+		writeJSON(w, http.StatusOK, struct {
+			Alive bool `json:"alive"`
+		}{true})
+	}
+}
+
+// serveReady tells whether tokens can be issued now, and if not, what is away.
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+	if !allowed(w, r, reading) {
+		return
+	}
+	away, status := s.away(), http.StatusOK
+	if len(away) > 0 {
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+	}
+	writeJSON(w, status, struct {
+		Ready bool               `json:"ready"`
+		Away  []adminapi.Absence `json:"away"`
+	}{len(away) == 0, away})
+}
+
+// writeJSON answers with v, not to be kept.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := encode(v)
+	if err != nil { // v is one of our own types, all of which encode
+		panic(fmt.Sprintf("encoding %T: %v", v, err))
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// refuse answers with err, and logs what nobody classified under its incident number.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if e := oauth.WriteError(w, err); e.Incident != "" {
+		s.log.ErrorContext(r.Context(), "a request failed", "incident", e.Incident, "cause", err)
+	}
+}
+
+// recovered turns a panic into an incident. Neither the answer nor the log gets the panic's value, which may hold what a
+// client sent; its type and the stack tell where to look.
+func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	incident := rand.Text()
+	s.log.ErrorContext(r.Context(), "a handler panicked", "incident", incident, "kind", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+	oauth.WriteError(w, &oauth.Error{Code: oauth.ServerError, Description: "Something went wrong on the server. Quote incident " + incident + " when you ask about it."})
+}
