@@ -1,0 +1,384 @@
+package ledger
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"seawall/internal/mint"
+)
+
+const (
+	// clockSlack is how far the clock may be behind the last entry: entries then get that one's time. A clock further
+	// back is wrong, or was wrong before, and nothing is recorded until somebody has looked.
+	clockSlack = 5 * time.Second
+
+	// receiptsAtOnce is how many receipts one worker signs in a row.
+	receiptsAtOnce = 8
+)
+
+// job is a message on its way through the committer. Exactly one of tokens, entries and alone is set.
+type job struct {
+	tokens  []draft         // in order; those refused in advance are empty
+	results []mint.Recorded // of the tokens
+	digests []mint.Digest   // of the tokens
+	entries []*mint.Entry   // all of them or none; they change no state
+	alone   func()          // runs between two batches
+	size    int             // bytes of the message: an upper bound for what it adds to a batch
+	refusal *mint.Refusal   // of the entries
+	first   uint64          // number of the first entry
+	answer  []byte          // to tokens, signed
+	done    func(mint.Head) // called once everything is durable
+	pending atomic.Int32    // groups of receipts to sign
+}
+
+func (j *job) count() int { return len(j.tokens) + len(j.entries) }
+
+// queue is where messages wait for the committer.
+type queue struct {
+	mu     sync.Mutex
+	jobs   []*job
+	wake   chan struct{}
+	closed bool
+}
+
+// put queues j, or reports that the ledger takes nothing any more.
+func (q *queue) put(j *job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.jobs = append(q.jobs, j)
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// take removes what fits into one batch, or one job that runs alone.
+func (q *queue) take(jobs []*job) []*job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	entries, bytes, n := 0, 0, 0
+	for _, j := range q.jobs {
+		if j.alone != nil && n > 0 {
+			break
+		}
+		entries, bytes = entries+j.count(), bytes+j.size
+		if n > 0 && (entries > maxBatchEntries || bytes > maxBatchBytes) {
+			break
+		}
+		jobs = append(jobs, j)
+		n++
+		if j.alone != nil {
+			break
+		}
+	}
+	rest := copy(q.jobs, q.jobs[n:])
+	clear(q.jobs[rest:])
+	q.jobs = q.jobs[:rest]
+	return jobs
+}
+
+// close makes put fail and wakes the committer for what is left.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.closed = true
+		close(q.wake)
+	}
+}
+
+// run is the committer: the only goroutine that touches state, journal and keys. It ends when the queue is closed and
+// empty, or the ledger has failed.
+func (l *Ledger) run() {
+	defer close(l.finished)
+	var jobs []*job
+	for open := true; open; {
+		_, open = <-l.queue.wake
+		for {
+			if jobs = l.queue.take(jobs[:0]); len(jobs) == 0 {
+				break
+			}
+			if jobs[0].alone != nil {
+				jobs[0].alone()
+			} else {
+				l.commit(jobs)
+			}
+			clear(jobs)
+			if l.failure() != nil {
+				return
+			}
+		}
+	}
+}
+
+// now returns the time for the next batch.
+func (l *Ledger) now() (ms uint64, refusal *mint.Refusal) {
+	t, last := l.clock().UnixMilli(), int64(l.head.Millis)
+	switch {
+	case t >= last:
+		return uint64(t), nil
+	case last-t <= clockSlack.Milliseconds():
+		return uint64(last), nil
+	}
+	refusal = mint.Refuse(mint.ClockSkew, "the ledger's clock (%s) is behind its last entry (%s): set the clock right; if the entry's time is the wrong one, nothing can be recorded until it has passed",
+		stamp(t), stamp(last))
+	l.complain("clock", refusal.Detail)
+	return 0, refusal
+}
+
+func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// commit makes one batch of the jobs, and releases them when it is durable. If it fails they are never released: the
+// ledger stops, and nobody learns of entries that may not be there.
+func (l *Ledger) commit(jobs []*job) {
+	b, refusal := l.open()
+	if refusal != nil {
+		l.refuseAll(jobs, refusal)
+		return
+	}
+	for _, j := range jobs {
+		l.place(b, j)
+	}
+	if b.count() == 0 {
+		l.refuseAll(jobs, nil)
+		return
+	}
+	b.finish()
+	err := l.journal.write(b.bytes)
+	if errors.Is(err, errFull) {
+		l.refuseAll(jobs, l.noRoom(err))
+		return
+	}
+	if err == nil {
+		signed := l.signAnswers(b, jobs)
+		err = l.journal.sync()
+		signed.Wait()
+	}
+	if err != nil {
+		l.fail(err)
+		return
+	}
+	l.advance(b.head)
+	for _, j := range jobs {
+		j.done(b.head)
+	}
+}
+
+// open begins a batch, and a segment for it when the present one is full.
+func (l *Ledger) open() (*building, *mint.Refusal) {
+	ms, refusal := l.now()
+	if refusal != nil {
+		return nil, refusal
+	}
+	if l.journal.offset >= segmentSize {
+		if refusal := l.turn(); refusal != nil {
+			return nil, refusal
+		}
+	}
+	key := l.keys.signing(ms)
+	if key == nil {
+		l.complain("key", "no receipt key is valid at this time")
+		return nil, mint.Refuse(mint.Unavailable, "the ledger has no receipt key for this time; its log says why")
+	}
+	b := &l.batch
+	b.bytes, b.tree, b.key = beginBatch(b.bytes[:0]), merkle{}, key
+	b.trailer = trailer{first: l.head.Size, millis: ms, prev: l.head.Batch, key: key.id}
+	return b, nil
+}
+
+// building is a batch in the making. There is one, and its memory is used again.
+type building struct {
+	trailer
+	bytes []byte
+	tree  merkle
+	key   *receiptKey
+	head  mint.Head // once it is finished
+}
+
+func (b *building) count() uint32 { return b.tree.count }
+
+// add appends an entry and returns its number.
+func (b *building) add(e *mint.Entry) uint64 {
+	e.Millis = b.millis
+	n := b.first + uint64(b.tree.count)
+	b.bytes = appendLeaf(b.bytes, &b.tree, e)
+	return n
+}
+
+// finish signs the batch.
+func (b *building) finish() {
+	b.trailer.count, b.root = b.tree.count, b.tree.root()
+	b.sign(b.key.private)
+	b.bytes = finishBatch(b.bytes, 0, &b.trailer)
+	b.head = b.trailer.head()
+}
+
+// place puts what a job wants to record into the batch, token by token: each is judged by the keys as they are now.
+func (l *Ledger) place(b *building, j *job) {
+	j.first = b.first + uint64(b.count())
+	for _, e := range j.entries {
+		b.add(e)
+	}
+	for i := range j.tokens {
+		d, r := &j.tokens[i], &j.results[i]
+		if r.Refusal != nil {
+			continue
+		}
+		if r.Refusal = l.state.judge(&d.entry, d.alg, b.millis); r.Refusal == nil {
+			d.entry.Tenant = l.state.Keys[d.entry.KID].Tenant
+			d.sequence = b.add(&d.entry)
+		}
+	}
+}
+
+// turn begins the next segment. The state as of its beginning is saved, so the next start reads no segment before it.
+func (l *Ledger) turn() *mint.Refusal {
+	err := l.journal.next(l.head.Size, l.head.Batch)
+	if errors.Is(err, errFull) {
+		return l.noRoom(err)
+	}
+	if err != nil {
+		l.fail(err)
+		return mint.Refuse(mint.Unavailable, "the ledger stopped: its disk failed")
+	}
+	if err := l.saveState(); err != nil { // it can be made again from the log
+		l.log.Warn("the ledger could not save its state: the next start takes longer", "error", err)
+	}
+	return nil
+}
+
+func (l *Ledger) noRoom(err error) *mint.Refusal {
+	l.complain("full", err.Error())
+	return mint.Refuse(mint.Unavailable, "%v: nothing can be recorded until there is room", err)
+}
+
+// signAnswers signs receipts and answers on all cores. That takes about as long as the disk needs to make the batch
+// durable, so it happens meanwhile; the signatures leave this process only afterwards.
+func (l *Ledger) signAnswers(b *building, jobs []*job) *sync.WaitGroup {
+	group := new(sync.WaitGroup)
+	for _, j := range jobs {
+		n := len(j.tokens)
+		if n == 0 {
+			continue
+		}
+		groups := (n + receiptsAtOnce - 1) / receiptsAtOnce
+		j.pending.Store(int32(groups))
+		group.Add(groups)
+		for i := 0; i < n; i += receiptsAtOnce {
+			l.signing <- signing{group, j, b, i, min(i+receiptsAtOnce, n)}
+		}
+	}
+	return group
+}
+
+// signing is the work of signing the receipts from..to of a job, and its answer if they are the last.
+type signing struct {
+	group    *sync.WaitGroup
+	job      *job
+	batch    *building
+	from, to int
+}
+
+func (s signing) do() {
+	defer s.group.Done()
+	key := s.batch.key.private
+	for i := s.from; i < s.to; i++ {
+		if r := &s.job.results[i]; r.Refusal == nil {
+			r.Receipt = mint.NewReceipt(key, s.batch.key.id, s.job.tokens[i].sequence, s.batch.millis, s.job.digests[i])
+		}
+	}
+	if s.job.pending.Add(-1) == 0 {
+		s.job.signAnswer(key, s.batch.key.id, s.batch.head)
+	}
+}
+
+func (j *job) signAnswer(key ed25519.PrivateKey, id mint.KeyID, head mint.Head) {
+	j.answer = mint.AppendRecorded(make([]byte, 0, 256+len(j.results)*(mint.ReceiptSize+2)), key, id, head, j.digests, j.results)
+}
+
+// refuseAll answers jobs of which nothing was recorded. A nil refusal leaves those that the tokens have already.
+func (l *Ledger) refuseAll(jobs []*job, refusal *mint.Refusal) {
+	for _, j := range jobs {
+		if refusal != nil {
+			j.refusal = refusal
+			for i := range j.results {
+				if j.results[i].Refusal == nil {
+					j.results[i].Refusal = refusal
+				}
+			}
+		}
+		if len(j.tokens) > 0 {
+			if key := l.keys.newest(); key != nil {
+				j.signAnswer(key.private, key.id, l.head)
+			}
+		}
+		j.done(l.head)
+	}
+}
+
+// record makes a batch of its own of entries that change the state: all of them are admitted, or nothing happens.
+func (l *Ledger) record(entries []*mint.Entry) (first uint64, refusal *mint.Refusal) {
+	var undo []func()
+	back := func() {
+		for i := len(undo) - 1; i >= 0; i-- {
+			undo[i]()
+		}
+	}
+	b, refusal := l.open()
+	if refusal != nil {
+		return 0, refusal
+	}
+	for _, e := range entries {
+		u, refusal := l.state.admit(e)
+		if refusal != nil {
+			back()
+			return 0, refusal
+		}
+		undo = append(undo, u)
+		b.add(e)
+	}
+	b.finish()
+	err := l.journal.write(b.bytes)
+	if errors.Is(err, errFull) {
+		back()
+		return 0, l.noRoom(err)
+	}
+	if err == nil {
+		err = l.journal.sync()
+	}
+	if err != nil {
+		l.fail(err)
+		return 0, mint.Refuse(mint.Unavailable, "the ledger stopped: its disk failed")
+	}
+	l.advance(b.head)
+	return b.first, nil
+}
+
+// advance makes a durable batch the head.
+func (l *Ledger) advance(head mint.Head) {
+	l.head = head
+	l.recent.add(head)
+}
+
+// fail stops the ledger for good: what is on the disk is unknown until it has been read again.
+func (l *Ledger) fail(err error) {
+	err = fmt.Errorf("the ledger stops, because its disk failed: %w", err)
+	l.failed.CompareAndSwap(nil, &err)
+	l.queue.close()
+	l.stop()
+}
+
+func (l *Ledger) failure() error {
+	if err := l.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}

@@ -1,0 +1,359 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"seawall/internal/mint"
+)
+
+// Role says who is at the other end of a connection. It is decided by the connection, never by what comes over it.
+type Role string
+
+// The roles. The signer records tokens, keys and its own kinds of entry; the house records and reads its own kinds.
+const (
+	Signer Role = "signer"
+	House  Role = "house"
+)
+
+const (
+	inFlight = 256  // messages of one connection that wait for their answers
+	helloKey = 2000 // keys on one page of a hello
+)
+
+// session is one connection.
+type session struct {
+	l     *Ledger
+	role  Role
+	w     *mint.FrameWriter
+	slots chan struct{} // one per message under way
+	out   chan reply    // never blocks: there is room for an answer to each
+
+	// Of the reading goroutine alone.
+	met     bool          // it has said hello
+	refused *mint.Refusal // its hello was refused
+	cursor  cursor
+}
+
+// reply is an answer on its way out: a body, or a value for JSON, or an error.
+type reply struct {
+	typ  mint.MsgType
+	id   uint64
+	body []byte
+	v    any
+	err  error
+}
+
+// Serve answers one writer until its connection or ctx ends, or the ledger stops. Messages under way are answered before
+// it returns, unless the ledger failed. It closes conn.
+func (l *Ledger) Serve(ctx context.Context, conn net.Conn, role Role) error {
+	s := &session{l: l, role: role, w: mint.NewFrameWriter(conn), slots: make(chan struct{}, inFlight), out: make(chan reply, inFlight)}
+	defer conn.Close()
+	// Ending the reading side alone lets the answers under way go out.
+	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })()
+	defer context.AfterFunc(l.ctx, func() { conn.Close() })()
+
+	written, all := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(written)
+		s.write(conn, all)
+	}()
+	err := s.read(mint.NewFrameReader(conn))
+	s.drain()
+	close(all)
+	<-written
+	if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *session) read(r *mint.FrameReader) error {
+	for {
+		f, err := r.Next(false)
+		if err != nil {
+			return err
+		}
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.l.ctx.Done():
+			return net.ErrClosed
+		}
+		if err := s.handle(f); err != nil {
+			<-s.slots
+			return err
+		}
+	}
+}
+
+// drain waits until every message has its answer, or the ledger has stopped.
+func (s *session) drain() {
+	for range cap(s.slots) {
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.l.ctx.Done():
+			return
+		}
+	}
+}
+
+// write sends answers until all is closed, and frees the place of each. When the other side does not take them, the
+// connection ends, and what was still to be sent is dropped: its entries stay, and the other side asks again.
+func (s *session) write(conn net.Conn, all <-chan struct{}) {
+	broken := false
+	for {
+		select {
+		case a := <-s.out:
+			if !broken && s.send(a) != nil {
+				broken = true
+				conn.Close()
+			}
+			<-s.slots
+		case <-all:
+			return
+		}
+	}
+}
+
+func (s *session) send(a reply) error {
+	if a.body != nil {
+		return s.w.Write(a.typ, a.id, func(b []byte) []byte { return append(b, a.body...) })
+	}
+	return s.w.WriteJSON(a.typ, a.id, a.v, a.err)
+}
+
+// answer sends v or err as the answer to f, from any goroutine.
+func (s *session) answer(f mint.Frame, v any, err error) {
+	s.out <- reply{typ: f.Type, id: f.ID, v: v, err: err}
+}
+
+// handle begins what a message asks for. An error ends the connection.
+func (s *session) handle(f mint.Frame) error {
+	id := mint.Frame{Type: f.Type, ID: f.ID} // the body is not valid for longer than this call
+	if f.Type == mint.MsgHello {
+		return s.hello(id, f.Body)
+	}
+	refusal := s.refusal()
+	switch allowed := s.role == Signer; {
+	case f.Type == mint.MsgTokens && allowed:
+		return s.tokens(id, f.Body, refusal)
+	case refusal != nil:
+		s.answer(id, nil, refusal)
+	case f.Type == mint.MsgKey && allowed:
+		s.keys(id, f.Body)
+	case f.Type == mint.MsgEntries:
+		s.entries(id, f.Body)
+	case f.Type == mint.MsgRead && s.role == House:
+		s.readLog(id, f.Body)
+	case f.Type == mint.MsgTokens || f.Type == mint.MsgKey || f.Type == mint.MsgRead:
+		s.answer(id, nil, mint.Refuse(mint.EntryNotAllowed, "the %s may not ask for this", s.role))
+	default:
+		s.answer(id, nil, mint.Refuse(mint.Malformed, "there is no such message"))
+	}
+	return nil
+}
+
+// refusal says why this writer is refused everything, if it is.
+func (s *session) refusal() *mint.Refusal {
+	switch {
+	case s.l.alarm.Load() != nil:
+		return s.l.alarm.Load()
+	case s.refused != nil:
+		return s.refused
+	case !s.met:
+		return mint.Refuse(mint.Malformed, "say hello first")
+	}
+	return nil
+}
+
+// hello compares the head that the writer remembers with the log, and tells it where the ledger is.
+func (s *session) hello(f mint.Frame, body []byte) error {
+	var q mint.HelloQuery
+	if err := mint.ReadJSON(body, &q); err != nil {
+		s.answer(f, nil, mint.Refuse(mint.Malformed, "hello is not readable"))
+		return nil
+	}
+	var batch hash
+	if q.Size > 0 && batch.UnmarshalText([]byte(q.Batch)) != nil {
+		s.answer(f, nil, mint.Refuse(mint.Malformed, "the remembered head is not readable"))
+		return nil
+	}
+	has, err := s.l.hasHead(q.Size, batch)
+	if err != nil {
+		return err
+	}
+	if s.refused = nil; !has {
+		s.refused = mint.Refuse(mint.StateRolledBack, "the %s remembers %d entries ending in %s, and the log of this ledger never ended so: it was cut or replaced; put back the newest copy of the ledger's directory",
+			s.role, q.Size, short(q.Batch))
+		s.l.log.Error("alarm: the log was rolled back", "remembered_by", string(s.role), "remembered_size", q.Size,
+			"remembered_head", q.Batch, "size", s.l.recent.last().Size)
+	}
+	if refusal := s.l.alarm.Load(); refusal != nil {
+		s.refused = refusal
+	}
+	if s.refused != nil {
+		s.answer(f, nil, s.refused)
+		return nil
+	}
+	s.met = true
+	j := &job{alone: func() { s.answer(f, s.l.hello(s.role, q.KeysAfter), nil) }}
+	if !s.l.queue.put(j) {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+func short(text string) string { return text[:min(12, len(text))] + "…" }
+
+// hello runs in the committer, so what it tells is of one moment and durable.
+func (l *Ledger) hello(role Role, keysAfter string) *mint.Hello {
+	h := &mint.Hello{Document: *l.document.Load(), Size: l.head.Size, Millis: l.head.Millis, Batch: l.head.Batch.String(),
+		Now: uint64(l.clock().UnixMilli())}
+	if role != Signer {
+		return h
+	}
+	kids := make([]string, 0, len(l.state.Keys))
+	for kid := range l.state.Keys {
+		if kid > keysAfter {
+			kids = append(kids, kid)
+		}
+	}
+	slices.Sort(kids)
+	if len(kids) > helloKey {
+		kids = kids[:helloKey]
+		h.More = kids[helloKey-1]
+	}
+	for _, kid := range kids {
+		k := l.state.Keys[kid]
+		h.Keys = append(h.Keys, mint.KeyStep{Tenant: k.Tenant, Issuer: k.Issuer, KID: kid, Epoch: k.Epoch, State: k.State})
+	}
+	if keysAfter == "" {
+		h.Policies = make(map[string]uint64, len(l.state.Policies))
+		for tenant, p := range l.state.Policies {
+			h.Policies[tenant] = p.Version
+		}
+	}
+	return h
+}
+
+// tokens reads, checks and queues tokens. refusal, if not nil, is the answer to each.
+func (s *session) tokens(f mint.Frame, body []byte, refusal *mint.Refusal) error {
+	list, err := mint.ReadTokens(body)
+	if err != nil {
+		return err // an answer that cannot be counted cannot be given
+	}
+	j := &job{tokens: make([]draft, len(list)), results: make([]mint.Recorded, len(list)), digests: make([]mint.Digest, len(list)), size: len(body) + 128*len(list)}
+	for i := range list {
+		j.tokens[i], j.results[i].Refusal = readDraft(&list[i])
+		j.digests[i] = j.tokens[i].digest
+		if refusal != nil {
+			j.results[i].Refusal = refusal
+		}
+	}
+	j.done = func(mint.Head) { s.out <- reply{typ: f.Type, id: f.ID, body: j.answer} }
+	if !s.l.queue.put(j) {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// entries queues entries of the writer's own kinds: all of them or none.
+func (s *session) entries(f mint.Frame, body []byte) {
+	list, err := mint.ReadEntries(body)
+	if err != nil {
+		s.answer(f, nil, mint.Refuse(mint.Malformed, "the entries are not readable"))
+		return
+	}
+	writer := Writer(s.role)
+	alone := false
+	for _, e := range list {
+		if r := checkForeign(e, writer); r != nil {
+			s.answer(f, nil, r)
+			return
+		}
+		alone = alone || changes(e.Kind)
+	}
+	j := &job{entries: list, size: len(body) + 16*len(list)}
+	j.done = func(h mint.Head) { s.appended(f, j.first, h, j.refusal) }
+	if alone {
+		j = &job{alone: func() {
+			first, refusal := s.l.record(list)
+			s.appended(f, first, s.l.head, refusal)
+		}}
+	}
+	if !s.l.queue.put(j) {
+		s.answer(f, nil, errClosing)
+	}
+}
+
+var errClosing = mint.Refuse(mint.Unavailable, "the ledger is stopping")
+
+func (s *session) appended(f mint.Frame, first uint64, h mint.Head, refusal *mint.Refusal) {
+	if refusal != nil {
+		s.answer(f, nil, refusal)
+		return
+	}
+	s.answer(f, &mint.Appended{Sequence: first, Size: h.Size, Millis: h.Millis, Batch: h.Batch.String()}, nil)
+}
+
+// keys records steps of keys.
+func (s *session) keys(f mint.Frame, body []byte) {
+	var q mint.KeyRecords
+	if err := mint.ReadJSON(body, &q); err != nil || len(q.Steps) == 0 || len(q.Steps) > mint.MaxSteps {
+		s.answer(f, nil, mint.Refuse(mint.Malformed, "the steps are not readable, or not 1 to %d", mint.MaxSteps))
+		return
+	}
+	j := &job{alone: func() {
+		recorded, refusal := s.l.recordSteps(q.Steps)
+		if refusal != nil {
+			s.answer(f, nil, refusal)
+			return
+		}
+		s.answer(f, recorded, nil)
+	}}
+	if !s.l.queue.put(j) {
+		s.answer(f, nil, errClosing)
+	}
+}
+
+// recordSteps runs in the committer.
+func (l *Ledger) recordSteps(steps []mint.KeyRecord) (*mint.KeysRecorded, *mint.Refusal) {
+	var entries []*mint.Entry
+	var statements []string
+	now := l.clock()
+	for i := range steps {
+		e, statement, refusal := stepEntry(&steps[i], l.keys.root, now)
+		if refusal != nil {
+			return nil, refusal
+		}
+		entries, statements = append(entries, e), append(statements, statement)
+	}
+	first, refusal := l.record(entries)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return &mint.KeysRecorded{Sequence: first, Statements: statements,
+		Size: l.head.Size, Millis: l.head.Millis, Batch: l.head.Batch.String()}, nil
+}
+
+// readLog answers the house from the files.
+func (s *session) readLog(f mint.Frame, body []byte) {
+	var q mint.ReadQuery
+	if err := mint.ReadJSON(body, &q); err != nil {
+		s.answer(f, nil, mint.Refuse(mint.Malformed, "the question is not readable"))
+		return
+	}
+	a, err := s.l.read(q, &s.cursor)
+	if err != nil && !errors.Is(err, &mint.Refusal{}) {
+		s.l.log.Error("reading the log for the house failed", "error", strings.TrimSpace(err.Error()))
+	}
+	if err != nil {
+		s.answer(f, nil, err)
+		return
+	}
+	s.answer(f, a, nil)
+}
