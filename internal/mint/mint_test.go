@@ -1,8 +1,10 @@
 package mint
 
 import (
+	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -59,5 +61,18 @@ func TestEntryRoundTrip(t *testing.T) {
 	got, err := ReadEntry(want.Append(nil))
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %+v, %v", got, err)
+	}
+}
+
+func TestDigestText(t *testing.T) {
+	want := Digest{1, 2, 3}
+	var got Digest
+	if err := got.UnmarshalText([]byte(want.String())); err != nil || got != want {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	for _, text := range []string{"", want.String()[1:], want.String() + "AAAA", strings.Repeat("A", 64), strings.Repeat("!", 43)} {
+		if err := got.UnmarshalText([]byte(text)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%d characters: got %v", len(text), err)
+		}
 	}
 }

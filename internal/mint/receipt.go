@@ -74,7 +74,10 @@ func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText reads what MarshalText wrote.
 func (d *Digest) UnmarshalText(text []byte) error {
-	if n, err := rawURL.Decode(d[:], text); len(text) != 43 || err != nil || n != len(d) {
+	if len(text) != rawURL.EncodedLen(len(d)) { // Decode does not bound what it writes
+		return fmt.Errorf("%w: digest", ErrMalformed)
+	}
+	if _, err := rawURL.Decode(d[:], text); err != nil {
 		return fmt.Errorf("%w: digest", ErrMalformed)
 	}
 	return nil
