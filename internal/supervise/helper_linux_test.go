@@ -124,7 +124,7 @@ func child(encoded string) int {
 			Network: p.Network, UID: p.UID, Forbidden: p.Forbidden})
 	}
 	var m *Member
-	if err == nil && p.Play != "hostile" {
+	if err == nil && !slices.Contains([]string{"hostile", "refuse unread"}, p.Play) {
 		m, err = Join(ControlFD)
 	}
 	if err != nil {
@@ -141,6 +141,19 @@ func child(encoded string) int {
 var plays = map[string]func(p part, m *Member) int{
 	"refuse": func(_ part, m *Member) int {
 		m.Refuse(errors.New("the log is shorter than the remembered head\x1b[2J"))
+		return ExitRefused
+	},
+	"refuse unread": func(part, *Member) int { // ends with an order still in its control socket
+		for {
+			n, err := unix.Poll([]unix.PollFd{{Fd: ControlFD, Events: unix.POLLIN}}, -1)
+			if n == 1 {
+				break
+			}
+			if err != unix.EINTR {
+				return 3
+			}
+		}
+		unix.Write(ControlFD, []byte(`{"say":"refused","reason":"no time to read"}`))
 		return ExitRefused
 	},
 	"refuse silently": func(part, *Member) int { return ExitRefused },

@@ -64,6 +64,9 @@ func (p *process) watch(tell func(happening)) error {
 	broken := error(nil)
 	for {
 		n, err := p.control.Read(packet) // descriptors that come along are dropped by the kernel
+		if errors.Is(err, unix.ECONNRESET) {
+			continue // it ended without reading its last orders; its own last words come next
+		}
 		if err != nil {
 			break
 		}

@@ -186,6 +186,7 @@ func TestDrainKillsStragglers(t *testing.T) {
 func TestRefusal(t *testing.T) {
 	for _, test := range []struct{ play, want string }{
 		{"refuse", "error: signer refused to run: the log is shorter than the remembered head[2J\n"},
+		{"refuse unread", "error: signer refused to run: no time to read\n"},
 		{"refuse silently", "error: signer refused to run; it says why above\n"},
 	} {
 		t.Run(test.play, func(t *testing.T) {
