@@ -28,8 +28,12 @@ type room struct {
 // The mains may import anything and are imported by nobody.
 var house = []room{
 	// Public: its own module, the standard library only.
-	{"validate", nil},
-	{"validate/validatetest", []string{"validate"}},
+	{"validate", []string{"validate/internal/wire"}},
+	{"validate/corpus", []string{"validate"}},
+	{"validate/validatetest", []string{"validate", "validate/internal/forge"}},
+	{"validate/internal/forge", []string{"validate/internal/wire"}},
+	{"validate/internal/wire", nil},
+	{"examples/api", []string{"validate"}},
 
 	// Ground floor: words and rules.
 	{"internal/secret", nil},
@@ -64,14 +68,15 @@ var house = []room{
 	{"internal/server", []string{"internal/server/adminapi", "internal/grant", "internal/token", "internal/tenant", "internal/oauth", "internal/mint", "internal/keyring", "internal/secret", "validate"}},
 
 	// The cellar.
-	{"internal/testenv", []string{"internal/mint"}},
+	{"internal/testenv", nil},
+	{"internal/testenv/canary", nil},
 	{"internal/testenv/testrun", nil},
 
 	// Mains, and what only tests and readers use.
 	{"cmd/seawall", []string{"*"}},
 	{"cmd/seawall-signer", []string{"internal/signer/vault"}},
 	{"cmd/seawall-ledger", []string{"internal/ledger/vault"}},
-	{"e2e", []string{"internal/testenv", "internal/mint"}},
+	{"e2e", nil},
 }
 
 // forbidden names what a program must not link, however it would come in.
@@ -119,10 +124,7 @@ func TestEveryRoomImportsOnlyWhatItMay(t *testing.T) {
 	}
 	for _, p := range list(t, "work") {
 		allowed, known := may[p.ImportPath]
-		if p.ImportPath == "seawall" || strings.HasPrefix(p.ImportPath, "seawall/examples/") || strings.HasPrefix(p.ImportPath, "seawall/validate/examples/") {
-			allowed, known = []string{"validate"}, true
-		}
-		if !known {
+		if !known && p.ImportPath != "seawall" {
 			t.Errorf("%s is not in the table of arch_test.go: give it a line that says what it may import", p.ImportPath)
 			continue
 		}
@@ -282,8 +284,8 @@ func TestNoRoomIsASwamp(t *testing.T) {
 		}
 		for _, f := range parseDir(t, p.Dir) {
 			ast.Inspect(f, func(n ast.Node) bool {
-				if i, ok := n.(*ast.InterfaceType); ok && i.Methods.NumFields() > 6 {
-					t.Errorf("%s: an interface has %d methods", p.ImportPath, i.Methods.NumFields())
+				if i, ok := n.(*ast.InterfaceType); ok && methods(i) > 6 {
+					t.Errorf("%s: an interface has %d methods", p.ImportPath, methods(i))
 				}
 				if fn, ok := n.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
 					t.Errorf("%s: has an init function: lists are written down, not registered into", p.ImportPath)
@@ -292,6 +294,16 @@ func TestNoRoomIsASwamp(t *testing.T) {
 			})
 		}
 	}
+}
+
+// methods counts the methods that an interface declares itself: one put together from small ones may be as large as it likes.
+func methods(i *ast.InterfaceType) (n int) {
+	for _, field := range i.Methods.List {
+		if _, ok := field.Type.(*ast.FuncType); ok {
+			n++
+		}
+	}
+	return n
 }
 
 // TestNoTestSkipsItself looks at the source, since a skip that depends on the machine shows only there.

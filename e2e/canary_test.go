@@ -1,12 +1,8 @@
 package e2e
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/base64"
 	"encoding/hex"
-	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,95 +10,78 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf16"
 
 	"seawall/internal/secret"
 	"seawall/internal/testenv"
+	"seawall/internal/testenv/canary"
 )
 
-// canaries are credentials that exist, by what they are. None may be found anywhere but where it was handed out.
-type canaries map[string]string
-
-// forms returns the ways in which a value may lie in a file: as it is, and as somebody's encoding of it.
-func forms(value string) map[string][]byte {
-	wide := make([]byte, 0, 2*len(value))
-	for _, unit := range utf16.Encode([]rune(value)) {
-		wide = append(wide, byte(unit), byte(unit>>8))
-	}
-	reversed := []byte(value)
-	slices.Reverse(reversed)
-	list := map[string][]byte{
-		"as it is":  []byte(value),
-		"in hex":    []byte(hex.EncodeToString([]byte(value))),
-		"in UTF-16": wide,
-		"backwards": reversed,
-	}
-	// In base64 a value looks different at each of three offsets; the middle of each form is the same whatever is around it.
-	for offset := range 3 {
-		padded := append(bytes.Repeat([]byte{'x'}, offset), value...)
-		text := base64.StdEncoding.EncodeToString(padded)
-		list["in base64 at "+string(rune('0'+offset))] = []byte(text[4 : len(text)-4])
-	}
-	return list
+// canaries are credentials that exist. None may be found anywhere but where it was handed out.
+type canaries struct {
+	list   []canary.Secret
+	seen   *canary.Set // of list and of canary.Marks; nil after list has grown
+	wanted string      // the token, which the client has to have
 }
 
-// finding is a canary in a text.
-type finding struct{ where, what, form string }
-
-// find looks for canaries in a text, whole and in halves: a cut credential is still half a credential. Texts that are
-// compressed are opened first.
-func (c canaries) find(where string, text []byte) []finding {
-	if plain, err := gunzip(text); err == nil {
-		text = append(slices.Clone(text), plain...)
-	}
-	var list []finding
-	for what, value := range c {
-		for name, form := range forms(value) {
-			if bytes.Contains(text, form) {
-				list = append(list, finding{where, what, name})
-			}
-		}
-		if half := len(value) / 2; len(value) >= 24 && (bytes.Contains(text, []byte(value[:half])) || bytes.Contains(text, []byte(value[half:]))) {
-			list = append(list, finding{where, what, "by half"})
-		}
-	}
-	// What looks like a credential is one, even if it is none of ours.
-	for _, f := range secret.Find(text) {
-		list = append(list, finding{where, f.What, "by its form"})
-	}
-	return list
-}
-
-func gunzip(text []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(text))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
-}
-
-// findIn looks through all files beneath dir.
-func (c canaries) findIn(t *testing.T, dir string) []finding {
+func (c *canaries) text(t *testing.T, name, value string) {
 	t.Helper()
-	var list []finding
-	files := 0
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
+	c.list, c.seen = append(c.list, canary.Text(name, value)), nil
+}
+
+func (c *canaries) token(t *testing.T, name, token string) {
+	t.Helper()
+	secrets, err := canary.Token(name, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.list, c.seen, c.wanted = append(c.list, secrets...), nil, token
+}
+
+func (c *canaries) set(t *testing.T) *canary.Set {
+	t.Helper()
+	if c.seen == nil {
+		var err error
+		if c.seen, err = canary.New(append(canary.Marks(), c.list...)...); err != nil {
+			t.Fatal(err)
 		}
-		text, err := os.ReadFile(path)
-		files++
-		list = append(list, c.find(path, text)...)
-		return err
-	})
-	if err != nil || files == 0 {
-		t.Fatalf("looking through %s: %d files, %v", dir, files, err)
+	}
+	return c.seen
+}
+
+// in searches a text, for what is known and for what looks like a credential.
+func (c *canaries) in(t *testing.T, where, text string) []string {
+	t.Helper()
+	found, err := c.set(t).Bytes(where, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := asText(found)
+	for _, f := range secret.Find([]byte(text)) {
+		list = append(list, where+": "+f.What+" by its form")
+	}
+	return list
+}
+
+// inDir searches all files beneath dir.
+func (c *canaries) inDir(t *testing.T, dir string) []string {
+	t.Helper()
+	found, err := c.set(t).Dir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return asText(found)
+}
+
+func asText(found []canary.Finding) []string {
+	list := make([]string, len(found))
+	for i, f := range found {
+		list[i] = f.String()
 	}
 	return list
 }
 
 // provoke gives credentials to seawall in every way that might make it say something: right, wrong, cut, misplaced.
-func provoke(t *testing.T, w *world, c canaries) {
+func provoke(t *testing.T, w *world, c *canaries) {
 	t.Helper()
 	form := func(pairs ...string) url.Values {
 		v := url.Values{"grant_type": {"client_credentials"}}
@@ -112,7 +91,7 @@ func provoke(t *testing.T, w *world, c canaries) {
 		return v
 	}
 	wrong := w.ClientSecret[:len(w.ClientSecret)-1] + "_"
-	c["wrong secret"] = wrong
+	c.text(t, "a wrong secret", wrong)
 	for _, try := range []func() (*answer, error){
 		func() (*answer, error) { return w.post(w.TokenEndpoint, w.ClientID, wrong, form()) },
 		func() (*answer, error) { return w.post(w.TokenEndpoint, w.ClientSecret, w.ClientID, form()) },
@@ -132,22 +111,22 @@ func provoke(t *testing.T, w *world, c canaries) {
 			return w.post(w.TokenEndpoint, w.ClientID, w.ClientSecret, form(w.ClientSecret, "x"))
 		},
 		func() (*answer, error) {
-			return w.post(w.TokenEndpoint, w.ClientID, w.ClientSecret, form("client_assertion", c["token"], "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"))
+			return w.post(w.TokenEndpoint, w.ClientID, w.ClientSecret, form("client_assertion", c.wanted, "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"))
 		},
 		func() (*answer, error) { return w.get(w.TokenEndpoint + "?client_secret=" + w.ClientSecret) },
-		func() (*answer, error) { return w.get(w.Issuer + "/" + c["token"]) },
+		func() (*answer, error) { return w.get(w.Issuer + "/" + c.wanted) },
 		func() (*answer, error) {
-			return w.post(w.Issuer+"/introspect", w.APIID, w.APISecret, url.Values{"token": {c["token"] + "x"}})
+			return w.post(w.Issuer+"/introspect", w.APIID, w.APISecret, url.Values{"token": {c.wanted + "x"}})
 		},
 		func() (*answer, error) {
-			return w.post(w.Issuer+"/introspect", w.APIID, w.ClientSecret, url.Values{"token": {c["token"]}})
+			return w.post(w.Issuer+"/introspect", w.APIID, w.ClientSecret, url.Values{"token": {c.wanted}})
 		},
 		func() (*answer, error) {
 			req, err := http.NewRequest("POST", w.TokenEndpoint, strings.NewReader(form().Encode()))
 			if err != nil {
 				return nil, err
 			}
-			req.Header.Set("Authorization", "Bearer "+c["token"])
+			req.Header.Set("Authorization", "Bearer "+c.wanted)
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded; x="+w.ClientSecret)
 			req.Header.Set("User-Agent", w.APISecret)
 			return w.do(req)
@@ -157,96 +136,107 @@ func provoke(t *testing.T, w *world, c canaries) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found := c.find("an answer of the server", a.body); len(found) > 0 && a.status != http.StatusOK {
-			t.Errorf("%+v", found)
+		if found := c.in(t, "an answer of the server", string(a.body)); len(found) > 0 && a.status != http.StatusOK {
+			t.Errorf("%q", found)
 		}
 	}
 }
 
 // TestNoCredentialIsLeftAnywhere: secrets and tokens are in no log line, error, database page, segment or temporary file,
-// and their private keys in none either, before and after a crash.
+// and private keys in none either, while seawall runs and after it ended.
 func TestNoCredentialIsLeftAnywhere(t *testing.T) {
 	temp := testenv.Dir(t, 0)
 	s := testenv.Start(t, testenv.Options{Binary: program, Env: []string{"TMPDIR=" + temp}})
 	w := populate(t, s, "acme")
 	keyed := newKeyClient(t, s, w)
-	token := w.token(t)
-	parts := strings.Split(token, ".")
-	c := canaries{
-		"client secret": w.ClientSecret, "API secret": w.APISecret, "token": token,
-		"header.payload": parts[0] + "." + parts[1], "payload": parts[1], "signature": parts[2],
-		"the client's private key": keyed.private["d"],
-	}
+	c := new(canaries)
+	c.text(t, "client secret", w.ClientSecret)
+	c.text(t, "API secret", w.APISecret)
+	c.text(t, "private key of a client", keyed.private["d"])
+	c.token(t, "token", w.token(t))
 	provoke(t, w, c)
 	s.JSON(&w.client, "client", "rotate-secret", "ci", "--tenant", "acme")
-	c["second client secret"] = w.ClientSecret
-	c["second token"] = w.token(t)
+	c.text(t, "second client secret", w.ClientSecret)
+	c.token(t, "second token", w.token(t))
 
 	scan := func(when string) {
 		t.Helper()
-		for _, f := range c.findIn(t, s.Data) {
-			t.Errorf("%s: %s, %s, in %s", when, f.what, f.form, f.where)
-		}
-		for _, f := range c.find("the output", []byte(s.Output())) {
-			t.Errorf("%s: %s, %s, in %s:\n%s", when, f.what, f.form, f.where, s.Output())
+		for _, found := range append(c.inDir(t, s.Data), c.in(t, "the output", s.Output())...) {
+			t.Errorf("%s: %s", when, found)
 		}
 		if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 			t.Errorf("%s: temporary files %v, %v", when, left, err)
 		}
 	}
 	scan("while it runs")
-	out, err := s.Command("client", "show", "ci", "--tenant", "acme", "--json").CombinedOutput()
-	if found := c.find("client show", out); err != nil || len(found) > 0 {
-		t.Errorf("%v, %+v", err, found)
+	for _, args := range [][]string{
+		{"client", "show", "ci", "--tenant", "acme", "--json"}, {"api", "list", "--tenant", "acme", "--json"}, {"keys", "list", "--tenant", "acme", "--json"},
+		{"status", "--json"}, {"log", "search", "--json"}, {"log", "search"},
+	} {
+		if found := c.in(t, strings.Join(args, " "), s.Run(args...)); len(found) > 0 {
+			t.Errorf("%q", found)
+		}
 	}
 	s.Stop()
 	scan("after it ended")
-	for _, args := range [][]string{{"log", "search", "--json"}, {"log", "export"}} {
-		out, err := s.Command(args...).CombinedOutput()
-		if found := c.find(strings.Join(args, " "), out); err != nil || len(found) > 0 {
-			t.Errorf("%v: %v, %+v", args, err, found)
-		}
-	}
 }
 
-// TestTheCanaryScanFindsWhatIsThere: a scan that finds nothing proves something only if it finds what was planted.
+// TestTheCanaryScanFindsWhatIsThere: a scan that finds nothing proves something only if it finds what was planted, in
+// each place that it searches.
 func TestTheCanaryScanFindsWhatIsThere(t *testing.T) {
 	s := start(t)
 	w := populate(t, s, "acme")
-	c := canaries{"client secret": w.ClientSecret, "token": w.token(t)}
+	c := new(canaries)
+	c.text(t, "client secret", w.ClientSecret)
+	c.token(t, "token", w.token(t))
 	s.Stop()
-	if found := c.findIn(t, s.Data); len(found) > 0 {
-		t.Fatalf("before anything was planted: %+v", found)
+	if found := c.inDir(t, s.Data); len(found) > 0 {
+		t.Fatalf("before anything was planted: %q", found)
 	}
-	database, err := filepath.Glob(filepath.Join(s.Data, "house/*.db"))
-	if err != nil || len(database) != 1 {
-		t.Fatalf("the database is %v, %v", database, err)
+	databases, err := filepath.Glob(filepath.Join(s.Data, "house/*.db"))
+	if err != nil || len(databases) != 1 {
+		t.Fatalf("the database is %v, %v", databases, err)
 	}
-	for what, value := range c {
-		for form, planted := range forms(value) {
-			for _, path := range []string{database[0], segments(t, s.Data)[0], filepath.Join(s.Data, "house/leak.tmp")} {
-				before, err := os.ReadFile(path)
-				if err != nil && !os.IsNotExist(err) {
-					t.Fatal(err)
-				}
-				// In the middle of the file: between the pages and batches that were there.
-				middle := len(before) / 2
-				if err := os.WriteFile(path, slices.Concat(before[:middle], planted, before[middle:]), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				if !slices.ContainsFunc(c.findIn(t, s.Data), func(f finding) bool { return f.where == path && f.what == what }) {
-					t.Errorf("the %s, %s, planted in %s, was not found", what, form, path)
-				}
-				if err := os.WriteFile(path, before, 0o600); err != nil {
-					t.Fatal(err)
-				}
+	for what, value := range map[string]string{"client secret": w.ClientSecret, "token": c.wanted} {
+		for form, planted := range map[string]string{
+			"as it is": value, "by half": value[:len(value)/2], "in hex": hex.EncodeToString([]byte(value)), "in base64": base64.StdEncoding.EncodeToString([]byte("x" + value)),
+		} {
+			for _, path := range []string{databases[0], segments(t, s.Data)[0], filepath.Join(s.Data, "house/leak.tmp")} {
+				plant(t, path, planted, func() {
+					if !slices.ContainsFunc(c.inDir(t, s.Data), func(f string) bool { return strings.Contains(f, path) && strings.Contains(f, what) }) {
+						t.Errorf("the %s, %s, planted in %s, was not found", what, form, path)
+					}
+				})
+			}
+			if len(c.in(t, "a log line", `{"level":"INFO","msg":"refused","given":"`+planted+`"}`)) == 0 {
+				t.Errorf("the %s, %s, in a log line was not found", what, form)
 			}
 		}
-		if len(c.find("a log line", []byte(`{"level":"INFO","msg":"refused","secret":"`+value[:len(value)/2]+`"}`))) == 0 {
-			t.Errorf("half of the %s in a log line was not found", what)
-		}
 	}
-	if len((canaries{}).find("a log line", []byte("key=-----BEGIN PRIVATE KEY-----\nMIGH"))) == 0 {
+	if len(new(canaries).in(t, "a log line", "key=-----BEGIN PRIVATE KEY-----\nMIGH")) == 0 {
 		t.Error("a private key in a log line was not found")
+	}
+}
+
+// plant writes text into the middle of a file, between the pages and batches that were there, and takes it out again.
+func plant(t *testing.T, path, text string, look func()) {
+	t.Helper()
+	before, err := os.ReadFile(path)
+	fresh := os.IsNotExist(err)
+	if err != nil && !fresh {
+		t.Fatal(err)
+	}
+	middle := len(before) / 2
+	if err := os.WriteFile(path, slices.Concat(before[:middle], []byte(text), before[middle:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	if fresh {
+		err = os.Remove(path)
+	} else {
+		err = os.WriteFile(path, before, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,0 +1,145 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+type drillReport struct {
+	Passed  bool    `json:"passed"`
+	Seconds float64 `json:"seconds"`
+	Steps   []struct {
+		Name    string  `json:"name"`
+		Passed  bool    `json:"passed"`
+		Seawall verdict `json:"seawall"`
+		Twin    verdict `json:"twin"`
+	} `json:"steps"`
+}
+
+type verdict struct {
+	Accepted bool   `json:"accepted"`
+	Code     string `json:"code"`
+}
+
+func runDrill(t *testing.T, binary string) (report drillReport, status int) {
+	t.Helper()
+	cmd := exec.Command(binary, "drill", "run", "storm-0558", "--json")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if _, exit := err.(*exec.ExitError); err != nil && !exit {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatalf("the drill's report: %v\n%s%s", err, out, stderr.String())
+	}
+	return report, cmd.ProcessState.ExitCode()
+}
+
+func TestDrillStorm0558(t *testing.T) {
+	report, status := runDrill(t, program)
+	if !report.Passed || status != 0 {
+		t.Fatalf("the drill failed with status %d: %+v", status, report)
+	}
+	want := map[string]string{
+		"genuine token": "", "consumer key": "key_issuer", "expired key": "key_expired", "smuggled key": "key_statement",
+		"perfect forgery": "receipt_missing", "moved receipt": "receipt_mismatch", "other ledger key": "receipt_key",
+		"rewritten signature": "", "re-signed token": "", "swapped documents": "ledger_pin",
+	}
+	for _, s := range report.Steps {
+		code, known := want[s.Name]
+		delete(want, s.Name)
+		if !known || s.Seawall.Code != code || s.Seawall.Accepted != (code == "") {
+			t.Errorf("step %q: %+v, want code %q", s.Name, s.Seawall, code)
+		}
+		if !s.Twin.Accepted {
+			t.Errorf("step %q: the ordinary library refused it, so the step shows no difference", s.Name)
+		}
+	}
+	for name := range want {
+		t.Errorf("step %q is missing", name)
+	}
+}
+
+// A drill that would pass without the defence it names proves nothing. Each case takes one defence out of validate, by
+// an overlay at build time, and the drill must see it, in the step that names it.
+func TestDrillSeesEachMissingDefence(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		step  string // that must fail
+		edits []edit
+	}{
+		{"key binding", "consumer key", []edit{
+			{"keyset.go", "return k.bound && !k.issuer.match(c.iss.b, c.tid.b)", "return false"},
+			{"keyset.go", "excluded := literal && !k.names(c.iss.b); excluded", "excluded := literal && false; excluded"},
+		}},
+		{"key expiry", "expired key", []edit{{"keyset.go", "case k.hasExp && !k.exp.after(now):", "case false:"}}},
+		{"key statement", "smuggled key", []edit{{"keyset.go", "case k.unvouched:\n\t\treturn CodeKeyStatement", "case false:\n\t\treturn CodeKeyStatement"}}},
+		{"receipt presence", "perfect forgery", []edit{{"check.go", "if bare == nil {\n\t\treturn CodeReceiptMissing", "if bare == nil {\n\t\treturn \"\""}}},
+		{"receipt signature", "moved receipt", []edit{{"verify.go", "if !ed25519.Verify(k.public, w.signed, r.Signature[:]) {", "if false {"}}},
+		{"receipt key", "other ledger key", []edit{{"verify.go", "code := CodeReceiptKey\n", "code := Code(\"\")\n"}}},
+		{"ledger pin", "swapped documents", []edit{{"keyset.go", "case wire.Pin(root) != pin:", "case wire.Pin(root) == \"\":"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			report, status := runDrill(t, buildWithout(t, c.edits))
+			if report.Passed || status != 1 {
+				t.Fatalf("the drill passed with status %d without the defence", status)
+			}
+			for _, s := range report.Steps {
+				if s.Name == c.step && s.Passed {
+					t.Errorf("step %q passed without the defence", s.Name)
+				}
+			}
+		})
+	}
+}
+
+// edit is a change to a file of validate.
+type edit struct{ file, from, to string }
+
+// buildWithout builds seawall with changed files, without touching the tree.
+func buildWithout(t *testing.T, edits []edit) string {
+	t.Helper()
+	dir := t.TempDir()
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	for _, e := range edits {
+		path, err := filepath.Abs(filepath.Join("..", "validate", e.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := path
+		if changed, ok := overlay.Replace[path]; ok {
+			from = changed
+		}
+		source, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(source), e.from) != 1 {
+			t.Fatalf("%s has the line %q %d times: this test no longer takes out what it means to", e.file, e.from, strings.Count(string(source), e.from))
+		}
+		changed := filepath.Join(dir, e.file)
+		if err := os.WriteFile(changed, []byte(strings.Replace(string(source), e.from, e.to, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		overlay.Replace[path] = changed
+	}
+	list, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlayFile, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "seawall")
+	if err := os.WriteFile(overlayFile, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "build", "-overlay", overlayFile, "-trimpath", "-ldflags=-s -w", "-o", binary, "seawall/cmd/seawall")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building without a defence: %v\n%s", err, out)
+	}
+	return binary
+}

@@ -1,0 +1,45 @@
+// Command api is an API that seawall protects with three lines: it greets whoever comes with a good token that has the
+// scope read, and turns everybody else away.
+//
+//	go run ./examples/api -issuer http://127.0.0.1:8420/acme -audience https://api.acme.example -pin swl1-…
+//
+// `seawall api create` prints issuer, audience and pin.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"net/http"
+	"time"
+
+	"seawall/validate"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:8421", "address to listen on")
+	issuer := flag.String("issuer", "", "the tenant's issuer")
+	audience := flag.String("audience", "", "the name of this API, as it was registered")
+	pin := flag.String("pin", "", "the fingerprint of the ledger's root")
+	flag.Parse()
+
+	// The three lines.
+	v, err := validate.New(validate.Config{Issuers: []validate.Issuer{validate.SeawallIssuer(*issuer, *pin)}, Audiences: []string{*audience}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	protected := v.Handler(http.HandlerFunc(greet))
+
+	server := http.Server{Addr: *listen, Handler: protected, ReadHeaderTimeout: 5 * time.Second}
+	log.Printf("listening on %s", *listen)
+	log.Fatal(server.ListenAndServe())
+}
+
+func greet(w http.ResponseWriter, r *http.Request) {
+	token, ok := validate.FromContext(r.Context())
+	if !ok || !token.HasScope("read") {
+		http.Error(w, "this needs the scope read", http.StatusForbidden)
+		return
+	}
+	fmt.Fprintf(w, "Hello, %s.\n", token.Client())
+}
