@@ -11,6 +11,8 @@ const (
 	unfinishedSuffix = ".new"
 	// aheadSize is how far ahead of the batches a segment is filled with zeros.
 	aheadSize = 1 << 20
+	// aheadSmall is the same on a disk that is nearly full.
+	aheadSmall = 4 << 10
 )
 
 // errFull reports that there is no room for a batch. Nothing of it was kept, and the next one may fit.
@@ -121,10 +123,8 @@ func (j *journal) next(first uint64, prev hash) error {
 
 // write puts a batch behind the others. It counts only after sync.
 func (j *journal) write(b []byte) error {
-	for j.offset+int64(len(b)) > j.ahead {
-		if err := j.extend(); err != nil {
-			return err
-		}
+	if err := j.extend(int64(len(b))); err != nil {
+		return err
 	}
 	if _, err := j.f.WriteAt(b, j.offset); err != nil {
 		return j.undo(err)
@@ -133,16 +133,17 @@ func (j *journal) write(b []byte) error {
 	return nil
 }
 
-// extend fills the file with zeros ahead of the batches.
-func (j *journal) extend() error {
-	n := int64(aheadSize)
-	if j.ahead < segmentSize {
-		n = min(n, segmentSize-j.ahead)
+// extend fills the file with zeros ahead of a batch of n bytes, and far ahead if the disk has room for that.
+func (j *journal) extend(n int64) error {
+	for step := int64(aheadSize); j.offset+n > j.ahead; {
+		if _, err := j.f.WriteAt(zeros[:step], j.ahead); err == nil {
+			j.ahead += step
+			continue
+		} else if err := j.undo(err); err != errFull || step == aheadSmall {
+			return err
+		}
+		step = aheadSmall
 	}
-	if _, err := j.f.WriteAt(zeros[:n], j.ahead); err != nil {
-		return j.undo(err)
-	}
-	j.ahead += n
 	return nil
 }
 

@@ -364,7 +364,7 @@ func (l *Ledger) Close() error {
 	if l.failure() != nil {
 		return errors.Join(l.failure(), l.journal.close())
 	}
-	return errors.Join(l.saveState(), l.journal.close())
+	return errors.Join(l.saveState(), l.journal.cut(), l.journal.close())
 }
 
 // complain logs a condition that lasts once a minute.
