@@ -71,6 +71,7 @@ var house = []room{
 	{"internal/testenv", nil},
 	{"internal/testenv/canary", nil},
 	{"internal/testenv/testrun", nil},
+	{"internal/testenv/canary", nil},
 
 	// Mains, and what only tests and readers use.
 	{"cmd/seawall", []string{"*"}},
