@@ -71,7 +71,6 @@ var house = []room{
 	{"internal/testenv", nil},
 	{"internal/testenv/canary", nil},
 	{"internal/testenv/testrun", nil},
-	{"internal/testenv/canary", nil},
 
 	// Mains, and what only tests and readers use.
 	{"cmd/seawall", []string{"*"}},
