@@ -8,7 +8,11 @@ import (
 
 const (
 	maxQueued  = 4096 // requests waiting; more are refused as busy
-	maxFlights = 3    // messages under way: enough to keep signer and ledger busy, few enough to fill them
+	maxFlights = 4    // messages under way
+	// worthwhile is how many requests must wait for each message under way before another leaves. A message costs signer
+	// and ledger three signatures of their own, so a few full ones are cheaper than many small ones; and who waits, waits
+	// for an answer that is on its way.
+	worthwhile = 16
 )
 
 // Client is the house's side of the counter. It gathers what is queued into
@@ -120,7 +124,7 @@ func (c *Client) take() []*item {
 func (c *Client) pump() {
 	for {
 		c.mu.Lock()
-		if c.flights >= maxFlights || c.queued == 0 || !c.Connected() {
+		if c.queued == 0 || c.flights >= maxFlights || c.queued < worthwhile*c.flights || !c.Connected() {
 			c.mu.Unlock()
 			return
 		}
