@@ -37,16 +37,15 @@ type keyState struct {
 	ledger     mint.Document
 	pin        string
 	byTenant   map[string][]mint.Key
-	frozen     string
 }
 
-// ask sends a control message to a vault and reads the answer.
-type ask func(ctx context.Context, typ mint.MsgType, question, answer any) error
+// askKeys asks the signer for keys; [mint.Caller.Keys] does.
+type askKeys func(context.Context, mint.KeysQuery) (*mint.Keys, error)
 
 // keys follows the signer's keys and keeps them for when it is away.
 type keys struct {
 	dir    string
-	signer ask
+	signer askKeys
 	log    *slog.Logger
 
 	state atomic.Pointer[keyState]
@@ -59,7 +58,7 @@ type keys struct {
 
 // newKeys loads what the house remembers. A damaged memory of keys is left alone: the signer tells them again. A damaged
 // root is an error, because forgetting whom one trusted must be somebody's decision.
-func newKeys(dir string, signer ask, log *slog.Logger) (*keys, error) {
+func newKeys(dir string, signer askKeys, log *slog.Logger) (*keys, error) {
 	k := &keys{dir: dir, signer: signer, log: log}
 	k.state.Store(&keyState{byTenant: map[string][]mint.Key{}})
 	root, err := os.ReadFile(filepath.Join(dir, rootFile))
@@ -73,24 +72,24 @@ func newKeys(dir string, signer ask, log *slog.Logger) (*keys, error) {
 		return nil, fmt.Errorf("the remembered ledger root in %s is damaged: restore it from a backup", rootFile)
 	}
 	k.root = string(root)
-	if saved, err := readKeys(filepath.Join(dir, keysFile)); err != nil {
-		log.Warn("the keys kept for when the vaults are away can't be used", "cause", err)
-	} else if err := k.accept(saved, false); err != nil {
+	if err := k.load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the keys kept for when the vaults are away can't be used", "cause", err)
 	}
 	return k, nil
 }
 
-func readKeys(path string) (*mint.Keys, error) {
-	text, err := os.ReadFile(path)
+// load takes up the keys that were saved.
+func (k *keys) load() error {
+	text, err := os.ReadFile(filepath.Join(k.dir, keysFile))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	saved := new(mint.Keys)
-	if err := json.Unmarshal(text, saved); err != nil {
-		return nil, fmt.Errorf("%s is damaged", filepath.Base(path))
+	answer := new(mint.Keys)
+	if err := json.Unmarshal(text, answer); err != nil {
+		return errors.New(keysFile + " is damaged")
 	}
-	return saved, nil
+	k.saved = text
+	return k.accept(answer, false)
 }
 
 func decodeRoot(s string) (ed25519.PublicKey, error) {
@@ -109,20 +108,16 @@ func (k *keys) refresh(ctx context.Context) error {
 	k.refreshing.Lock()
 	defer k.refreshing.Unlock()
 	had := k.state.Load()
-	answer := new(mint.Keys)
-	if err := k.signer(ctx, mint.MsgKeys, mint.KeysQuery{After: had.generation}, answer); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	answer, err := k.signer(ctx, mint.KeysQuery{After: had.generation})
+	if err != nil {
 		return err
 	}
-	if answer.Generation == had.generation && (had.heard || answer.Ledger.Root == "") {
-		if answer.Frozen != had.frozen {
-			now := *had
-			now.frozen = answer.Frozen
-			k.state.Store(&now)
-		}
+	if answer.Generation == had.generation && had.heard {
 		return nil
 	}
-	err := k.accept(answer, true)
-	if err != nil {
+	if err := k.accept(answer, true); err != nil {
 		text := err.Error()
 		k.problem.Store(&text)
 		return err
@@ -151,7 +146,7 @@ func (k *keys) accept(answer *mint.Keys, news bool) error {
 			return fmt.Errorf("keeping the keys: %w", err)
 		}
 	}
-	state := &keyState{heard: news, generation: answer.Generation, ledger: answer.Ledger, pin: mint.Pin(root), byTenant: map[string][]mint.Key{}, frozen: answer.Frozen}
+	state := &keyState{heard: news, generation: answer.Generation, ledger: answer.Ledger, pin: mint.Pin(root), byTenant: map[string][]mint.Key{}}
 	for i := range answer.Keys {
 		key := &answer.Keys[i]
 		if !stated(root, key) {

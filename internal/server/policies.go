@@ -20,6 +20,9 @@ type Outbox interface {
 	PolicyApplied(ctx context.Context, tenantID string, version uint64) error
 }
 
+// ask sends a control message to a vault and reads the answer.
+type ask func(ctx context.Context, typ mint.MsgType, question, answer any) error
+
 // policies carries policies from the outbox to the signer: at once after an act, and again with a growing pause for as
 // long as something is left, also after a restart.
 type policies struct {

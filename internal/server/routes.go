@@ -65,19 +65,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		oauth.WriteError(w, errNothing)
 		return
 	}
-	if !allowed(w, r, methods) {
-		return
-	}
 	t, err := s.directory.tenant(r.Context(), id)
-	if err != nil {
+	switch {
+	case err != nil:
 		s.refuse(w, r, err)
-		return
-	}
-	if t == nil {
+	case t == nil:
 		oauth.WriteError(w, errNothing)
-		return
+	case allowed(w, r, methods):
+		serve(w, r, t)
 	}
-	serve(w, r, t)
 }
 
 // split takes a path apart into a tenant's id and the path below its issuer. The tenant comes first, except where RFC 8414
