@@ -44,7 +44,8 @@ var house = []room{
 
 	// Walls and plumbing.
 	{"internal/fence", nil},
-	{"internal/supervise", []string{"internal/fence"}},
+	{"internal/supervise", nil},
+	{"internal/link", nil},
 
 	// Two vaults.
 	{"internal/keystore", []string{"internal/secret"}},
@@ -52,9 +53,9 @@ var house = []room{
 	{"internal/keystore/builtin", []string{"internal/keystore", "internal/keystore/file"}},
 	{"internal/keystore/keystoretest", []string{"internal/keystore"}},
 	{"internal/ledger", []string{"internal/mint"}},
-	{"internal/ledger/vault", []string{"internal/ledger", "internal/mint", "internal/fence", "internal/supervise"}},
+	{"internal/ledger/vault", []string{"internal/ledger", "internal/mint", "internal/fence", "internal/link", "internal/supervise"}},
 	{"internal/signer", []string{"internal/mint", "internal/keyring", "internal/keystore", "internal/secret"}},
-	{"internal/signer/vault", []string{"internal/signer", "internal/mint", "internal/keystore", "internal/keystore/builtin", "internal/fence", "internal/supervise"}},
+	{"internal/signer/vault", []string{"internal/signer", "internal/mint", "internal/keystore", "internal/keystore/builtin", "internal/fence", "internal/link", "internal/supervise"}},
 
 	// Living rooms.
 	{"internal/token", []string{"internal/mint", "internal/tenant", "internal/oauth"}},

@@ -111,6 +111,12 @@ func (f *flags) parse(names ...string) ([]string, error) {
 	return words, nil
 }
 
+// given reports whether a flag was on the command line.
+func (f *flags) given(name string) (given bool) {
+	f.Visit(func(one *flag.Flag) { given = given || one.Name == name })
+	return given
+}
+
 // one reads the flag at the start of args, and its value.
 func (f *flags) one(args []string) ([]string, error) {
 	name, value, inline := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
@@ -148,4 +154,13 @@ func (f *flags) unknown(name string) error {
 
 func (f *flags) wrong(format string, args ...any) error {
 	return usage(f.call.name+": "+fmt.Sprintf(format, args...), strings.TrimSpace("seawall "+f.call.name+" "+f.usage), "seawall "+f.call.name+" --help tells more")
+}
+
+// absolute makes a path absolute, if that is possible.
+func absolute(path string) string {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	return full
 }

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"seawall/internal/fence"
+	"seawall/internal/supervise"
+)
+
+// up runs seawall until ctx ends.
+func up(ctx context.Context, c *call, s *upSettings) error {
+	d, err := openData(s.data)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	a, err := resolveAddress(s.listen, s.base, d.Base, s.tlsCert != "")
+	if err != nil {
+		return err
+	}
+	announced := announcer{call: c, data: d, address: a, levels: map[string]string{}}
+	err = supervise.Run(ctx, supervise.Config{
+		Data:     d.Data,
+		Children: children(d, a, s),
+		Links: []supervise.Link{
+			{Name: linkMint, Dialler: houseDir, Server: signerDir},
+			{Name: linkRecord, Dialler: signerDir, Server: ledgerDir},
+			{Name: linkEntries, Dialler: houseDir, Server: ledgerDir},
+		},
+		Log:   supervisorLog(c),
+		Ready: announced.ready,
+	})
+	return explainRefusal(err)
+}
+
+// children are the three processes, in the order in which they end: the house first, so that what it has begun is
+// finished while the vaults are there.
+func children(d *dataDir, a address, s *upSettings) []supervise.Child {
+	apart := func(own string) []string {
+		args := []string{"--supervised"}
+		for _, part := range []string{houseDir, signerDir, ledgerDir} {
+			if part != own {
+				args = append(args, "--forbidden", d.Path(part))
+			}
+		}
+		return args
+	}
+	house := append([]string{"serve"}, apart(houseDir)...)
+	house = append(house, "--listen", a.listen, "--base", a.base)
+	if a.tls {
+		house = append(house, "--tls-cert", s.tlsCert, "--tls-key", s.tlsKey)
+	}
+	return []supervise.Child{
+		{Name: houseDir, Args: house, UID: fence.HouseUID, Drain: 15 * time.Second},
+		{Name: signerDir, Args: append([]string{"signer"}, apart(signerDir)...), UID: fence.SignerUID},
+		{Name: ledgerDir, Args: append([]string{"ledger"}, apart(ledgerDir)...), UID: fence.LedgerUID},
+	}
+}
+
+// supervisorLog is for people on a terminal and for machines elsewhere.
+func supervisorLog(c *call) *slog.Logger {
+	if terminal(c.err) {
+		return slog.New(slog.NewTextHandler(c.err, nil))
+	}
+	return slog.New(slog.NewJSONHandler(c.err, nil)).With("part", "supervisor")
+}
+
+// announcer tells, once, that seawall serves. The supervisor calls it from one goroutine.
+type announcer struct {
+	call    *call
+	data    *dataDir
+	address address
+	levels  map[string]string // as the processes measured themselves
+	done    bool
+}
+
+// ready hears from each process that serves, after each of its starts. The house is ready only when both vaults are.
+func (n *announcer) ready(child string, info json.RawMessage) {
+	var said struct {
+		Level *fence.Level `json:"level"`
+	}
+	if err := json.Unmarshal(info, &said); err == nil && said.Level != nil {
+		n.levels[child] = said.Level.String()
+	}
+	if child != houseDir || n.done {
+		return
+	}
+	n.done = true
+	if n.address.given {
+		if err := n.data.recordBase(n.address.base); err != nil {
+			fmt.Fprintf(n.call.err, "seawall: the base URL could not be recorded: %v\n", err)
+		}
+	}
+	fmt.Fprintf(n.call.out, "seawall: ready at %s\n", n.address.base)
+	var levels []partLevel
+	for _, part := range []string{houseDir, signerDir, ledgerDir} {
+		levels = append(levels, partLevel{part, n.levels[part]})
+	}
+	if n.data.fresh {
+		welcome(n.call.out, n.data, levels)
+	} else {
+		returned(n.call.out, levels)
+	}
+}
+
+// explainRefusal adds what to do to what a process gave as its reason for not running.
+func explainRefusal(err error) error {
+	var refused *supervise.RefusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch {
+	case strings.Contains(refused.Reason, "address already in use"):
+		return hint(err, "another program listens there: stop it, or choose another port with --listen")
+	case strings.Contains(refused.Reason, "cannot assign requested address"):
+		return hint(err, "this machine has no such address: choose another with --listen")
+	case strings.Contains(refused.Reason, "no space left on device"):
+		return hint(err, "make room on the disk of the data directory, then start again: nothing was left half-written")
+	}
+	return err
+}
