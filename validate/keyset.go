@@ -48,10 +48,35 @@ func loadErrorf(code Code, format string, args ...any) *loadError {
 // newKeySet reads a JWK Set (RFC 7517 §5). A key that can't be used is kept aside and never spoils
 // the rest; a document that is not the pinned ledger's is refused whole.
 func newKeySet(doc []byte, t terms) (*keySet, *loadError) {
+	keys, ledger, ok := splitDocument(doc)
+	if !ok {
+		return nil, loadErrorf(CodeKeysUnavailable, "the key document is not a JWK Set")
+	}
+	set := &keySet{keys: make(map[string][]*key), literal: make(map[string]bool)}
+	if !t.seawall && ledger != nil {
+		return nil, loadErrorf(CodeLedgerAnnounced, "the key document of %s carries a seawall ledger: configure it with SeawallIssuer and its pin", t.issuer)
+	}
+	var root ed25519.PublicKey
+	if t.seawall {
+		var err *loadError
+		if root, err = set.pinLedger(ledger, t.pin); err != nil {
+			return nil, err
+		}
+	}
+	for _, raw := range keys {
+		k := newKey(raw)
+		if t.seawall {
+			k.vouch(root)
+		}
+		set.add(k)
+	}
+	return set, nil
+}
+
+// splitDocument cuts a key document into its keys and its ledger, which is nil if there is none.
+func splitDocument(doc []byte) (keys [][]byte, ledger []byte, ok bool) {
 	var s scanner
 	s.reset(doc, true)
-	var keys [][]byte
-	var ledger []byte
 	listed := false
 	s.space()
 	for o := s.object(); s.member(&o); {
@@ -65,28 +90,7 @@ func newKeySet(doc []byte, t terms) (*keySet, *loadError) {
 			s.skip()
 		}
 	}
-	if !s.end() || !listed {
-		return nil, loadErrorf(CodeKeysUnavailable, "the key document is not a JWK Set")
-	}
-	set := &keySet{keys: make(map[string][]*key), literal: make(map[string]bool)}
-	if !t.seawall && ledger != nil {
-		return nil, loadErrorf(CodeLedgerAnnounced, "the key document of %s carries a seawall ledger: configure it with SeawallIssuer and its pin", t.issuer)
-	}
-	var root ed25519.PublicKey
-	if t.seawall {
-		var err *loadError
-		if root, err = set.readLedger(ledger, t.pin); err != nil {
-			return nil, err
-		}
-	}
-	for _, raw := range keys {
-		k := newKey(raw)
-		if t.seawall {
-			k.vouch(root)
-		}
-		set.add(k)
-	}
-	return set, nil
+	return keys, ledger, s.end() && listed
 }
 
 // rawElements cuts an array into its elements without judging them.
@@ -132,29 +136,14 @@ func (set *keySet) usable(t terms, now time.Time) (n int) {
 	return n
 }
 
-// readLedger checks that the document's ledger root is the pinned one and keeps the receipt keys
-// that the root has certified.
-func (set *keySet) readLedger(raw []byte, pin string) (ed25519.PublicKey, *loadError) {
-	var s scanner
-	s.reset(raw, false)
-	var root []byte
-	var receipts [][]byte
-	if s.peek() == '{' {
-		for o := s.object(); s.member(&o); {
-			switch string(o.name) {
-			case "root":
-				root = readBytes(&s)
-			case "receipt_keys":
-				receipts = rawElements(&s)
-			default:
-				s.skip()
-			}
-		}
-	}
+// pinLedger checks that the document's ledger root is the pinned one and keeps the receipt keys that
+// the root has certified.
+func (set *keySet) pinLedger(raw []byte, pin string) (ed25519.PublicKey, *loadError) {
+	root, receipts, ok := readLedger(raw)
 	switch {
 	case raw == nil:
 		return nil, loadErrorf(CodeLedgerPin, "the key document has no seawall ledger")
-	case !s.end() || len(root) != ed25519.PublicKeySize:
+	case !ok:
 		return nil, loadErrorf(CodeLedgerPin, "the key document's ledger is malformed")
 	case wire.Pin(root) != pin:
 		return nil, loadErrorf(CodeLedgerPin, "the key document's ledger root is %s, but %s is pinned", wire.Pin(root), pin)
@@ -167,6 +156,26 @@ func (set *keySet) readLedger(raw []byte, pin string) (ed25519.PublicKey, *loadE
 		}
 	}
 	return root, nil
+}
+
+// readLedger reads the ledger of a key document; receipt keys are cut apart and not judged.
+func readLedger(raw []byte) (root ed25519.PublicKey, receipts [][]byte, ok bool) {
+	var s scanner
+	s.reset(raw, false)
+	if s.peek() != '{' {
+		return nil, nil, false
+	}
+	for o := s.object(); s.member(&o); {
+		switch string(o.name) {
+		case "root":
+			root = readBytes(&s)
+		case "receipt_keys":
+			receipts = rawElements(&s)
+		default:
+			s.skip()
+		}
+	}
+	return root, receipts, s.end() && len(root) == ed25519.PublicKeySize
 }
 
 // newReceiptKey reads one receipt key and verifies its certificate.

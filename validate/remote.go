@@ -108,8 +108,9 @@ func metadataURLs(issuer string) []string {
 
 // start begins the schedule; close ends it and waits.
 func (r *remote) start() {
+	first := r.load() // at once, so that the first token finds it under way
 	r.wait.Add(1)
-	go r.schedule()
+	go r.schedule(first)
 }
 
 func (r *remote) close() {
@@ -121,12 +122,10 @@ func (r *remote) close() {
 	r.client.CloseIdleConnections()
 }
 
-func (r *remote) schedule() {
+func (r *remote) schedule(flight <-chan struct{}) {
 	defer r.wait.Done()
-	for {
-		if flight := r.load(); flight != nil {
-			<-flight // ends at the latest when the validator is closed
-		}
+	for ; flight != nil; flight = r.load() { // it is nil after close
+		<-flight // ends at the latest with the validator
 		r.mu.Lock()
 		pause := r.pause
 		r.mu.Unlock()

@@ -513,3 +513,23 @@ func TestRemoteKeysOverHTTP(t *testing.T) {
 		v.Close()
 	}
 }
+
+func TestFetchPin(t *testing.T) {
+	wall := validatetest.NewServer(validatetest.Config{})
+	defer wall.Close()
+	pin, jwks, err := validate.FetchPin(t.Context(), wall.URL())
+	if err != nil || pin != wall.Pin() || !bytes.Equal(jwks, wall.Keys()) {
+		t.Errorf("pin %q, %v", pin, err)
+	}
+	foreign := validatetest.NewServer(validatetest.Config{Foreign: true})
+	defer foreign.Close()
+	if pin, _, err := validate.FetchPin(t.Context(), foreign.URL()); pin != "" || !errors.Is(err, validate.CodeLedgerPin) {
+		t.Errorf("a foreign issuer: %q, %v", pin, err)
+	}
+	if pin, _, err := validate.FetchPin(t.Context(), wall.URL()+"/elsewhere"); pin != "" || !errors.Is(err, validate.CodeKeysUnavailable) {
+		t.Errorf("a wrong path: %q, %v", pin, err)
+	}
+	if _, _, err := validate.FetchPin(t.Context(), "http://id.example"); err == nil || !strings.Contains(err.Error(), "https") {
+		t.Errorf("over http: %v", err)
+	}
+}
