@@ -35,9 +35,12 @@ func main() {
 	log.Fatal(server.ListenAndServe())
 }
 
+// greet is the API itself. Who may call it at all has been decided before; what a caller may do is the API's own
+// business.
 func greet(w http.ResponseWriter, r *http.Request) {
 	token, ok := validate.FromContext(r.Context())
 	if !ok || !token.HasScope("read") {
+		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="read"`)
 		http.Error(w, "this needs the scope read", http.StatusForbidden)
 		return
 	}
