@@ -7,16 +7,21 @@ import (
 	"seawall/internal/tenant"
 )
 
-// maxPending is how many policies one question returns.
-const maxPending = 500
+// One question returns at most so many policies, of one tenant and of all: a tenant whose policies the signer does not
+// take must not keep others from being heard.
+const (
+	maxPendingOfTenant = 64
+	maxPending         = 2000
+)
 
 // PendingPolicies returns policies that the signer has not confirmed, each tenant's in the order of their versions, at
-// most 500: ask again after confirming them. A policy is written by the same act as the change that made it, so a crash
-// loses neither or both.
+// most 64 of a tenant and 2000 in all: ask again after confirming them. A policy is written by the same act as the change
+// that made it, so a crash loses neither or both.
 func (s *Store) PendingPolicies(ctx context.Context) ([]tenant.Policy, error) {
 	var pending []tenant.Policy
 	err := s.read(ctx, func(q querier) (err error) {
-		pending, err = collect(q, scanPolicy, `select policy from policy_outbox order by tenant, version limit $1`, maxPending)
+		pending, err = collect(q, scanPolicy, `select o.policy from policy_outbox o join tenant t on t.id = o.tenant
+			where o.version <= t.policy_applied + $1 order by o.tenant, o.version limit $2`, maxPendingOfTenant, maxPending)
 		return err
 	})
 	return pending, err

@@ -22,6 +22,7 @@ const (
 	codeCorrupt  = 11
 	codeNotADB   = 26
 	codeIOErrSHM = codeIOErr | 19<<8 // growing the shared memory file: no room either
+	codeWrite    = codeIOErr | 3<<8
 	codeFsync    = codeIOErr | 4<<8
 	codeDirFsync = codeIOErr | 5<<8
 )

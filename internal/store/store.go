@@ -45,6 +45,7 @@ type Store struct {
 	write *writer
 	reads *sql.DB
 
+	prepared   sync.Map // statements of readers, *sql.Stmt by their text; closed with reads
 	generation atomic.Uint64
 	mu         sync.Mutex
 	changed    chan struct{} // closed and replaced when generation grows; guarded by mu
@@ -150,12 +151,38 @@ func (s *Store) act(ctx context.Context, do func(*tx) error) error { return s.wr
 
 // read runs do on one consistent view of the database.
 func (s *Store) read(ctx context.Context, do func(querier) error) error {
-	view, err := s.reads.BeginTx(ctx, nil)
+	tx, err := s.reads.BeginTx(ctx, nil)
 	if err != nil {
 		return s.readError(err)
 	}
-	defer view.Rollback() // the end of a transaction that wrote nothing
-	return s.readError(do(view))
+	defer tx.Rollback() // the end of a transaction that wrote nothing
+	err = do(view{s, tx})
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // the transaction ended under the act's feet
+	}
+	return s.readError(err)
+}
+
+// view is a reader's transaction whose statements are prepared once for each connection: parsing them costs more than
+// running them.
+type view struct {
+	s  *Store
+	tx *sql.Tx
+}
+
+func (v view) query(query string, args ...any) (*sql.Rows, error) {
+	ctx := context.Background() // the transaction has the caller's
+	prepared, known := v.s.prepared.Load(query)
+	if !known {
+		made, err := v.s.reads.PrepareContext(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		if prepared, known = v.s.prepared.LoadOrStore(query, made); known {
+			made.Close()
+		}
+	}
+	return v.tx.StmtContext(ctx, prepared.(*sql.Stmt)).QueryContext(ctx, args...)
 }
 
 func (s *Store) readError(err error) error {

@@ -129,12 +129,20 @@ func scanTenant(scan func(...any) error) (t tenant.Tenant, err error) {
 
 // one returns the one row of a query, or sql.ErrNoRows.
 func one[T any](q querier, scan func(func(...any) error) (T, error), query string, args ...any) (T, error) {
-	return scan(q.QueryRowContext(context.Background(), query, args...).Scan)
+	all, err := collect(q, scan, query, args...)
+	if err == nil && len(all) == 0 {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return all[0], nil
 }
 
 // collect returns all rows of a query.
 func collect[T any](q querier, scan func(func(...any) error) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := q.QueryContext(context.Background(), query, args...)
+	rows, err := q.query(query, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,6 @@ const (
 
 // tx is a transaction as acts see it. It is valid while the act runs.
 type tx struct {
-	querier
 	w       *writer
 	now     time.Time
 	changed bool // whether caches of tenants, APIs and clients are out of date
@@ -57,8 +56,7 @@ type tx struct {
 
 // querier reads: from the writer's transaction or from a reader's view.
 type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	query(query string, args ...any) (*sql.Rows, error)
 }
 
 func newWriter(conn writeConn, now func() time.Time, changed func()) *writer {
@@ -157,20 +155,41 @@ func (w *writer) commit(batch []*act) {
 	}
 	answers := make([]error, len(taken))
 	if err := w.together(taken, answers); err != nil {
-		// The transaction broke, and with it acts that were fine. Each gets one of its own, so that a big one that the
-		// disk has no room for does not take a small one with it.
-		for i := range taken {
-			if len(taken) > 1 {
-				err = w.together(taken[i:i+1], answers[i:i+1])
-			}
-			if err != nil {
-				answers[i] = err
-			}
-		}
+		w.apart(taken, answers, err)
 	}
 	for i, a := range taken {
 		a.answer <- answers[i]
 	}
+}
+
+// apart answers acts whose common transaction broke, although most of them may be fine. Each gets one of its own, so
+// that a big one that the disk has no room for does not take a small one with it. On a full disk the log is emptied into
+// the database first, which often makes room.
+func (w *writer) apart(acts []*act, answers []error, err error) {
+	w.explain(err)                                                      // an uncertain disk is not tried again
+	full := resultCode(err) == codeFull || resultCode(err) == codeWrite // the second is a quota
+	if full {
+		_ = w.exec("pragma wal_checkpoint(truncate)") // if it fails, the acts will say why
+	}
+	for i := range acts {
+		answers[i] = err
+		if full || len(acts) > 1 {
+			answers[i] = nil
+			if err := w.together(acts[i:i+1], answers[i:i+1]); err != nil {
+				answers[i] = err
+			}
+		}
+		answers[i] = w.explain(answers[i])
+	}
+}
+
+// explain turns an error of the engine into one for people, and remembers if the disk is uncertain now.
+func (w *writer) explain(err error) error {
+	explained, fatal := writeError(err)
+	if fatal && w.broken == nil {
+		w.broken = explained
+	}
+	return explained
 }
 
 // together commits acts in one transaction. A non-nil error means that none of them happened; otherwise answers has
@@ -179,18 +198,10 @@ func (w *writer) together(acts []*act, answers []error) (err error) {
 	if w.broken != nil {
 		return w.broken
 	}
-	defer func() {
-		if err != nil {
-			var fatal bool
-			if err, fatal = writeError(err); fatal {
-				w.broken = err
-			}
-		}
-	}()
 	if err := w.exec("begin immediate"); err != nil {
 		return err
 	}
-	t := &tx{querier: w.conn.conn, w: w, now: w.now()}
+	t := &tx{w: w, now: w.now()}
 	for i, a := range acts {
 		if answers[i], err = w.inSavepoint(t, a, len(acts) > 1); err != nil {
 			break
@@ -229,8 +240,7 @@ func (w *writer) inSavepoint(t *tx, a *act, shared bool) (answer, broke error) {
 	if err := w.exec("rollback to act"); err != nil {
 		return nil, err
 	}
-	answer, _ = writeError(answer)
-	return answer, w.exec("release act")
+	return w.explain(answer), w.exec("release act")
 }
 
 // exec runs a statement that is prepared once and kept.
@@ -240,20 +250,37 @@ func (w *writer) exec(query string, args ...any) error {
 }
 
 func (w *writer) affected(query string, args ...any) (int64, error) {
-	ctx := context.Background() // once a commit has begun, it finishes
-	s := w.prepared[query]
-	if s == nil {
-		var err error
-		if s, err = w.conn.conn.PrepareContext(ctx, query); err != nil {
-			return 0, err
-		}
-		w.prepared[query] = s
+	s, err := w.prepare(query)
+	if err != nil {
+		return 0, err
 	}
-	result, err := s.ExecContext(ctx, args...)
+	result, err := s.ExecContext(context.Background(), args...)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+// prepare returns a statement, parsed once. None is ever canceled: once a commit has begun, it finishes.
+func (w *writer) prepare(query string) (*sql.Stmt, error) {
+	s := w.prepared[query]
+	if s == nil {
+		var err error
+		if s, err = w.conn.conn.PrepareContext(context.Background(), query); err != nil {
+			return nil, err
+		}
+		w.prepared[query] = s
+	}
+	return s, nil
+}
+
+// query reads what the transaction sees.
+func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	s, err := t.w.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(context.Background(), args...)
 }
 
 // exec runs a statement of an act.

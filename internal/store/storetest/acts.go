@@ -95,6 +95,38 @@ func testPolicyRace(t *testing.T, f *fixture) {
 	}
 }
 
+// testPolicyQueues gives one tenant a long queue: it must not hide another tenant's policy.
+func testPolicyQueues(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustTenant("acme")
+	f.mustTenant("globex")
+	for i := range 100 {
+		f.mustAPI("acme", fmt.Sprintf("https://api-%d.acme.example", i))
+	}
+	next := map[string]uint64{"acme": 1, "globex": 1}
+	for {
+		pending := ok(f.PendingPolicies(ctx))(t)
+		if next["acme"] == 1 && (len(pending) == 0 || pending[len(pending)-1].Tenant != "globex") {
+			t.Fatal("the long queue of one tenant hides another's policy")
+		}
+		if len(pending) == 0 {
+			break
+		}
+		for _, p := range pending {
+			if p.Version != next[p.Tenant] {
+				t.Fatalf("policy %d of %s follows %d", p.Version, p.Tenant, next[p.Tenant]-1)
+			}
+			next[p.Tenant]++
+			if err := f.PolicyApplied(ctx, p.Tenant, p.Version); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if next["acme"] != 102 || next["globex"] != 2 {
+		t.Errorf("the outbox ended before %v", next)
+	}
+}
+
 func testAssertions(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	until := start.Add(5 * time.Minute)
@@ -304,9 +336,11 @@ func testGeneration(t *testing.T, f *fixture) {
 	before := f.Generation()
 	grows := func(what string, want bool, act func() error) {
 		t.Helper()
+		waiting, giveUp := context.WithCancel(ctx)
+		defer giveUp()
 		waited := make(chan uint64, 1)
 		go func() {
-			g, _ := f.Wait(ctx, before)
+			g, _ := f.Wait(waiting, before)
 			waited <- g
 		}()
 		if err := act(); err != nil {
@@ -316,10 +350,10 @@ func testGeneration(t *testing.T, f *fixture) {
 		if (after > before) != want {
 			t.Errorf("%s: the generation went from %d to %d", what, before, after)
 		}
-		if want {
-			if g := <-waited; g <= before {
-				t.Errorf("%s: Wait returned %d after %d", what, g, before)
-			}
+		if !want || after == before {
+			giveUp()
+		} else if g := <-waited; g <= before {
+			t.Errorf("%s: Wait returned %d after %d", what, g, before)
 		}
 		before = after
 	}

@@ -155,7 +155,8 @@ func testAPINames(t *testing.T, f *fixture) {
 	for _, names := range [][2]string{{"orders", "https://b.example"}, {"ORDERS", "https://b.example"}, {"other", audience + "/v1"}, {"other", audience + "/V1"}, {"other", audience + "/v1/"}} {
 		wantReason(t, attempt(names[0], names[1]), tenant.ErrExists)
 	}
-	f.mustClient("acme", ok(f.CreateAPI(ctx, "uid 7", newAPI("acme", audience)))(t).ID[:0]+"ci")
+	f.mustAPI("acme", audience)
+	f.mustClient("acme", "ci")
 	wantReason(t, attempt("ci", "https://c.example"), tenant.ErrExists) // a client has it
 	ok(f.DisableAPI(ctx, "uid 7", "acme", "orders"))(t)
 	ok(f.DisableClient(ctx, "acme", "ci"))(t)

@@ -35,7 +35,7 @@ func testKill(t *testing.T, open Open) {
 	if total < killRounds*20 {
 		t.Errorf("only %d acts were acknowledged in %d rounds", total, killRounds)
 	}
-	t.Logf("%d acknowledged acts in %d killed processes, none lost", total, killRounds)
+	t.Logf("%d acts were acknowledged in %d killed processes", total, killRounds)
 }
 
 // runAndKill returns the lines that the process wrote whole.

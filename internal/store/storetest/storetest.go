@@ -84,6 +84,7 @@ func Run(t *testing.T, open Open) {
 		{"rotation refuses", testRotationRefuses},
 		{"policies wait in order", testPolicies},
 		{"policies without gaps under concurrency", testPolicyRace},
+		{"one tenant's queue does not hide another's", testPolicyQueues},
 		{"an assertion is used once", testAssertions},
 		{"one winner among 16", testAssertionRace},
 		{"expired assertions are swept", testSweep},

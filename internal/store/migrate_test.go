@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"seawall/internal/tenant"
+)
+
+// first is the schema of the first release, as old databases have it.
+func first() []migration { return embedded()[:1] }
+
+func then(sql string) []migration { return append(first(), migration{"0002_test.sql", sql}) }
+
+func openWith(t *testing.T, dir string, steps []migration) (*Store, error) {
+	t.Helper()
+	s, err := open(context.Background(), filepath.Join(dir, "seawall.db"), Options{}, steps)
+	if err == nil {
+		t.Cleanup(func() { s.Close() })
+	}
+	return s, err
+}
+
+// oldDatabase leaves a closed database of the first release with one tenant in it.
+func oldDatabase(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	s, err := openWith(t, dir, first())
+	if err != nil {
+		t.Fatal(err)
+	}
+	addTenant(t, s, "acme")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func backups(t *testing.T, dir string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "*backup*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func tableThere(t *testing.T, s *Store, name string) bool {
+	t.Helper()
+	return count(t, s, `select count(*) from sqlite_master where name = '`+name+`'`) == 1
+}
+
+func TestMigrationsAreNumbered(t *testing.T) {
+	for i, m := range embedded() {
+		if !regexp.MustCompile(fmt.Sprintf(`^%04d_[a-z_]+\.sql$`, i+1)).MatchString(m.name) {
+			t.Errorf("migration %d is called %s", i+1, m.name)
+		}
+		for _, foreign := range []string{"now()", "::", "create type", "create trigger", "autoincrement", "serial", "pragma", "datetime"} {
+			if strings.Contains(strings.ToLower(m.sql), foreign) {
+				t.Errorf("%s uses %q, which not every database has", m.name, foreign)
+			}
+		}
+	}
+}
+
+func TestMigrationBacksUpFirst(t *testing.T) {
+	dir := oldDatabase(t)
+	if found := backups(t, dir); len(found) != 0 {
+		t.Errorf("a new database was backed up: %v", found)
+	}
+	s, err := openWith(t, dir, then(`create table harbour (name text); insert into harbour values ('calm')`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Tenant(t.Context(), "acme"); err != nil || !tableThere(t, s, "harbour") {
+		t.Errorf("after the migration: %v", err)
+	}
+	addTenant(t, s, "globex")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	found := backups(t, dir)
+	if len(found) != 1 || !regexp.MustCompile(`/seawall\.db\.v1-\d{8}T\d{6}\.\d{3}Z\.backup$`).MatchString(found[0]) {
+		t.Fatalf("backups: %v", found)
+	}
+	if info, err := os.Stat(found[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the backup is %v, %v", info.Mode(), err)
+	}
+	restored := t.TempDir()
+	if err := os.Rename(found[0], filepath.Join(restored, "seawall.db")); err != nil {
+		t.Fatal(err)
+	}
+	old, err := openWith(t, restored, first())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := old.Tenants(t.Context())
+	if err != nil || len(all) != 1 || all[0].ID != "acme" || tableThere(t, old, "harbour") {
+		t.Errorf("the restored backup has %+v, %v", all, err)
+	}
+
+	if s, err = openWith(t, dir, then(`never run again`)); err != nil {
+		t.Fatal(err)
+	}
+	if len(backups(t, dir)) != 0 || !tableThere(t, s, "harbour") {
+		t.Error("a database that is up to date was migrated or backed up again")
+	}
+	s.Close()
+	_, err = openWith(t, dir, first())
+	wantRefusal(t, err, tenant.ErrConflict, "written by a newer seawall: its schema is 2, and this program knows up to 1")
+}
+
+func TestFailedMigrationIsUndone(t *testing.T) {
+	dir := oldDatabase(t)
+	_, err := openWith(t, dir, then(`create table harbour (name text); delete from policy_outbox; insert into harbour values (1, 2)`))
+	if err == nil || !strings.Contains(err.Error(), "migrating the database to schema 2 (0002_test.sql), which was undone: ") {
+		t.Fatalf("got %v", err)
+	}
+	s, err := openWith(t, dir, first())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tableThere(t, s, "harbour") || count(t, s, `select count(*) from policy_outbox`) != 1 || count(t, s, `select max(version) from schema_version`) != 1 {
+		t.Error("the failed migration left something")
+	}
+	addTenant(t, s, "globex")
+}
+
+// TestKilledMigration kills a process in the middle of a migration that has written a table and goes on forever.
+func TestKilledMigration(t *testing.T) {
+	if inChild("migrating", func(dir string) {
+		go func() {
+			for i := 0; len(backups(t, dir)) == 0 || !strings.HasSuffix(backups(t, dir)[0], "Z.backup"); i++ {
+				if i > 10_000 {
+					fmt.Println("migrating without a backup")
+					os.Exit(5)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(100 * time.Millisecond) // let the first statements run
+			fmt.Println("ready")
+		}()
+		_, err := openWith(t, dir, then(`create table harbour (name text); delete from policy_outbox;
+			insert into harbour with recursive forever(n) as (select 1 union all select n + 1 from forever) select 'x' from forever where n < 0`))
+		t.Fatal("the endless migration ended: ", err)
+	}) {
+		return
+	}
+	dir := oldDatabase(t)
+	killed(t, child(t, "migrating", dir))
+	s, err := openWith(t, dir, first())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tableThere(t, s, "harbour") || count(t, s, `select count(*) from policy_outbox`) != 1 {
+		t.Error("half a migration is there")
+	}
+	s.Close()
+	if s, err = openWith(t, dir, then(`create table harbour (name text)`)); err != nil || !tableThere(t, s, "harbour") {
+		t.Fatalf("migrating again: %v", err)
+	}
+	if found := backups(t, dir); len(found) != 2 {
+		t.Errorf("backups: %v", found)
+	}
+}
+
+func TestRemainsOfABackupAreRemoved(t *testing.T) {
+	dir := oldDatabase(t)
+	unfinished := filepath.Join(dir, "seawall.db.backup.unfinished")
+	if err := os.WriteFile(unfinished, []byte("half a database"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openWith(t, dir, then(`create table harbour (name text)`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(unfinished); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the remains of an earlier backup are still there: %v", err)
+	}
+}
+
+// TestCanceledMigration gives up before it starts: nothing changes, and the lock is free.
+func TestCanceledMigration(t *testing.T) {
+	dir := oldDatabase(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := open(ctx, filepath.Join(dir, "seawall.db"), Options{}, then(`create table harbour (name text)`)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	s, err := openWith(t, dir, first())
+	if err != nil || tableThere(t, s, "harbour") {
+		t.Fatal(err)
+	}
+}
