@@ -58,7 +58,10 @@ var standardClaims = []string{
 // some libraries read claims that way, and by way of upper case, since they take
 // "ſub" and "\u212Aid" for "sub" and "kid" too.
 func StandardClaim(name string) bool {
-	_, found := slices.BinarySearch(standardClaims, strings.ToLower(strings.ToUpper(name)))
+	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf || r >= 'A' && r <= 'Z' }) {
+		name = strings.ToLower(strings.ToUpper(name))
+	}
+	_, found := slices.BinarySearch(standardClaims, name)
 	return found
 }
 

@@ -68,10 +68,11 @@ type bench struct {
 	ledger *testLedger
 	log    *lockedBuffer
 
-	after  func(string)
-	signer *Signer
-	house  *mint.Client
-	stop   func() error
+	after   func(string)
+	signer  *Signer
+	house   *mint.Client
+	running chan struct{} // closed when Run has ended
+	stop    func() error
 }
 
 func newBench(t *testing.T) *bench {
@@ -136,8 +137,12 @@ func (b *bench) launch() {
 		b.t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	running := b.signer
-	serving.Go(func() { ended <- running.Run(ctx) })
+	running, gone := b.signer, make(chan struct{})
+	b.running = gone
+	serving.Go(func() {
+		ended <- running.Run(ctx)
+		close(gone)
+	})
 	serving.Go(func() {
 		for {
 			conn, err := house.Accept()

@@ -48,7 +48,8 @@ type link struct {
 	newWords func()        // told when the document has changed
 
 	mu      sync.Mutex
-	ready   bool          // hello was said and everything fits
+	dialled uint64        // number of the present connection
+	ready   bool          // hello was said on it and everything fits
 	up      chan struct{} // closed while ready
 	greeted bool
 	apart   time.Duration // the ledger's clock minus ours, at the last hello
@@ -138,7 +139,7 @@ func (l *link) stated(k *mint.Key) bool {
 // start connects for as long as ctx lasts. Each new connection counts for nothing before hello was said on it.
 func (l *link) start(ctx context.Context) {
 	dial := func(ctx context.Context) (net.Conn, error) {
-		l.setReady(false)
+		l.unready()
 		return l.dial(ctx)
 	}
 	l.caller = mint.NewCaller(ctx, dial, func() {
@@ -149,16 +150,30 @@ func (l *link) start(ctx context.Context) {
 	})
 }
 
-func (l *link) setReady(ready bool) {
+// connection numbers the present connection, so that a hello counts only for the one it was said on.
+func (l *link) connection() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if ready == l.ready {
-		return
-	}
-	l.ready = ready
-	if ready {
+	return l.dialled
+}
+
+// setReady lets everybody use the connection, if it is still the one with this number.
+func (l *link) setReady(connection uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if connection == l.dialled && !l.ready {
+		l.ready = true
 		close(l.up)
-	} else {
+	}
+}
+
+// unready begins a time without a usable connection.
+func (l *link) unready() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dialled++
+	if l.ready {
+		l.ready = false
 		l.up = make(chan struct{})
 	}
 }
@@ -193,7 +208,7 @@ func (l *link) await(ctx context.Context) error {
 
 // doubt ends the connection: what the ledger knows must be asked again.
 func (l *link) doubt() {
-	l.setReady(false)
+	l.unready()
 	l.caller.Break()
 }
 

@@ -18,6 +18,7 @@ const (
 	tickEvery = time.Minute
 	// helloEvery is how old the ledger's document may get: successors of receipt keys are announced long before.
 	helloEvery = 10 * time.Minute
+	helloPause = 200 * time.Millisecond // after one that failed
 )
 
 // ErrRefused reports a state that no restart mends. The error's text says what to do.
@@ -139,8 +140,12 @@ func (s *Signer) Close() error {
 // Run keeps the signer in touch with its ledger and its keys in step with the clock, until ctx ends. An error is
 // [ErrRefused].
 func (s *Signer) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
 	s.link.start(ctx)
-	defer func() { <-s.link.caller.Done() }()
+	defer func() {
+		stop()
+		<-s.link.caller.Done()
+	}()
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	greeted := time.Time{}
@@ -152,7 +157,9 @@ func (s *Signer) Run(ctx context.Context) error {
 		case err = <-s.fatal:
 		case <-s.link.greet:
 			greeted = time.Now()
-			err = s.greet(ctx)
+			if err = s.greet(ctx); err != nil {
+				pause(ctx) // whatever is wrong, do not ask a thousand times a second
+			}
 		case <-tick.C:
 			if time.Since(greeted) >= helloEvery && s.link.isReady() {
 				greeted = time.Now()
@@ -164,7 +171,7 @@ func (s *Signer) Run(ctx context.Context) error {
 		}
 		switch {
 		case errors.Is(err, ErrRefused):
-			s.link.doubt()
+			s.link.unready()
 			return err
 		case err != nil && ctx.Err() == nil:
 			s.log.WarnContext(ctx, "not everything that is due could be done; it is tried again within a minute", "error", err)
@@ -172,23 +179,38 @@ func (s *Signer) Run(ctx context.Context) error {
 	}
 }
 
+func pause(ctx context.Context) {
+	select {
+	case <-time.After(helloPause):
+	case <-ctx.Done():
+	}
+}
+
 // greet says hello on a new connection and goes on where the last one ended.
 func (s *Signer) greet(ctx context.Context) error {
-	hello, err := s.link.ask(ctx)
-	if err != nil {
+	if err := s.meet(ctx); err != nil {
 		if !errors.Is(err, ErrRefused) {
 			s.link.doubt() // a new connection greets again
 		}
 		return err
 	}
+	return s.tick(ctx)
+}
+
+// meet says hello and compares what both sides know. Nothing may change between the two.
+func (s *Signer) meet(ctx context.Context) error {
 	s.change.Lock()
-	err = s.reconcile(hello)
-	s.change.Unlock()
+	defer s.change.Unlock()
+	connection := s.link.connection()
+	hello, err := s.link.ask(ctx)
 	if err != nil {
 		return err
 	}
-	s.link.setReady(true)
-	return s.tick(ctx)
+	if err := s.reconcile(hello); err != nil {
+		return err
+	}
+	s.link.setReady(connection)
+	return nil
 }
 
 // tick looks at the clock and takes the steps that are due.

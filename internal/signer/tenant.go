@@ -269,6 +269,9 @@ func (s *Signer) seal(key keystore.Key, k *mint.Key) error {
 func (s *Signer) sweep(t *tenant) error {
 	id := t.policy.Tenant
 	names, err := s.disk.list(filepath.Join(keysDir, id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it never had a key
+	}
 	if err != nil {
 		return err
 	}
