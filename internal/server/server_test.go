@@ -22,6 +22,7 @@ import (
 	"seawall/internal/secret"
 	"seawall/internal/server/adminapi"
 	"seawall/internal/store"
+	"seawall/internal/tenant"
 )
 
 // testHouse is a whole house on loopback: the real store in a temporary directory, the real admin socket, vaults that
@@ -57,11 +58,12 @@ func (l *logBook) String() string {
 }
 
 type options struct {
-	dir     string      // an existing house's directory
-	vaults  *fakeVaults // and its vaults
-	base    string      // what it is called; its own address if empty
-	change  func(*Config)
-	unready bool // do not wait for the vaults
+	dir            string      // an existing house's directory
+	vaults         *fakeVaults // and its vaults
+	signer, ledger mint.Dial   // others instead
+	base           string      // what it is called; its own address if empty
+	change         func(*Config)
+	unready        bool // do not wait for the vaults
 }
 
 func must[T any](t testing.TB, v T, err error) T {
@@ -112,13 +114,17 @@ func newHouse(t testing.TB, o options) *testHouse {
 	must(t, head, err)
 	c := Config{Dir: o.dir, Base: o.base, Store: h.store, Signer: o.vaults.signer(), Ledger: o.vaults.ledger(), Head: head,
 		Operators: []int{os.Getuid()}, Version: "test", Level: "none", Log: slog.New(secret.NewLogHandler(slog.NewTextHandler(h.log, nil)))}
+	if o.signer != nil {
+		c.Signer, c.Ledger = o.signer, o.ledger
+	}
 	if o.change != nil {
 		o.change(&c)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	h.Server, err = New(ctx, c)
+	linked, unlink := context.WithCancel(context.Background())
+	h.Server, err = New(linked, c)
 	must(t, h.Server, err)
-	h.Start(ctx)
+	looping, cancel := context.WithCancel(linked)
+	h.Start(looping)
 	served := make(chan error, 1)
 	serving, drain := context.WithCancel(context.Background())
 	go func() { served <- h.Serve(serving, public, admin) }()
@@ -129,6 +135,7 @@ func newHouse(t testing.TB, o options) *testHouse {
 		}
 		cancel()
 		h.Wait(context.Background())
+		unlink()
 		if err := h.store.Close(); err != nil {
 			t.Errorf("closing the store: %v", err)
 		}
@@ -281,4 +288,8 @@ func TestFromTenantToIntrospection(t *testing.T) {
 			}
 		}
 	}
+}
+
+func newTestAPI(audience string) (tenant.API, error) {
+	return tenant.NewAPI(tenant.API{Tenant: "acme", Audience: audience, SecretHash: secret.Hash{9}, CreatedAt: time.Now()})
 }

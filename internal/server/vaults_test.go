@@ -12,6 +12,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,7 @@ type fakeVaults struct {
 	rolledBack bool
 	frozen     string
 	minted     int
+	asked      atomic.Int64 // mint messages that have come in
 }
 
 func newFakeVaults(t testing.TB, now func() time.Time) *fakeVaults {
@@ -126,6 +128,9 @@ func (v *fakeVaults) head() mint.Head {
 }
 
 func (v *fakeVaults) serveSigner(f mint.Frame, w *mint.FrameWriter) {
+	if f.Type == mint.MsgMint {
+		v.asked.Add(1)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if f.Type == mint.MsgMint {

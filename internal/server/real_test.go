@@ -1,0 +1,254 @@
+package server
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"seawall/internal/keystore/file"
+	"seawall/internal/ledger"
+	"seawall/internal/mint"
+	"seawall/internal/server/adminapi"
+	"seawall/internal/signer"
+	"seawall/validate"
+)
+
+// realVaults are the true signer and the true ledger in this process, which can be ended and begun again.
+type realVaults struct {
+	t       testing.TB
+	dir     string
+	mu      sync.Mutex
+	signer  *signer.Signer
+	ledger  *ledger.Ledger
+	running sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+func newRealVaults(t testing.TB) *realVaults {
+	v := &realVaults{t: t, dir: t.TempDir()}
+	for _, name := range []string{"signer", "ledger"} {
+		if err := os.Mkdir(filepath.Join(v.dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := file.Create(filepath.Join(v.dir, "signer", "kek")); err != nil {
+		t.Fatal(err)
+	}
+	if err := ledger.Create(v.ledgerConfig()); err != nil {
+		t.Fatal(err)
+	}
+	v.begin()
+	t.Cleanup(v.end)
+	return v
+}
+
+func (v *realVaults) ledgerConfig() ledger.Config {
+	return ledger.Config{Dir: filepath.Join(v.dir, "ledger"), Log: slog.New(slog.DiscardHandler)}
+}
+
+func (v *realVaults) begin() {
+	ctx, stop := context.WithCancel(context.Background())
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.stop = stop
+	var err error
+	v.ledger, err = ledger.Open(v.ledgerConfig())
+	must(v.t, v.ledger, err)
+	keys, err := file.Open(filepath.Join(v.dir, "signer", "kek"))
+	must(v.t, keys, err)
+	l := v.ledger
+	v.signer, err = signer.Open(signer.Options{Dir: filepath.Join(v.dir, "signer"), Store: keys, Clock: signer.SystemClock("boot"), Level: "test", Log: slog.New(slog.DiscardHandler),
+		Ledger: v.pipe(func(c net.Conn) { _ = l.Serve(ctx, c, ledger.Signer) })})
+	must(v.t, v.signer, err)
+	s := v.signer
+	v.running.Go(func() {
+		if err := s.Run(ctx); err != nil {
+			v.t.Errorf("the signer refuses to run: %v", err)
+		}
+	})
+}
+
+func (v *realVaults) end() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.signer == nil {
+		return
+	}
+	v.stop()
+	v.running.Wait()
+	if err := v.signer.Close(); err != nil {
+		v.t.Error(err)
+	}
+	if err := v.ledger.Close(); err != nil {
+		v.t.Error(err)
+	}
+	v.signer, v.ledger = nil, nil
+}
+
+func (v *realVaults) pipe(serve func(net.Conn)) mint.Dial {
+	return func(context.Context) (net.Conn, error) {
+		near, far := net.Pipe()
+		v.running.Go(func() { serve(far) })
+		return near, nil
+	}
+}
+
+// dial gives the house a way to a vault that is there now, and waits for one that is not.
+func (v *realVaults) dial(serve func(context.Context, net.Conn)) mint.Dial {
+	return func(ctx context.Context) (net.Conn, error) {
+		for {
+			v.mu.Lock()
+			if v.signer != nil {
+				break
+			}
+			v.mu.Unlock()
+			select {
+			case <-time.After(time.Millisecond):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		defer v.mu.Unlock()
+		near, far := net.Pipe()
+		alive, done := context.WithCancel(context.Background())
+		context.AfterFunc(ctx, done)
+		v.running.Go(func() { defer far.Close(); serve(alive, far) })
+		stop := v.stop
+		v.stop = func() { stop(); done(); far.Close() }
+		return near, nil
+	}
+}
+
+func (v *realVaults) options() options {
+	return options{
+		signer: v.dial(func(ctx context.Context, c net.Conn) { _ = v.signer.Serve(ctx, c) }),
+		ledger: v.dial(func(ctx context.Context, c net.Conn) { _ = v.ledger.Serve(ctx, c, ledger.House) }),
+	}
+}
+
+// TestWithTheRealVaults goes the whole way with the true signer and ledger: a token that package validate accepts, an
+// entry for it, the same after both vaults were restarted, and the alarm when the log was cut.
+func TestWithTheRealVaults(t *testing.T) {
+	v := newRealVaults(t)
+	h := newHouse(t, v.options())
+	api, client := h.acme()
+	check := func(raw string) {
+		t.Helper()
+		judge, err := validate.New(validate.Config{Issuers: []validate.Issuer{validate.SeawallIssuer(api.Issuer, api.Pin)}, Audiences: []string{ordersAPI}})
+		must(t, judge, err)
+		defer judge.Close()
+		if err := judge.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		token, err := judge.Token(t.Context(), raw)
+		must(t, token, err)
+		receipt, recorded := token.Receipt()
+		if token.Subject() != "ci" || !recorded || receipt.Sequence == 0 {
+			t.Errorf("subject %s, receipt %v", token.Subject(), receipt)
+		}
+		if got := h.introspect(api, raw); got["active"] != true || got["jti"] != token.ID() {
+			t.Errorf("introspection says %v", got["active"])
+		}
+	}
+	check(h.token(client))
+
+	keys, err := h.op.Keys(t.Context(), "acme")
+	must(t, keys, err)
+	states := map[string]int{}
+	for _, k := range keys {
+		states[k.State]++
+	}
+	if states["active"] != 1 || states["staged"] != 1 {
+		t.Errorf("the keys are %v", states)
+	}
+	_, err = h.op.RotateKeys(t.Context(), "acme")
+	if refused := asAdmin(err); refused == nil || refused.Code != string(mint.SpareTooYoung) || refused.Hint == "" {
+		t.Errorf("a rotation that validators can't know of yet: %v", err)
+	}
+
+	v.end()
+	h.post("/acme/token", "grant_type=client_credentials", client.ClientID, client.Secret).wants(t, "without vaults", http.StatusServiceUnavailable, "temporarily_unavailable", "Try again")
+	v.begin()
+	h.waitReady()
+	check(h.token(client))
+	if status, err := h.op.Status(t.Context()); err != nil || !status.Ready || status.LogSize == 0 || status.Signer.Custody == "" || status.PoliciesPending != 0 {
+		t.Errorf("status: %+v, %v", status, err)
+	}
+}
+
+func asAdmin(err error) *adminapi.Error {
+	e, _ := err.(*adminapi.Error)
+	return e
+}
+
+// TestACutLogIsAnAlarm: the ledger comes back with fewer entries than the house remembers.
+func TestACutLogIsAnAlarm(t *testing.T) {
+	v := newRealVaults(t)
+	h := newHouse(t, v.options())
+	_, client := h.acme()
+	v.end()
+	saved, live := filepath.Join(t.TempDir(), "ledger"), filepath.Join(v.dir, "ledger")
+	copyPrivate(t, saved, live)
+	v.begin()
+	h.waitReady()
+	h.token(client)
+	v.end()
+	if err := os.RemoveAll(live); err != nil {
+		t.Fatal(err)
+	}
+	copyPrivate(t, live, saved)
+	l, err := ledger.Open(v.ledgerConfig())
+	must(t, l, err)
+	// The signer would refuse as well; here the house alone meets the cut log.
+	v.mu.Lock()
+	v.ledger = l
+	v.mu.Unlock()
+	link := v.pipe(func(c net.Conn) { _ = l.Serve(context.Background(), c, ledger.House) })
+	again := newVaults(t.Context(), func(ctx context.Context) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }, link, h.config.Head, slog.New(slog.DiscardHandler), time.Now)
+	h.eventually("the alarm", func() bool {
+		for _, a := range again.away() {
+			if a.Part == partLog && strings.Contains(a.Reason, "shorter") {
+				return true
+			}
+		}
+		return false
+	})
+	if err := again.record(t.Context(), &mint.Entry{Kind: mint.TenantWasDisabled, Tenant: "acme"}); err == nil {
+		t.Error("the house goes on writing into a log that was cut")
+	}
+	v.mu.Lock()
+	v.ledger = nil
+	v.mu.Unlock()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// copyPrivate copies a directory that nobody else may read.
+func copyPrivate(t *testing.T, to, from string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		mode := fs.FileMode(0o600)
+		if d.IsDir() {
+			mode = 0o700
+		}
+		return os.Chmod(path, mode)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
