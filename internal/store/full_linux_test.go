@@ -148,7 +148,7 @@ func fillUp(t *testing.T, dir string, full func(free int64), room func()) {
 	s = openIn(t, dir)
 	checkClients(t, s, kept)
 	full(512 << 10) // less than the log would grow to, if it were not emptied when there is no more room
-	for i := range 200 {
+	for i := range 80 {
 		if _, err := s.RotateSecret(ctx, "acme", "lone-0", exampleClient("x").Secrets[0].Hash, 0); err != nil {
 			t.Fatalf("rotation %d: %v", i, err)
 		}

@@ -478,7 +478,7 @@ func TestSweepKeepsTheTableSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	for i := range 1000 { // each lives for 10 uses
+	for i := range 400 { // each lives for 10 uses
 		now = now.Add(time.Second)
 		if first, err := s.ConsumeAssertion(t.Context(), "acme", "ci", fmt.Sprint(i), now.Add(10*time.Second)); err != nil || !first {
 			t.Fatal(first, err)

@@ -18,7 +18,7 @@ import (
 const childDir = "SEAWALL_STORETEST_DIR"
 
 const (
-	killRounds  = 4
+	killRounds  = 3
 	killWriters = 24
 )
 
