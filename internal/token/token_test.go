@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"seawall/internal/mint"
@@ -151,6 +152,28 @@ func TestIssueChecksTheAnswer(t *testing.T) {
 	}
 }
 
+// stuck is a signer that took the request and never answers.
+type stuck struct{}
+
+func (stuck) Mint(ctx context.Context, _ *mint.Request) ([]byte, error) {
+	<-ctx.Done()
+	return nil, mint.Refuse(mint.Unavailable, "nobody answered")
+}
+
+func TestAStuckSignerIsNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := NewIssuer(stuck{}, time.Now).Issue(t.Context(), authorization())
+		var e *oauth.Error
+		if !errors.As(err, &e) || e.Code != oauth.TemporarilyUnavailable || e.RetryAfter <= 0 {
+			t.Errorf("got %v, want that it is temporarily unavailable", err)
+		}
+		if waited := time.Since(began); waited != mintTime {
+			t.Errorf("waited %v, want %v", waited, mintTime)
+		}
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	for code, want := range map[mint.Code]oauth.Code{
 		mint.Unavailable:          oauth.TemporarilyUnavailable,
@@ -202,6 +225,32 @@ func FuzzCheck(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if check(q, b, noon) == nil {
 			t.Errorf("bytes that nobody signed pass")
+		}
+	})
+}
+
+// FuzzSame holds the quick comparison to the slow one: what passes is read back as exactly what was asked for.
+func FuzzSame(f *testing.F) {
+	signer := &answering{}
+	if _, err := issue(signer, authorization()); err != nil {
+		f.Fatal(err)
+	}
+	q := signer.asked
+	t := mint.Token{Alg: "ES256", KID: "k1", Kind: q.Kind, Issuer: q.Issuer, Subject: q.Subject, Audience: q.Audience, ClientID: q.ClientID,
+		Scope: q.Scope, JTI: q.JTI, IssuedAt: noon.Unix(), Expires: noon.Unix() + q.Lifetime, Custom: q.Custom}
+	f.Add(t.Header(nil), t.Payload(nil))
+	f.Add([]byte(`{"alg":"\u0000","typ":"at+jwt","kid":"k"}`), t.Payload(nil))
+	f.Add([]byte(`{"alg":"a","typ":"at+jwt","kid":"k","kid":"l"}`), t.Payload(nil))
+	f.Fuzz(func(t *testing.T, bare, claims []byte) {
+		if !same(q, bare, claims, uint64(noon.UnixMilli()), noon) {
+			return
+		}
+		got, err := mint.ReadToken(bare, claims)
+		if err != nil {
+			t.Fatalf("passes, and can't be read: %v", err)
+		}
+		if wrong := differs(q, got, uint64(noon.UnixMilli()), noon); wrong != "spelling" {
+			t.Fatalf("passes with another %s", wrong)
 		}
 	})
 }
