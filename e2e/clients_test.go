@@ -213,7 +213,7 @@ func TestNodeClients(t *testing.T) {
 	})
 	checkSteps(t, s, got, []string{
 		"discovery oidc", "discovery oauth2", "client_secret_basic", "jose verifies", "jose refuses a forgery", "client_secret_post",
-		"a wrong secret is invalid_client", "an unknown resource is invalid_target", "an unknown scope is invalid_scope",
+		"a wrong secret is refused with a challenge", "an unknown resource is invalid_target", "an unknown scope is invalid_scope",
 		"private_key_jwt", "introspection", "introspection calls a forgery inactive",
 	})
 }

@@ -94,8 +94,7 @@ func agree(c *call, yes bool, name string, preview []string) error {
 	if yes {
 		return nil
 	}
-	file, ok := c.in.(*os.File)
-	if !ok || !terminal(file) {
+	if !terminal(c.in) {
 		return hint(fmt.Errorf("%s: nothing was done: it wants to be confirmed", c.name), "add --yes to do it")
 	}
 	fmt.Fprintf(c.err, "Type %s to go on: ", name)

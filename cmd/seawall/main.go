@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	ledgervault "seawall/internal/ledger/vault"
+	signervault "seawall/internal/signer/vault"
 )
 
 func main() {
@@ -28,12 +29,15 @@ func commands() []command {
 	return []command{
 		{name: "up", help: "start seawall: house, signer and ledger on one data directory", run: adapt("up", runUp)},
 		{name: "serve", help: "run the house alone, with the vaults on other machines", run: runServe},
+		{name: "signer", help: "run the signer alone, on a machine of its own", run: signervault.Run},
 		{name: "ledger", help: "run the ledger alone, on a machine of its own", run: ledgervault.Run},
 		{name: "tenant", help: "create, list, show and disable tenants", sub: tenantCommands()},
 		{name: "api", help: "register, list, show and disable APIs", sub: apiCommands()},
 		{name: "client", help: "register, list, show and disable clients, and rotate their secrets", sub: clientCommands()},
 		{name: "keys", help: "list a tenant's signing keys, and rotate them", sub: keysCommands()},
 		{name: "clock", help: "settle a jump of the clock", sub: clockCommands()},
+		{name: "validate", help: "check a token on standard input, as an API would", run: runValidate},
+		{name: "corpus", help: "check recorded tokens on standard input, one verdict a line", run: runCorpus},
 		{name: "drill", help: "rehearse an attack against a throw-away seawall", sub: drillCommands()},
 		{name: "status", help: "tell how seawall is", run: adapt("status", runStatus)},
 		{name: "config", help: "check a configuration file", sub: configCommands()},

@@ -87,13 +87,10 @@ func styleFor(w io.Writer) style {
 	return style(terminal(w))
 }
 
-func terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+// terminal reports whether a person sits at the other end of a stream.
+func terminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && isTerminal(file)
 }
 
 func (s style) paint(code, text string) string {

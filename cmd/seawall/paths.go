@@ -1,6 +1,9 @@
 package main
 
-import ledgervault "seawall/internal/ledger/vault"
+import (
+	ledgervault "seawall/internal/ledger/vault"
+	signervault "seawall/internal/signer/vault"
+)
 
 // The processes' own directories, relative to the data directory.
 const (
@@ -11,7 +14,7 @@ const (
 
 // The links between the processes: the name under which both ends ask for the connection.
 const (
-	linkMint    = "house-signer"
+	linkMint    = signervault.HouseLink  // house to signer
 	linkRecord  = ledgervault.SignerLink // signer to ledger
 	linkEntries = ledgervault.HouseLink  // house to ledger: its own kinds of entry only
 )
