@@ -118,7 +118,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("reading the corpus: %w", err)
 	}
 	if doc.Schema != Schema {
-		return fmt.Errorf("reading the corpus: its schema is %.40q, not %q", doc.Schema, Schema)
+		return fmt.Errorf("reading the corpus: its schema is not %q", Schema) // what it is may be anything, even a token
 	}
 	w := bufio.NewWriter(out)
 	lines := json.NewEncoder(w)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 
 	"seawall/validate/corpus"
@@ -66,4 +67,15 @@ func TestSample(t *testing.T) {
 func TestOutputHoldsNoTokenText(t *testing.T) {
 	doc, b := load(t, "../testdata/sample/corpus.json")
 	noTokenText(t, doc, b)
+}
+
+func TestErrorsHoldNothingOfTheDocument(t *testing.T) {
+	const text = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjaSJ9"
+	for _, doc := range []string{`{"schema": "` + text + `"}`, `{"schema": ["` + text + `"]}`, `{"cases": "` + text + `"}`, text} {
+		var out strings.Builder
+		err := corpus.Run(context.Background(), strings.NewReader(doc), &out)
+		if err == nil || strings.Contains(err.Error()+out.String(), text[:10]) {
+			t.Errorf("%s: %v, %q", doc, err, out.String())
+		}
+	}
 }
