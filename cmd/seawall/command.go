@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"seawall/internal/secret"
 )
 
 // The exit statuses of every command.
@@ -151,13 +153,17 @@ func finish(stderr io.Writer, err error) int {
 	case errors.Is(err, errAnswered):
 		return exitNo
 	}
-	fmt.Fprintf(stderr, "seawall: %s\n", strings.TrimSpace(err.Error()))
+	said := fmt.Appendf(nil, "seawall: %s\n", strings.TrimSpace(err.Error()))
 	var advice interface{ Hints() []string }
 	if errors.As(err, &advice) {
 		for _, h := range advice.Hints() {
-			fmt.Fprintf(stderr, "hint: %s\n", h)
+			said = fmt.Appendf(said, "hint: %s\n", h)
 		}
 	}
+	// An error may repeat what it was given, such as a token that was pasted where it does not belong, and standard error
+	// is kept in many places.
+	said, _ = secret.Redact(said)
+	stderr.Write(said)
 	var wrong *usageError
 	if errors.As(err, &wrong) {
 		return exitUsage

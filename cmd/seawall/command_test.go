@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"seawall/internal/secret"
 	"seawall/internal/server/adminapi"
 )
 
@@ -81,6 +83,22 @@ func TestWrongArgumentsAreRefused(t *testing.T) {
 		status, out, errs := say(t, strings.Fields(one.args)...)
 		if status != exitUsage || out != "" || !strings.HasPrefix(errs, "seawall: "+one.want) {
 			t.Errorf("%s: status %d, stdout %q, stderr %q", one.args, status, out, errs)
+		}
+	}
+}
+
+func TestErrorsRepeatNoCredential(t *testing.T) {
+	token := "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjaSJ9.c2lnbmF0dXJl"
+	generated := "swc_prod_4vTqW8nZk1RbX6yHs0LcJm3dPgUe7fAoKi9BtNh"
+	for _, args := range []string{
+		"%s", "tenant %s", "help %s", "validate --issuer https://id.example/acme --audience https://api.acme.example %s",
+		"tenant create a %s", "tenant create a --rotation-days %s", "keys list --data %s --tenant acme", "up --config %s",
+	} {
+		for _, credential := range []string{token, generated} {
+			status, out, errs := say(t, strings.Fields(fmt.Sprintf(args, credential))...)
+			if status == exitOK || !strings.Contains(errs, secret.Redacted) || strings.Contains(out+errs, credential[:20]) {
+				t.Errorf("%s: status %d, stdout %q, stderr %q", args, status, out, errs)
+			}
 		}
 	}
 }
