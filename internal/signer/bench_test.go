@@ -68,6 +68,7 @@ type bench struct {
 	ledger *testLedger
 	log    *lockedBuffer
 
+	dial    mint.Dial // to the ledger
 	after   func(string)
 	signer  *Signer
 	house   *mint.Client
@@ -79,6 +80,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	clock := newFakeClock()
 	b := &bench{t: t, dir: t.TempDir(), clock: clock, ledger: newTestLedger(t, clock.Now), log: new(lockedBuffer)}
+	b.dial = b.ledger.dial
 	t.Cleanup(func() {
 		if err := b.halt(); err != nil {
 			t.Errorf("the signer ended with: %v", err)
@@ -108,7 +110,7 @@ func (b *bench) open() error {
 	if err != nil {
 		return err
 	}
-	b.signer, err = Open(Options{Dir: b.dir, Store: store, Clock: b.clock, Ledger: b.ledger.dial, Level: "test",
+	b.signer, err = Open(Options{Dir: b.dir, Store: store, Clock: b.clock, Ledger: b.dial, Level: "test",
 		Log: slog.New(slog.NewTextHandler(b.log, nil)), after: b.after})
 	return err
 }

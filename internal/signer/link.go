@@ -30,6 +30,9 @@ const (
 
 var errLedgerAway = mint.Refuse(mint.Unavailable, "the ledger is restarting or unreachable; try again in a second")
 
+// errNoAnswer reports a question that may have been acted on, for nobody knows: its answer never came.
+var errNoAnswer = errors.New("no answer")
+
 var rawURL = base64.RawURLEncoding.Strict()
 
 // link is the way to the ledger, and what the signer believes of it: one root, pinned at the first contact, the receipt
@@ -301,11 +304,24 @@ func (l *link) call(ctx context.Context, typ mint.MsgType, fill func([]byte) []b
 	defer timer.Stop()
 	select {
 	case a := <-answered:
-		return a.body, a.err
+		if a.err == nil {
+			return a.body, nil
+		}
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-	return nil, errLedgerAway
+	return nil, fmt.Errorf("%w: %w", errNoAnswer, errLedgerAway)
+}
+
+// unsure reports whether after err nobody knows if the ledger did what it was asked. A refusal is an answer.
+func unsure(err error) bool {
+	refusal := (*mint.Refusal)(nil)
+	return errors.Is(err, errNoAnswer) || !errors.As(err, &refusal)
+}
+
+// notNow reports whether err is a refusal that may be none a little later.
+func notNow(err error) bool {
+	return errors.Is(err, mint.Refuse(mint.Unavailable, "")) || errors.Is(err, mint.Refuse(mint.Busy, ""))
 }
 
 // control asks the ledger something in JSON and remembers the head that the answer tells.

@@ -96,9 +96,11 @@ func (s *Signer) recordPolicy(ctx context.Context, f *policyFile) error {
 	if err == nil {
 		return s.completePolicy(f, sequence)
 	}
-	refusal := (*mint.Refusal)(nil)
-	if !errors.As(err, &refusal) || refusal.Code == mint.Unavailable || refusal.Code == mint.Busy {
+	switch {
+	case unsure(err):
 		s.link.doubt()
+		return err
+	case notNow(err):
 		return err
 	}
 	// A definite no, or the answer to a repetition of what was recorded: the ledger's list says.
@@ -111,7 +113,7 @@ func (s *Signer) recordPolicy(ctx context.Context, f *policyFile) error {
 		return s.completePolicy(f, 0)
 	}
 	delete(s.pendingPolicies, id)
-	return errors.Join(refusal, s.disk.remove(pendingPolicyName(id)))
+	return errors.Join(err, s.disk.remove(pendingPolicyName(id)))
 }
 
 // completePolicy makes a recorded policy the tenant's.

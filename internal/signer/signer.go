@@ -324,3 +324,6 @@ func (s *Signer) Rotate(ctx context.Context, q mint.Rotate) (mint.Rotated, error
 	}
 	return mint.Rotated{From: from, To: s.tenantByID(q.Tenant).signing[q.Family].record.KID}, nil
 }
+
+// Custody says in plain words where the private keys are and who could read them there.
+func (s *Signer) Custody() string { return s.store.Custody() }

@@ -154,9 +154,11 @@ func (s *Signer) record(ctx context.Context, t *tenant) error {
 	if err == nil {
 		return s.complete(t, recorded.Statements)
 	}
-	refusal := (*mint.Refusal)(nil)
-	if !errors.As(err, &refusal) || refusal.Code == mint.Unavailable || refusal.Code == mint.Busy {
+	switch {
+	case unsure(err):
 		s.link.doubt()
+		return err
+	case notNow(err):
 		return err
 	}
 	// A definite no. It may be the answer to a repetition of what was recorded after all: the ledger's list says.
@@ -168,8 +170,8 @@ func (s *Signer) record(ctx context.Context, t *tenant) error {
 	case recordedAll(stepsOf(hello), t.waiting.Steps):
 		return s.complete(t, nil)
 	}
-	s.log.ErrorContext(ctx, "alarm: the ledger refused a step of a key", "tenant", t.policy.Tenant, "code", refusal.Code, "detail", refusal.Detail)
-	return errors.Join(refusal, s.drop(t))
+	s.log.ErrorContext(ctx, "alarm: the ledger refused a step of a key", "tenant", t.policy.Tenant, "why", err)
+	return errors.Join(err, s.drop(t))
 }
 
 // complete makes the waiting steps of t, which are recorded, its state. statements are the ledger's, or nil when only the

@@ -15,7 +15,9 @@ import (
 	"strings"
 
 	"seawall/internal/fence"
+	"seawall/internal/keystore/builtin"
 	"seawall/internal/link"
+	"seawall/internal/mint"
 	"seawall/internal/signer"
 	"seawall/internal/supervise"
 )
@@ -26,9 +28,12 @@ type Config struct {
 	Directory string `json:"directory"`
 	// UID is the user to become when started as root; the directory must belong to it. Default 61802.
 	UID int `json:"uid"`
+	// KeyStore is where private keys live. Default "file", the only one so far.
+	KeyStore string `json:"key_store"`
 	// House is where the house connects. Required.
 	House link.End `json:"house"`
-	// Ledger is the ledger to dial: tcp, by IP address, for behind its walls the signer looks no names up. Required.
+	// Ledger is where the ledger listens: tcp and an IP address, for behind its walls the signer looks up no names and
+	// opens no other sockets. Required.
 	Ledger link.End `json:"ledger"`
 	// RequireOwnUser refuses to start unless the process got a user id of its own. Default false.
 	RequireOwnUser bool `json:"require_own_user"`
@@ -36,6 +41,7 @@ type Config struct {
 	RequireLandlock int `json:"require_landlock"`
 }
 
+// loadConfig reads and checks a configuration file.
 func loadConfig(path string) (Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -49,7 +55,7 @@ func loadConfig(path string) (Config, error) {
 }
 
 func parseConfig(text []byte) (Config, error) {
-	c := Config{UID: fence.SignerUID}
+	c := Config{UID: fence.SignerUID, KeyStore: builtin.Drivers[0].Name}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
@@ -61,15 +67,19 @@ func parseConfig(text []byte) (Config, error) {
 	if !filepath.IsAbs(c.Directory) || filepath.Clean(c.Directory) != c.Directory {
 		return c, errors.New("directory must be an absolute and clean path")
 	}
+	if _, err := builtin.ByName(c.KeyStore); err != nil {
+		return c, fmt.Errorf("key_store: %w", err)
+	}
 	if err := c.House.Check(); err != nil {
 		return c, fmt.Errorf("house: %w", err)
 	}
 	if err := c.Ledger.Check(); err != nil {
 		return c, fmt.Errorf("ledger: %w", err)
 	}
-	address, tcp := strings.CutPrefix(c.Ledger.Address, "tcp:")
-	if _, err := netip.ParseAddrPort(address); !tcp || err != nil {
-		return c, fmt.Errorf("ledger: %s is no tcp:IP:PORT: behind its walls the signer looks no names up and has no Unix sockets", c.Ledger.Address)
+	if address, tcp := strings.CutPrefix(c.Ledger.Address, "tcp:"); !tcp {
+		return c, errors.New("ledger: behind its walls the signer can dial tcp only; on one machine, run `seawall up`")
+	} else if _, err := netip.ParseAddrPort(address); err != nil {
+		return c, errors.New("ledger: the address must be tcp:IP:PORT; behind its walls the signer looks up no names")
 	}
 	if c.House.Peer != "" && c.House.Peer == c.Ledger.Peer {
 		return c, errors.New("house and ledger need certificates of their own: with one, the house could stand in for the ledger")
@@ -98,39 +108,50 @@ func runAlone(ctx context.Context, path string, create bool, log *slog.Logger, s
 	if err != nil {
 		return fail(supervise.ExitRefused, fmt.Errorf("the signer's directory: %w", err))
 	}
-	var (
-		b     boot
-		house *link.Listener
-		dial  func(context.Context) (net.Conn, error)
-	)
-	// The signer must dial its ledger again whenever the connection breaks, so it keeps the network, and its level says so.
+	// The house's socket is opened here and handed through the walls; a path or a low port may be out of reach behind them.
+	socket, err := bind(c.House)
+	if err != nil {
+		return fail(1, err)
+	}
+	var house *link.Listener
+	var ledger mint.Dial
+	var boot string
 	level, err := fence.Enter(fence.Spec{
-		Process: process, Dir: dir, UID: c.UID, Network: true, RequireUID: c.RequireOwnUser, RequireLandlock: c.RequireLandlock,
-		ReadOnly: append(append(append([]string{path}, b.files()...), c.House.Files()...), c.Ledger.Files()...),
+		Process: process, Dir: dir, UID: c.UID, RequireUID: c.RequireOwnUser, RequireLandlock: c.RequireLandlock,
+		Network:  true, // to reach the ledger again after it was away
+		Keep:     []int{socketFD},
+		ReadOnly: append(append(append(bootFiles(), path), c.House.Files()...), c.Ledger.Files()...),
 		BeforeDrop: func() (err error) {
-			if house, err = link.Listen(c.House, func(err error) { log.Warn("a stranger was turned away", "error", err) }); err != nil {
+			boot = bootID()
+			if ledger, err = link.Dialer(c.Ledger); err != nil {
 				return err
 			}
-			if dial, err = link.Dialer(c.Ledger); err != nil {
-				return err
-			}
-			return b.read()
+			house, err = link.Secure(socket, c.House, func(err error) { log.Warn("a stranger was turned away", "error", err) })
+			return err
 		},
 	})
 	if err != nil {
 		return fail(supervise.ExitRefused, err)
 	}
-	s, info, err := open(signer.Options{Dir: ".", Clock: signer.SystemClock(b.id), Ledger: dial, Log: log}, create, level)
+	s, err := open(setup{driver: c.KeyStore, create: create, boot: boot, level: level, ledger: ledger, log: log})
 	if err != nil {
-		return fail(supervise.ExitRefused, fmt.Errorf("in %s: %w", c.Directory, err))
+		return fail(status(err), fmt.Errorf("in %s: %w", c.Directory, err))
 	}
-	fmt.Fprintf(stdout, "seawall signer: ready for the house on %s; keys in %s; %s\n", c.House.Address, info.Custody, level)
+	fmt.Fprintf(stdout, "seawall signer: ready for the house on %s; %s; %s\n", c.House.Address, s.Custody(), level)
 	err = serve(ctx, s, log, func(ctx context.Context) (net.Conn, error) {
 		defer context.AfterFunc(ctx, func() { house.Close() })()
 		return house.Accept()
 	})
-	if errors.Is(err, signer.ErrRefused) {
-		return fail(supervise.ExitRefused, err)
+	if err != nil {
+		return fail(status(err), err)
 	}
-	return ended(log, err)
+	return 0
+}
+
+// status is the exit status for an error.
+func status(err error) int {
+	if errors.Is(err, signer.ErrRefused) {
+		return supervise.ExitRefused
+	}
+	return 1
 }

@@ -1,7 +1,7 @@
 // Package vault is the signer as a process: walls first, then keys, then the links to house and ledger.
 //
 // It runs in two ways. Under a supervisor (`seawall up` starts it with --supervised) its directory and its links are
-// handed to it and it makes its key store on the first start. Alone (--config FILE), on a machine of its own, it listens
-// for the house and dials its ledger itself, and a key store is made only when --create says so: an empty directory there
+// handed to it, and it makes its key store on the first start. Alone (--config FILE), on a machine of its own, it listens
+// for its house and dials its ledger itself, and a key store is made only when --create says so: an empty directory there
 // is more often a disk that was not mounted than a first start.
 package vault

@@ -13,9 +13,9 @@ import (
 	"sync"
 
 	"seawall/internal/fence"
-	"seawall/internal/keystore"
 	"seawall/internal/keystore/builtin"
 	"seawall/internal/link"
+	"seawall/internal/mint"
 	"seawall/internal/signer"
 	"seawall/internal/supervise"
 )
@@ -28,9 +28,6 @@ const (
 
 // process names this process in messages and in the measured level.
 const process = "signer"
-
-// bootIDFile names the present boot on Linux.
-const bootIDFile = "/proc/sys/kernel/random/boot_id"
 
 const usage = `usage: seawall signer --config FILE [--create]
        seawall signer identity --certificate FILE --key FILE
@@ -47,11 +44,8 @@ identity makes a key and a certificate for a link and prints the fingerprint to 
 // Info is what a supervised signer reports when it is ready.
 type Info struct {
 	Level   *fence.Level `json:"level"`
-	Custody string       `json:"custody"`
+	Custody string       `json:"custody"` // where private keys live, in words
 }
-
-// source gives connections of the house.
-type source func(ctx context.Context) (net.Conn, error)
 
 // Run is the process: `seawall signer` and seawall-signer. It returns the exit status: 0 after an orderly end, 1 after a
 // failure that a restart may mend, 2 when it was called wrongly, [supervise.ExitRefused] when a restart cannot help.
@@ -59,7 +53,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if len(args) > 0 && args[0] == "identity" {
 		return identity(args[1:], stdout, stderr)
 	}
-	flags := flag.NewFlagSet("signer", flag.ContinueOnError)
+	flags := flag.NewFlagSet(process, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	config := flags.String("config", "", "")
 	create := flags.Bool("create", false, "")
@@ -115,33 +109,15 @@ func identity(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// boot is the name of the present boot, read before the directory that holds it is out of reach.
-type boot struct{ id string }
-
-// files lists what must stay readable until it has been read.
-func (b *boot) files() []string {
-	if _, err := os.Stat(bootIDFile); err != nil {
-		return nil
-	}
-	return []string{bootIDFile}
-}
-
-// read never fails: without a name every start counts as a reboot, which the clock guard judges more strictly.
-func (b *boot) read() error {
-	text, _ := os.ReadFile(bootIDFile)
-	b.id = strings.TrimSpace(string(text))
-	return nil
-}
-
 // runSupervised runs as the child of a supervisor.
 func runSupervised(ctx context.Context, forbidden []string, log *slog.Logger, stderr io.Writer) int {
 	dir := os.NewFile(supervise.DirFD, "the signer's directory")
 	if dir == nil {
 		return misused(stderr, "--supervised is for seawall up, which hands over a directory")
 	}
-	var b boot
+	var boot string
 	level, err := fence.Enter(fence.Spec{Process: process, Dir: dir, Keep: []int{supervise.ControlFD, supervise.DirFD},
-		UID: fence.SignerUID, Forbidden: forbidden, ReadOnly: b.files(), BeforeDrop: b.read})
+		UID: fence.SignerUID, Forbidden: forbidden, ReadOnly: bootFiles(), BeforeDrop: func() error { boot = bootID(); return nil }})
 	if err != nil {
 		fmt.Fprintf(stderr, "seawall signer: %v\n", err)
 		return supervise.ExitRefused
@@ -151,19 +127,21 @@ func runSupervised(ctx context.Context, forbidden []string, log *slog.Logger, st
 		fmt.Fprintf(stderr, "seawall signer: %v\n", err)
 		return 1
 	}
-	refuse := func(err error) int {
-		log.Error("the signer does not run", "error", err)
+	fail := func(err error) int {
+		log.Error("the signer ended", "error", err)
+		if !errors.Is(err, signer.ErrRefused) {
+			return 1
+		}
 		if err := member.Refuse(err); err != nil {
 			log.Error("the supervisor could not be told", "error", err)
 		}
 		return supervise.ExitRefused
 	}
-	s, info, err := open(signer.Options{Dir: ".", Clock: signer.SystemClock(b.id), Ledger: member.Link(LedgerLink), Log: log}, true, level)
+	s, err := open(setup{driver: builtin.Drivers[0].Name, create: true, boot: boot, level: level, ledger: member.Link(LedgerLink), log: log})
 	if err != nil {
-		return refuse(fmt.Errorf("in the signer's directory: %w", err))
+		return fail(err)
 	}
-	// Orders come over the control socket; signals are for the supervisor alone.
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
 		defer stop()
@@ -173,81 +151,90 @@ func runSupervised(ctx context.Context, forbidden []string, log *slog.Logger, st
 		case <-ctx.Done():
 		}
 	}()
-	if err := member.Ready(info); err != nil {
+	if err := member.Ready(Info{Level: level, Custody: s.Custody()}); err != nil {
 		log.Error("the supervisor could not be told", "error", err)
 		stop()
 	}
-	err = serve(ctx, s, log, func(ctx context.Context) (net.Conn, error) { return member.Accept(ctx, HouseLink) })
-	if errors.Is(err, signer.ErrRefused) {
-		return refuse(err)
+	if err := serve(ctx, s, log, func(ctx context.Context) (net.Conn, error) { return member.Accept(ctx, HouseLink) }); err != nil {
+		return fail(err)
 	}
-	return ended(log, err)
-}
-
-func ended(log *slog.Logger, err error) int {
-	if err != nil {
-		log.Error("the signer ended", "error", err)
-		return 1
-	}
-	log.Info("the signer ended")
 	return 0
 }
 
-// open opens the signer in o.Dir, and makes its key store first if it has never had one and create says so.
-func open(o signer.Options, create bool, level *fence.Level) (*signer.Signer, Info, error) {
-	store, err := openStore(o.Dir, create)
-	if err != nil {
-		return nil, Info{}, err
-	}
-	o.Store, o.Level = store, level.String()
-	s, err := signer.Open(o)
-	return s, Info{Level: level, Custody: store.Custody()}, err
+// setup is what a signer is opened with.
+type setup struct {
+	driver string
+	create bool // make the key store at a first start
+	boot   string
+	level  *fence.Level
+	ledger mint.Dial
+	log    *slog.Logger
 }
 
-func openStore(dir string, create bool) (keystore.Store, error) {
-	driver := builtin.Drivers[0]
-	first, err := signer.FirstStart(dir)
+// open opens the signer in the current directory, which the fence has made its own.
+func open(o setup) (*signer.Signer, error) {
+	driver, err := builtin.ByName(o.driver)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	first, err := signer.FirstStart(".")
 	switch {
 	case err != nil:
 		return nil, err
-	case !first:
-		return driver.Open(dir)
-	case !create:
-		return nil, fmt.Errorf("there is no signer in %s: if its disk is not mounted, mount it; to make a new one, start once with --create", dir)
+	case first && !o.create:
+		return nil, refusal(errors.New("there is no signer in its directory: if its disk is not mounted, mount it; to make a new signer, start once with --create"))
 	}
-	return driver.Create(dir)
+	makeOrOpen := driver.Open
+	if first {
+		makeOrOpen = driver.Create
+		o.log.Info("a new key store is made", "driver", driver.Name)
+	}
+	store, err := makeOrOpen(".")
+	if err != nil {
+		return nil, refusal(err)
+	}
+	s, err := signer.Open(signer.Options{Dir: ".", Store: store, Clock: signer.SystemClock(o.boot), Ledger: o.ledger,
+		Level: o.level.String(), Log: o.log})
+	if err != nil {
+		return nil, err
+	}
+	o.log.Info("the signer is open", "custody", s.Custody())
+	return s, nil
 }
 
-// serve runs the signer and answers the house on the connections that next gives, until ctx ends or the signer must not
-// go on; then the error is [signer.ErrRefused].
-func serve(ctx context.Context, s *signer.Signer, log *slog.Logger, next source) error {
-	// The link to the ledger outlives the house's: what was begun is finished with it.
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+// refusal marks an error that no restart mends.
+func refusal(err error) error { return fmt.Errorf("%w: %w", signer.ErrRefused, err) }
+
+// serve answers the house on the connections that next gives until ctx ends or the signer can't go on. What was begun is
+// finished before the link to the ledger ends.
+func serve(ctx context.Context, s *signer.Signer, log *slog.Logger, next func(context.Context) (net.Conn, error)) error {
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	serving, refuse := context.WithCancel(ctx)
-	defer refuse()
-	ran := make(chan error, 1)
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	ended := make(chan error, 1)
 	go func() {
-		ran <- s.Run(running)
-		refuse()
+		ended <- s.Run(running)
+		stop()
 	}()
-	var conversations sync.WaitGroup
+	var serving sync.WaitGroup
+	var failed error
 	for {
-		conn, err := next(serving)
+		conn, err := next(ctx)
 		if err != nil {
-			if serving.Err() == nil {
-				log.Error("no further connections can be taken", "error", err)
+			if ctx.Err() == nil && !errors.Is(err, supervise.ErrGone) {
+				failed = fmt.Errorf("no further connections can be taken: %w", err)
 			}
 			break
 		}
-		conversations.Go(func() {
-			if err := s.Serve(serving, conn); err != nil && !errors.Is(err, io.EOF) {
+		serving.Go(func() {
+			if err := s.Serve(ctx, conn); err != nil {
 				log.Warn("a connection of the house ended", "error", err)
 			}
 		})
 	}
-	refuse()
-	conversations.Wait()
 	stop()
-	return errors.Join(<-ran, s.Close())
+	serving.Wait()
+	end()
+	return errors.Join(<-ended, failed, s.Close())
 }
