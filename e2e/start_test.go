@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -123,16 +122,28 @@ func TestKeyFilesThatOthersCanReadAreRefused(t *testing.T) {
 	testenv.Start(t, s.Options)
 }
 
-// TestAFullDisk: on a file system of 64 KiB nothing is half-made, and the message says what to do.
+// TestAFullDisk: on a file system that is too small the message says what to do, whatever was being made when it filled up,
+// and nothing is half-made: with room on the same disk it starts.
 func TestAFullDisk(t *testing.T) {
-	mount := testenv.Dir(t, 0)
-	script := fmt.Sprintf("mount -t tmpfs -o size=64k,mode=0700 tmpfs %[1]s && exec %[2]s up --data %[1]s/data --listen %[3]s", mount, program, testenv.FreeAddress(t))
-	args := []string{"-m", "sh", "-c", script}
-	if os.Geteuid() != 0 {
-		args = append([]string{"-U", "--map-current-user", "--keep-caps"}, args...)
-	}
-	out, err := exec.Command(testenv.Tool(t, "unshare"), args...).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "no space left on device") || !strings.Contains(string(out), "hint:") {
-		t.Errorf("%v:\n%s", err, out)
+	for _, size := range []string{"24k", "96k", "192k"} {
+		t.Run(size, func(t *testing.T) {
+			mount := testenv.Dir(t, 0)
+			up := fmt.Sprintf("%s up --data %s/data --listen %s", program, mount, testenv.FreeAddress(t))
+			script := fmt.Sprintf("mount -t tmpfs -o size=%[1]s,mode=0700 tmpfs %[2]s && timeout -s TERM 5 %[3]s; echo status $?; mount -o remount,size=64m %[2]s; echo room; timeout -s TERM 5 %[3]s", size, mount, up)
+			args := []string{"-m", "sh", "-c", script}
+			if os.Geteuid() != 0 {
+				args = append([]string{"-U", "--map-current-user", "--keep-caps"}, args...)
+			}
+			out, _ := testenv.Command(t, testenv.Tool(t, "unshare"), args...).CombinedOutput()
+			full, later, ok := strings.Cut(string(out), "\nroom\n")
+			refused := containsAny(full, "no space left on device|disk is full") && strings.Contains(full, "hint: make room on the disk") && strings.Contains(full, "status 1")
+			waits := strings.Contains(full, "no space left on device") && strings.Contains(full, "status 124") // what it has is safe, and it says why it is not ready
+			if !ok || !refused && !waits && !strings.Contains(full, "seawall: ready at") {
+				t.Errorf("on the full disk:\n%s", out)
+			}
+			if !strings.Contains(later, "seawall: ready at") {
+				t.Errorf("it does not start on the same disk once there is room:\n%s", out)
+			}
+		})
 	}
 }

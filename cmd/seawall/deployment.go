@@ -183,7 +183,7 @@ func explainData(err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return hint(err, "make room on its disk, then start again: nothing was left half-written")
+		return hint(err, "make room on the disk, then start again: nothing was left half-written")
 	case errors.Is(err, fs.ErrPermission):
 		return hint(err, "start seawall as the directory's owner, or choose another directory with --data")
 	case errors.Is(err, syscall.EROFS):

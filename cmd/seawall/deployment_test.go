@@ -108,7 +108,7 @@ func TestAnInterruptedStartIsFinished(t *testing.T) {
 func TestAFullDiskIsSaid(t *testing.T) {
 	err := explainData(&os.PathError{Op: "write", Path: "/d/seawall.json", Err: syscall.ENOSPC})
 	var out strings.Builder
-	if finish(&out, err); out.String() != "seawall: data directory: /d/seawall.json: no space left on device\nhint: make room on its disk, then start again: nothing was left half-written\n" {
+	if finish(&out, err); out.String() != "seawall: data directory: /d/seawall.json: no space left on device\nhint: make room on the disk, then start again: nothing was left half-written\n" {
 		t.Errorf("%q", out.String())
 	}
 }

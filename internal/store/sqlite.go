@@ -131,10 +131,10 @@ func resultCode(err error) int {
 
 // openError explains what went wrong with a database that could not be opened.
 func openError(path string, err error) error {
-	switch resultCode(err) & 0xff {
-	case codeNotADB, codeCorrupt:
+	switch code := resultCode(err); {
+	case code&0xff == codeNotADB || code&0xff == codeCorrupt:
 		return tenant.Refuse(tenant.ErrConflict, "restore it from a backup, or give seawall a data directory of its own", "%s is damaged, or is not a seawall database", path)
-	case codeFull:
+	case code&0xff == codeFull || code == codeIOErrSHM:
 		return noRoom(err)
 	}
 	if isRefusal(err) {
