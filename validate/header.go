@@ -5,16 +5,15 @@ import "seawall/validate/internal/wire"
 // header is what the validator reads of a token's JOSE header (RFC 7515 §4). Keys, URLs,
 // certificates and thumbprints that a header may carry are never looked at.
 type header struct {
-	alg       Alg
-	kind      string // the matching entry of Config.Types
-	kid       []byte
-	receiptAt int // where the member rcpt begins; -1 if there is none
-	receipts  int // how often that name occurs at any depth
+	alg      Alg
+	kind     string // the matching entry of Config.Types
+	kid      []byte
+	receipts int // how often the name rcpt occurs at any depth
 }
 
 // scanHeader reads a decoded header and gives the first thing that is wrong with it.
 func (v *Validator) scanHeader(h *header, s *scanner, data []byte) Code {
-	*h = header{receiptAt: -1}
+	*h = header{}
 	s.reset(data, false)
 	s.watch = "rcpt"
 	var alg, typ []byte
@@ -30,9 +29,6 @@ func (v *Validator) scanHeader(h *header, s *scanner, data []byte) Code {
 			h.kid = s.optionalText()
 		case "crit", "b64":
 			crit = true
-			s.skip()
-		case "rcpt":
-			h.receiptAt = o.at
 			s.skip()
 		default:
 			s.skip()
@@ -125,10 +121,11 @@ func hasControl(b []byte) bool {
 
 // cutReceipt takes the receipt out of a header that has one, bytewise, as the ledger saw it: the
 // last wire.ReceiptTail bytes become one closing brace. Any other form is refused, because parsing
-// and writing a header again would let one receipt cover two headers. It changes data.
+// and writing a header again would let one receipt cover two headers. In a sound JSON object that
+// ends like this, with that name in no other place, it is the last member. It changes data.
 func (h *header) cutReceipt(data []byte, r *wire.Receipt) (bare []byte, ok bool) {
 	at := len(data) - wire.ReceiptTail
-	if h.receipts != 1 || at < 0 || h.receiptAt != at+1 {
+	if h.receipts != 1 || at < 0 {
 		return nil, false
 	}
 	spelled := data[at+len(wire.ReceiptOpen):]

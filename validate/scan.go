@@ -85,7 +85,6 @@ func (s *scanner) take(c byte) bool {
 // members walks an object; elements walks an array. Whoever walks must read each value.
 type members struct {
 	name []byte // of the current member, unescaped
-	at   int    // where its name begins in the input, quote included
 	base int    // first of this object's names on the scanner's stack
 	seen uint64 // fingerprints of its names so far
 	more bool
@@ -129,7 +128,6 @@ func (s *scanner) member(o *members) bool {
 		s.space()
 	}
 	o.more = true
-	o.at = s.pos
 	o.name = s.text().b
 	s.space()
 	if s.fault || !s.take(':') {

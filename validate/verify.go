@@ -10,7 +10,8 @@ import (
 // pss demands a salt exactly as long as the hash (RFC 7518 §3.5).
 var pss = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
 
-// verify checks a JWS signature (RFC 7515 §5.2) by a key that fits the algorithm.
+// verify checks a JWS signature (RFC 7515 §5.2) by a key that fits the algorithm. The standard
+// library refuses RSA and Ed25519 signatures of another length than the key's.
 func (k *key) verify(w *work) bool {
 	signed, sum, sig := w.signed, &w.sum, w.signature
 	switch w.header.alg {
@@ -21,11 +22,11 @@ func (k *key) verify(w *work) bool {
 		w.der = appendDER(w.der[:0], sig)
 		return ecdsa.VerifyASN1(k.ec, sum[:], w.der)
 	case RS256:
-		return len(sig) == k.rsa.Size() && rsa.VerifyPKCS1v15(k.rsa, crypto.SHA256, sum[:], sig) == nil
+		return rsa.VerifyPKCS1v15(k.rsa, crypto.SHA256, sum[:], sig) == nil
 	case PS256:
-		return len(sig) == k.rsa.Size() && rsa.VerifyPSS(k.rsa, crypto.SHA256, sum[:], sig, pss) == nil
+		return rsa.VerifyPSS(k.rsa, crypto.SHA256, sum[:], sig, pss) == nil
 	case EdDSA:
-		return len(sig) == ed25519.SignatureSize && ed25519.Verify(k.ed, signed, sig)
+		return ed25519.Verify(k.ed, signed, sig)
 	}
 	return false
 }

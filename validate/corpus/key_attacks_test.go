@@ -232,6 +232,8 @@ func signatureAttacks(g *generator) {
 	bad("swapped", join(s, r), "r and s exchanged")
 	bad("truncated", sig[:63], "63 bytes")
 	bad("extended", join(sig, []byte{0}), "65 bytes")
+	bad("zero before r", join([]byte{0}, sig), "65 bytes with the same numbers")
+	bad("zero between", slices.Concat(r, []byte{0}, s), "65 bytes with the same numbers")
 	bad("one byte", []byte{1}, "one byte")
 	bad("der", der(sig), "ASN.1 is not the form of JWS")
 	bad("bit flipped", flip(sig, 40), "one bit is wrong")
