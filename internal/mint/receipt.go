@@ -41,6 +41,16 @@ const MaxClockDrift = 60_000
 
 var rawURL = base64.RawURLEncoding.Strict()
 
+// decode64 reads base64url in its one spelling. The library alone would ignore
+// line ends inside.
+func decode64(s string) ([]byte, error) {
+	b, err := rawURL.DecodeString(s)
+	if err == nil && rawURL.EncodedLen(len(b)) != len(s) {
+		return nil, fmt.Errorf("%w: line ends in base64url", ErrMalformed)
+	}
+	return b, err
+}
+
 // KeyID names a ledger key: the first 8 bytes of the hash of its public part.
 type KeyID [8]byte
 
@@ -192,11 +202,11 @@ func Certify(root ed25519.PrivateKey, public ed25519.PublicKey, nbf, exp int64) 
 
 // Verify checks c under root and returns the receipt key it speaks of.
 func (c *Certificate) Verify(root ed25519.PublicKey) (ed25519.PublicKey, error) {
-	public, err := rawURL.DecodeString(c.X)
+	public, err := decode64(c.X)
 	if err != nil || len(public) != ed25519.PublicKeySize || LedgerKeyID(public).String() != c.ID {
 		return nil, fmt.Errorf("ledger certificate: %w: key", ErrMalformed)
 	}
-	sig, err := rawURL.DecodeString(c.Certificate)
+	sig, err := decode64(c.Certificate)
 	if err != nil || c.NotBefore < 0 || c.Expires <= c.NotBefore ||
 		!ed25519.Verify(root, certificateInput(public, c.NotBefore, c.Expires), sig) {
 		return nil, errors.New("ledger certificate: not signed by this ledger root")
@@ -240,6 +250,6 @@ func (s *Statement) Sign(root ed25519.PrivateKey) string {
 
 // Verify reports whether root made the statement.
 func (s *Statement) Verify(root ed25519.PublicKey, signature string) bool {
-	sig, err := rawURL.DecodeString(signature)
+	sig, err := decode64(signature)
 	return err == nil && ed25519.Verify(root, s.input(), sig)
 }
