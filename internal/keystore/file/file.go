@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"seawall/internal/keystore"
@@ -147,6 +148,9 @@ func generate(alg string) (crypto.Signer, error) {
 func Adopt(private crypto.Signer) (keystore.Key, error) {
 	if _, err := keystore.KID(private.Public()); err != nil {
 		return nil, err
+	}
+	if raw, ok := private.(ed25519.PrivateKey); ok {
+		private = slices.Clone(raw) // Destroy wipes it, and must not wipe the giver's
 	}
 	return &key{private: private, public: private.Public()}, nil
 }
