@@ -152,7 +152,7 @@ func (s *Signer) finish(ctx context.Context, w *work, head mint.Head) mint.Head 
 		it.receipt = &recorded[i].Receipt
 		ready++
 	}
-	w.sign(ready)
+	w.sign(ready, s.crew)
 	return told
 }
 
@@ -179,7 +179,7 @@ func room(u *mint.Unsigned) int {
 }
 
 // sign signs the recorded items, on all processors when there are several.
-func (w *work) sign(ready int) {
+func (w *work) sign(ready int, c *crew) {
 	var next atomic.Int64
 	one := func() {
 		for i := int(next.Add(1)) - 1; i < len(w.items); i = int(next.Add(1)) - 1 {
@@ -190,7 +190,11 @@ func (w *work) sign(ready int) {
 	}
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), ready) - 1 {
-		workers.Go(one)
+		workers.Add(1)
+		c.do(func() {
+			defer workers.Done()
+			one()
+		})
 	}
 	one()
 	workers.Wait()

@@ -57,10 +57,12 @@ func (d *desk) take(ctx context.Context, f mint.Frame) {
 	w := works.Get().(*work)
 	w.body = append(w.body[:0], f.Body...) // the reader uses its buffer again
 	d.slots <- struct{}{}
-	d.working.Go(func() {
+	d.working.Add(1)
+	d.s.crew.do(func() {
 		defer func() {
 			works.Put(w)
 			<-d.slots
+			d.working.Done()
 		}()
 		if f.Type == mint.MsgMint {
 			d.mint(ctx, f.ID, w)

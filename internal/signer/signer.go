@@ -59,6 +59,7 @@ type Signer struct {
 	guard    *guard
 	link     *link
 	window   *window
+	crew     *crew
 	level    string
 	log      *slog.Logger
 	fatal    chan error // capacity 1
@@ -96,7 +97,7 @@ func FirstStart(dir string) (bool, error) {
 // itself.
 func Open(o Options) (*Signer, error) {
 	s := &Signer{
-		disk: &disk{dir: o.Dir, after: o.after}, store: o.Store, clock: o.Clock, level: o.Level, log: o.Log,
+		disk: &disk{dir: o.Dir, after: o.after}, store: o.Store, clock: o.Clock, crew: newCrew(), level: o.Level, log: o.Log,
 		fatal: make(chan error, 1), unreadable: map[string]bool{},
 	}
 	// Houses remember a generation across our restarts: begin where no earlier life has been.
@@ -129,6 +130,7 @@ func Open(o Options) (*Signer, error) {
 
 // Close forgets the keys and closes the remembered head. Nothing may be running any more.
 func (s *Signer) Close() error {
+	s.crew.close()
 	for _, t := range *s.tenants.Load() {
 		for _, signing := range t.signing {
 			signing.key.Destroy()

@@ -123,7 +123,7 @@ func benchmarkMessages(b *testing.B, clock *fakeClock, ledger *testLedger, key k
 			}
 			w.items[i].receipt = &recorded[i].Receipt
 		}
-		w.sign(len(w.items))
+		w.sign(len(w.items), s.crew)
 		out = mint.AppendAnswers(out[:0], head, w.answers)
 	}
 	b.ReportMetric(float64(cpuTime()-before)/float64(b.N*mint.MaxBatch)/1000, "cpu-µs/token")
