@@ -178,7 +178,7 @@ func (l *Ledger) open() (*building, *mint.Refusal) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	if l.journal.offset >= segmentSize {
+	if l.journal.full() {
 		if refusal := l.turn(); refusal != nil {
 			return nil, refusal
 		}

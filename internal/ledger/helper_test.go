@@ -7,10 +7,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,15 +49,16 @@ func (l *testLog) String() string {
 
 // rig is a ledger in a directory of its own.
 type rig struct {
-	t     testing.TB
-	dir   string
-	clock *testClock
-	log   *testLog
-	disk  disk
-	l     *Ledger
-	ctx   context.Context // of the connections
-	stop  context.CancelFunc
-	serve sync.WaitGroup
+	t      testing.TB
+	dir    string
+	clock  *testClock
+	log    *testLog
+	disk   disk
+	limits limits
+	l      *Ledger
+	ctx    context.Context // of the connections
+	stop   context.CancelFunc
+	serve  sync.WaitGroup
 }
 
 func newRig(t testing.TB) *rig {
@@ -76,7 +79,7 @@ func prepareRig(t testing.TB) *rig {
 }
 
 func (r *rig) config() Config {
-	return Config{Dir: r.dir, Log: slog.New(slog.NewTextHandler(r.log, nil)), Clock: r.clock.now, disk: r.disk}
+	return Config{Dir: r.dir, Log: slog.New(slog.NewTextHandler(r.log, nil)), Clock: r.clock.now, disk: r.disk, limits: r.limits}
 }
 
 func (r *rig) create() {
@@ -320,4 +323,56 @@ func ready(t testing.TB) (*rig, *peer, *issuer) {
 	p := r.dial(Signer)
 	p.mustHello()
 	return r, p, p.issuer("acme", r.clock.now())
+}
+
+func waitFor(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func isRefusal(err error, code mint.Code) bool {
+	var r *mint.Refusal
+	return errors.As(err, &r) && r.Code == code
+}
+
+// nthEntry reads one entry from the log of a rig with a real disk.
+func nthEntry(t *testing.T, r *rig, n uint64) (raw []byte) {
+	t.Helper()
+	firsts, err := segments(r.l.disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := openSegment(r.l.disk, firsts[segmentOf(firsts, n)])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for c := new(chunk); ; {
+		if err := s.read(c); err != nil {
+			t.Fatalf("entry %d: %v", n, err)
+		}
+		for i := range c.batches {
+			b := &c.batches[i]
+			if n < b.end() {
+				b.each(func(at int, entry []byte) error {
+					if b.first+uint64(at) == n {
+						raw = append([]byte(nil), entry...)
+					}
+					return nil
+				})
+				return raw
+			}
+		}
+	}
+}
+
+func removeFile(t *testing.T, dir, name string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -9,9 +9,8 @@ import (
 const (
 	// unfinishedSuffix marks a segment whose header may not have arrived yet.
 	unfinishedSuffix = ".new"
-	// aheadSize is how far ahead of the batches a segment is filled with zeros.
-	aheadSize = 1 << 20
-	// aheadSmall is the same on a disk that is nearly full.
+	aheadSize        = 1 << 20
+	// aheadSmall is what a disk that is nearly full is asked for instead.
 	aheadSmall = 4 << 10
 )
 
@@ -27,21 +26,30 @@ type journal struct {
 	first  uint64 // of the segment
 	offset int64  // where the next batch begins
 	ahead  int64  // the file is this large, zeros from offset on
+	limits limits
 }
 
+// limits are the sizes of the files.
+type limits struct {
+	segment int64 // what has grown past it gets no further batch
+	ahead   int64 // how far ahead of the batches a segment is filled with zeros; at most len(zeros)
+}
+
+var usualLimits = limits{segment: segmentSize, ahead: aheadSize}
+
 // createJournal begins a log whose chain starts at prev.
-func createJournal(d disk, origin originID, prev hash) (*journal, error) {
-	j := &journal{disk: d, origin: origin}
+func createJournal(d disk, size limits, origin originID, prev hash) (*journal, error) {
+	j := &journal{disk: d, limits: size, origin: origin}
 	return j, j.begin(0, prev)
 }
 
 // reopenJournal continues the segment first, whose batches end at offset. Anything behind it is cut off.
-func reopenJournal(d disk, origin originID, first uint64, offset int64) (*journal, error) {
+func reopenJournal(d disk, size limits, origin originID, first uint64, offset int64) (*journal, error) {
 	f, err := d.Open(segmentName(first))
 	if err != nil {
 		return nil, fmt.Errorf("opening the segment: %w", err)
 	}
-	j := &journal{disk: d, origin: origin, f: f, first: first, offset: offset}
+	j := &journal{disk: d, limits: size, origin: origin, f: f, first: first, offset: offset}
 	if err := j.cut(); err != nil {
 		f.Close()
 		return nil, err
@@ -64,6 +72,9 @@ func removeUnfinished(d disk) error {
 	}
 	return nil
 }
+
+// full reports whether the segment gets no further batch.
+func (j *journal) full() bool { return j.offset >= j.limits.segment }
 
 // cut ends the file at offset, durably.
 func (j *journal) cut() error {
@@ -135,7 +146,7 @@ func (j *journal) write(b []byte) error {
 
 // extend fills the file with zeros ahead of a batch of n bytes, and far ahead if the disk has room for that.
 func (j *journal) extend(n int64) error {
-	for step := int64(aheadSize); j.offset+n > j.ahead; {
+	for step := j.limits.ahead; j.offset+n > j.ahead; {
 		if _, err := j.f.WriteAt(zeros[:step], j.ahead); err == nil {
 			j.ahead += step
 			continue

@@ -35,7 +35,8 @@ type Config struct {
 	// Clock tells the time; nil means [time.Now].
 	Clock func() time.Time
 
-	disk disk // of the segments; nil means the folder LogDir
+	disk   disk   // of the segments; nil means the folder LogDir
+	limits limits // of the segments; zero means the usual ones
 }
 
 func (c *Config) clock() func() time.Time {
@@ -43,6 +44,13 @@ func (c *Config) clock() func() time.Time {
 		return time.Now
 	}
 	return c.Clock
+}
+
+func (c *Config) sizes() limits {
+	if c.limits == (limits{}) {
+		return usualLimits
+	}
+	return c.limits
 }
 
 func (c *Config) path(name string) string { return filepath.Join(c.Dir, name) }
@@ -96,7 +104,7 @@ func Create(c Config) error {
 // createLog makes the log beside its place and moves it there when it is durable.
 func (c *Config) createLog(keys *vaultKeys, now time.Time) error {
 	if c.disk != nil {
-		return beginLog(c.disk, keys, now)
+		return beginLog(c.disk, c.sizes(), keys, now)
 	}
 	temp := c.path(LogDir + unfinishedSuffix)
 	if err := os.RemoveAll(temp); err != nil {
@@ -105,7 +113,7 @@ func (c *Config) createLog(keys *vaultKeys, now time.Time) error {
 	if err := os.Mkdir(temp, 0o700); err != nil {
 		return err
 	}
-	if err := beginLog(folder(temp), keys, now); err != nil {
+	if err := beginLog(folder(temp), c.sizes(), keys, now); err != nil {
 		return err
 	}
 	if err := os.Rename(temp, c.path(LogDir)); err != nil {
@@ -115,10 +123,10 @@ func (c *Config) createLog(keys *vaultKeys, now time.Time) error {
 }
 
 // beginLog writes the first batch: who the ledger is, and its first receipt key.
-func beginLog(d disk, keys *vaultKeys, now time.Time) error {
+func beginLog(d disk, size limits, keys *vaultKeys, now time.Time) error {
 	var origin originID
 	rand.Read(origin[:])
-	j, err := createJournal(d, origin, genesis(origin, keys.public()))
+	j, err := createJournal(d, size, origin, genesis(origin, keys.public()))
 	if err != nil {
 		return err
 	}
@@ -144,6 +152,7 @@ type Ledger struct {
 	log   *slog.Logger
 	clock func() time.Time
 	disk  disk
+	sizes limits
 
 	queue    queue
 	finished chan struct{} // closed when the committer has ended
@@ -183,7 +192,7 @@ func Open(c Config) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{dir: c.Dir, log: c.Log, clock: c.clock(), disk: c.disk, keys: keys,
+	l := &Ledger{dir: c.Dir, log: c.Log, clock: c.clock(), disk: c.disk, sizes: c.sizes(), keys: keys,
 		queue: queue{wake: make(chan struct{}, 1)}, finished: make(chan struct{}), signing: make(chan signing, maxBatchEntries)}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	if err := l.loadLog(); err != nil {
@@ -227,7 +236,7 @@ func (l *Ledger) loadLog() error {
 	}
 	l.state, l.head = s, r.at.Head
 	l.recent.add(l.head)
-	l.journal, err = reopenJournal(l.disk, s.Origin, r.at.Segment, r.at.Offset)
+	l.journal, err = reopenJournal(l.disk, l.sizes, s.Origin, r.at.Segment, r.at.Offset)
 	return err
 }
 

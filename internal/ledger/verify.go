@@ -121,6 +121,7 @@ func verifyLog(ctx context.Context, d disk, o VerifyOptions) (*Report, error) {
 		v.find(Finding{Code: SegmentMissing, Text: "the log has no segments at all"})
 		return v.finish(), nil
 	}
+	v.lastSegment = segmentName(firsts[len(firsts)-1])
 	workers := runtime.GOMAXPROCS(0)
 	if o.sparingly {
 		workers = 1
@@ -165,6 +166,7 @@ type checker struct {
 	last    *seal     // of the segment, when signatures are checked sparingly
 	heads   []Remembered
 
+	lastSegment string
 	read, total int64
 	looks       int // how many batches may still get a second look
 
@@ -240,6 +242,12 @@ func (c *checker) segment(name string, h header) error {
 }
 
 func (c *checker) batch(w *walked) error {
+	if w.segment == c.lastSegment && w.hasHole() {
+		torn, err := c.torn(w)
+		if torn || err != nil {
+			return err
+		}
+	}
 	if (w.err != nil || w.root != w.trailer.root) && c.looks > 0 {
 		c.looks--
 		if again := c.lookAgain(w); again != nil {
@@ -262,6 +270,38 @@ func (c *checker) batch(w *walked) error {
 		c.options.Progress(Progress{Bytes: c.read + w.offset, Total: c.total, Entries: c.report.Entries})
 	}
 	return nil
+}
+
+// torn reports whether a batch in which something never arrived is the last of the log, as a crash or a writer at work
+// leaves it. It was not acknowledged, so it does not count.
+func (c *checker) torn(w *walked) (bool, error) {
+	v, known := c.state.known[w.key]
+	if w.err == nil && w.root == w.trailer.root && w.first == c.next.Size && w.prev == c.next.Batch && known && w.verify(v.public) {
+		return false, nil
+	}
+	f, err := c.disk.Open(w.segment)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	bytes, torn, err := survey(f, w.offset, w.size())
+	if torn {
+		c.report.Unfinished = bytes
+	}
+	return torn, err
+}
+
+// hasHole reports whether a sector of the batch holds nothing but zeros.
+func (b *batch) hasHole() bool {
+	raw := b.trailer.append(b.leaves[:len(b.leaves):len(b.leaves)])
+	for at := b.offset + batchHead; len(raw) > 0; {
+		n := min(int64(len(raw)), sector-at%sector)
+		if len(trimZeros(raw[:n])) == 0 {
+			return true
+		}
+		raw, at = raw[n:], at+n
+	}
+	return false
 }
 
 // lookAgain reads a batch once more: beside a running ledger the last one may have been read while it was being written.

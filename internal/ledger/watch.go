@@ -46,8 +46,8 @@ func (l *Ledger) checkInBackground() {
 	}})
 	switch {
 	case errors.Is(err, context.Canceled):
-	case err != nil:
-		l.raise("the log cannot be read: " + err.Error())
+	case err != nil: // nothing was found to be changed; the next start tries again
+		l.log.Error("the log could not be checked to its end", "error", err)
 	case !report.Good():
 		l.raise(report.Findings[0].String())
 	}
