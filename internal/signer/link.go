@@ -97,7 +97,7 @@ func openLink(d *disk, dial mint.Dial, now func() time.Time, log *slog.Logger) (
 
 func readRoot(text string) (ed25519.PublicKey, error) {
 	root, err := rawURL.DecodeString(text)
-	if err != nil || len(root) != ed25519.PublicKeySize {
+	if err != nil || len(root) != ed25519.PublicKeySize || rawURL.EncodeToString(root) != text {
 		return nil, errors.New("not an Ed25519 public key")
 	}
 	return root, nil
