@@ -15,7 +15,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"seawall/internal/mint"
 )
@@ -217,21 +216,15 @@ func (s *keyState) of(tenant, issuer string) []mint.Key {
 
 // follow refreshes every second until ctx ends. That the signer is away is told by the health check.
 func (k *keys) follow(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
 	told := ""
-	for {
+	repeat(ctx, func() bool {
 		err := k.refresh(ctx)
 		if err != nil && !isAway(err) && err.Error() != told {
 			told = err.Error()
 			k.log.ErrorContext(ctx, "the signer's keys are not used", "cause", err)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+		return err == nil
+	})
 }
 
 // replaceFile writes a file in one step that survives a power cut.

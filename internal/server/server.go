@@ -138,8 +138,7 @@ func (s *Server) Wait(ctx context.Context) {
 // Limits of a connection.
 const (
 	maxHeader      = 16 << 10
-	headerTime     = 5 * time.Second
-	readTime       = 10 * time.Second
+	readTime       = 10 * time.Second // for header and body together
 	writeTime      = 30 * time.Second
 	idleTime       = 60 * time.Second
 	drainTime      = 10 * time.Second
@@ -186,7 +185,7 @@ func serveFront(front *http.Server, l net.Listener, config *tls.Config) error {
 
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler: h, MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime,
+		Handler: h, MaxHeaderBytes: maxHeader, ReadTimeout: readTime, WriteTimeout: writeTime,
 		IdleTimeout: idleTime, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }

@@ -38,7 +38,6 @@ type vaults struct {
 	greeted  bool              // the ledger has answered hello on the present connection
 	troubles map[string]string // by part: alarms that no waiting mends
 	health   mint.Health       // the signer's last word
-	heard    time.Time         // when it came
 	deaf     string            // why the last question got no answer
 }
 
@@ -160,23 +159,39 @@ func (v *vaults) ask(ctx context.Context, typ mint.MsgType, question, answer any
 	return v.signer.CallJSON(ctx, typ, question, answer)
 }
 
-// watch asks the signer every second how it is, until ctx ends.
+// watch asks the signer every second how it is, and more often while it is not well, until ctx ends.
 func (v *vaults) watch(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
+	repeat(ctx, func() bool {
 		var health mint.Health
 		err := v.ask(ctx, mint.MsgHealth, struct{}{}, &health)
 		v.mu.Lock()
-		if err == nil {
-			v.health, v.heard, v.deaf = health, v.now(), ""
-		} else {
+		defer v.mu.Unlock()
+		if err != nil {
 			v.deaf = err.Error()
+			return false
 		}
-		v.mu.Unlock()
+		v.health, v.deaf = health, ""
+		return health.Ledger
+	})
+}
+
+// repeat calls do every second while it returns true. After a false it is called again soon, then less and less often:
+// at a start everything is there within milliseconds.
+func repeat(ctx context.Context, do func() bool) {
+	const soon, steady = 5 * time.Millisecond, time.Second
+	next := soon
+	for {
+		pause := steady
+		if do() {
+			next = soon
+		} else {
+			pause, next = next, min(next*3/2, steady)
+		}
+		timer := time.NewTimer(pause)
 		select {
-		case <-tick.C:
+		case <-timer.C:
 		case <-ctx.Done():
+			timer.Stop()
 			return
 		}
 	}
