@@ -42,6 +42,7 @@ func commands() []command {
 		{name: "corpus", help: "check recorded tokens on standard input, one verdict a line", run: runCorpus},
 		{name: "drill", help: "rehearse an attack against a throw-away seawall", sub: drillCommands()},
 		{name: "status", help: "tell how seawall is", run: adapt("status", runStatus)},
+		{name: "identity", help: "make a key and a certificate for a link between machines", run: adapt("identity", runIdentity)},
 		{name: "config", help: "check a configuration file", sub: configCommands()},
 		{name: "version", help: "print the version of this binary", run: adapt("version", runVersion)},
 	}

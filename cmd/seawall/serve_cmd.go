@@ -57,6 +57,7 @@ type house struct {
 	serveConfig
 	supervised bool
 	forbidden  []string
+	file       string // the configuration file, absolute: the second image of the process reads it again
 
 	level         *fence.Level
 	public, admin net.Listener
@@ -108,7 +109,8 @@ func readServe(c *call) (*house, error) {
 	if err := readConfig(*config, &h.serveConfig); err != nil {
 		return nil, err
 	}
-	return h, h.settle(filepath.Dir(*config))
+	h.file = absolute(*config)
+	return h, h.settle(filepath.Dir(h.file))
 }
 
 // settle makes paths absolute, fills in defaults and checks what can be checked without touching anything.
@@ -213,7 +215,7 @@ func (h *house) runAlone(ctx context.Context, c *call) error {
 	if err != nil {
 		return hint(fmt.Errorf("the house's directory: %w", err), "make it with `mkdir -m 700 "+h.Directory+"`")
 	}
-	files := append(h.Signer.Files(), h.Ledger.Files()...)
+	files := append(append(h.Signer.Files(), h.Ledger.Files()...), h.file)
 	dial := func() (err error) {
 		if h.signer, err = link.Dialer(h.Signer); err != nil {
 			return err

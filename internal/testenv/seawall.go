@@ -259,3 +259,8 @@ func FreeAddress(t testing.TB) string {
 	defer l.Close()
 	return l.Addr().String()
 }
+
+// Attach runs commands on a data directory whose processes somebody else started.
+func Attach(t testing.TB, binary, data string) *Seawall {
+	return &Seawall{Options: Options{Binary: binary, Data: data}, t: t, cmd: new(exec.Cmd)}
+}
