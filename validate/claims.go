@@ -80,7 +80,7 @@ func (c *claims) readText(s *scanner, to *text) {
 		return
 	}
 	*to = s.text()
-	if len(to.b) == 0 || hasControl(to.b) {
+	if len(to.b) == 0 || !to.plain && hasControl(to.b) {
 		c.has |= hasWrong
 	}
 }

@@ -20,6 +20,9 @@ var farFuture = instant{sec: 1e18}
 // zero gives false for ok and the instant 0. Numbers beyond eighteen digits saturate, far past
 // endOfTime.
 func parseInstant(number []byte) (t instant, ok bool) {
+	if seconds, ok := wholeNumber(number); ok {
+		return instant{sec: int64(seconds)}, true
+	}
 	negative := number[0] == '-'
 	if negative {
 		number = number[1:]

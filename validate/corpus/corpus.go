@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -98,14 +99,33 @@ type Request struct {
 	ClientCert string   `json:"client_cert_sha256,omitempty"`
 }
 
-// Verdict is what became of a case.
+// Verdict is what became of a case. Subject, issuer and tenant are those of an accepted
+// token, and the code says why another was refused.
 type Verdict struct {
-	Name    string `json:"name"`
-	Verdict string `json:"verdict"` // accept or reject
-	Subject string `json:"subject,omitempty"`
-	Issuer  string `json:"issuer,omitempty"`
-	Tenant  string `json:"tenant,omitempty"`
-	Code    string `json:"code,omitempty"`
+	Name    string
+	Verdict string // accept or reject
+	Subject string
+	Issuer  string
+	Tenant  string
+	Code    string
+}
+
+// line is what is written of a verdict.
+func (v Verdict) line() any {
+	if v.Verdict == "accept" {
+		return struct {
+			Name    string `json:"name"`
+			Verdict string `json:"verdict"`
+			Subject string `json:"subject"`
+			Issuer  string `json:"issuer"`
+			Tenant  string `json:"tenant"`
+		}{v.Name, v.Verdict, v.Subject, v.Issuer, v.Tenant}
+	}
+	return struct {
+		Name    string `json:"name"`
+		Verdict string `json:"verdict"`
+		Code    string `json:"code"`
+	}{v.Name, v.Verdict, v.Code}
 }
 
 // CodeConfig is the code of every case whose validator can't be built.
@@ -124,7 +144,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
 	for _, verdict := range doc.Judge(ctx) {
-		if err := lines.Encode(verdict); err != nil {
+		if err := lines.Encode(verdict.line()); err != nil {
 			return fmt.Errorf("writing a verdict: %w", err)
 		}
 	}
@@ -195,7 +215,7 @@ func (v Validator) build(now func() time.Time) (*validate.Validator, error) {
 			config.Algorithms = append(config.Algorithms, alg)
 		}
 	}
-	if len(config.Algorithms) == 0 {
+	if len(config.Algorithms) == 0 && v.Algorithms != nil {
 		return nil, errors.New("no algorithm that can be verified")
 	}
 	for _, i := range v.Issuers {
@@ -209,8 +229,15 @@ func (i Issuer) trusted() validate.Issuer {
 	if i.Pin != "" {
 		return validate.SeawallIssuer(i.Issuer, i.Pin).WithKeys(keys)
 	}
-	return validate.ForeignIssuer(validate.ForeignConfig{Issuer: i.Issuer, Tenants: i.Tenants, Keys: keys})
+	tenants := i.Tenants
+	if strings.Contains(i.Issuer, "{tenantid}") {
+		// Any other tenant can only ever be refused, and validate would not take it.
+		tenants = slices.DeleteFunc(slices.Clone(tenants), func(t string) bool { return !uuid.MatchString(t) })
+	}
+	return validate.ForeignIssuer(validate.ForeignConfig{Issuer: i.Issuer, Tenants: tenants, Keys: keys})
 }
+
+var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 func revocations(list []Revocation) (*validate.Revocations, error) {
 	entries := make([]validate.Revocation, len(list))

@@ -1,6 +1,7 @@
 package corpus_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"seawall/validate/corpus"
+	"seawall/validate/internal/forge"
 )
 
 func load(t *testing.T, path string) (corpus.Document, []byte) {
@@ -77,5 +79,55 @@ func TestErrorsHoldNothingOfTheDocument(t *testing.T) {
 		if err == nil || strings.Contains(err.Error()+out.String(), text[:10]) {
 			t.Errorf("%s: %v, %q", doc, err, out.String())
 		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	run := func(in string) (string, error) {
+		var out bytes.Buffer
+		err := corpus.Run(context.Background(), strings.NewReader(in), &out)
+		return out.String(), err
+	}
+	for in, want := range map[string]string{
+		`{"schema":"token-validation-corpus/1"}`:                                                                                                        "",
+		`{"schema":"token-validation-corpus/1","cases":[{"name":"a<b","validator":"x","token":"t"}]}`:                                                   `{"name":"a<b","verdict":"reject","code":"config"}` + "\n",
+		`{"schema":"token-validation-corpus/1","validators":{"v":{}},"cases":[{"name":"n","validator":"v"}]}`:                                           `{"name":"n","verdict":"reject","code":"config"}` + "\n",
+		`{"schema":"token-validation-corpus/1","validators":{"v":{"revocations":[{"kind":"?","value":"x"}]}},"cases":[{"name":"n","validator":"v"}]}`:   `{"name":"n","verdict":"reject","code":"config"}` + "\n",
+		`{"schema":"token-validation-corpus/1","validators":{"v":{"mtls_required":true}},"cases":[{"name":"n","validator":"v"}]}`:                       `{"name":"n","verdict":"reject","code":"binding_unsupported"}` + "\n",
+		`{"schema":"token-validation-corpus/1","validators":{"v":` + minimal + `},"cases":[{"name":"n","validator":"v","token_b64":"%"}]}`:              `{"name":"n","verdict":"reject","code":"config"}` + "\n",
+		`{"schema":"token-validation-corpus/1","validators":{"v":` + minimal + `},"cases":[{"name":"n","validator":"v"}]}`:                              `{"name":"n","verdict":"reject","code":"missing"}` + "\n",
+		`{"schema":"token-validation-corpus/1","validators":{"v":` + minimal + `},"cases":[{"name":"n","validator":"v","request":{"scheme":"Basic"}}]}`: `{"name":"n","verdict":"reject","code":"binding_unsupported"}` + "\n",
+		`{"schema":"token-validation-corpus/1","validators":{"v":` + minimal + `},"cases":[{"name":"n","validator":"v","token":"x.y.z","now":1.5e9}]}`:  `{"name":"n","verdict":"reject","code":"encoding"}` + "\n",
+	} {
+		if out, err := run(in); err != nil || out != want {
+			t.Errorf("%s: %q %v, want %q", in, out, err, want)
+		}
+	}
+	for _, in := range []string{"", "{", "[]", "{}", `{"schema":"token-validation-corpus/2"}`} {
+		if out, err := run(in); err == nil || out != "" {
+			t.Errorf("%q: %q %v", in, out, err)
+		}
+	}
+}
+
+// minimal is the least configuration.
+const minimal = `{"now":1,"issuers":[{"issuer":"https://x","jwks":{"keys":[]}}],"audiences":["a"],"algorithms":["ES256"],"types":["at+jwt"]}`
+
+// The line of an accepted token has every member, even for a token without a tenant.
+func TestAcceptedLine(t *testing.T) {
+	k := forge.NewKey("EdDSA", "k")
+	doc := corpus.Document{
+		Schema: corpus.Schema,
+		Validators: map[string]corpus.Validator{"v": {
+			Now: 100, Issuers: []corpus.Issuer{{Issuer: "https://x", JWKS: forge.Set(nil, k.JWK())}}, Audiences: []string{"a"}, Types: []string{"at+jwt"},
+		}},
+		Cases: []corpus.Case{{Name: "n", Validator: "v", Token: k.Sign(forge.Header("EdDSA", "at+jwt", "k"), []byte(`{"iss":"https://x","sub":"s","aud":"a","iat":90,"exp":110}`))}},
+	}
+	var out bytes.Buffer
+	if err := corpus.Run(context.Background(), bytes.NewReader(forge.JSON(doc)), &out); err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"name":"n","verdict":"accept","subject":"s","issuer":"https://x","tenant":""}` + "\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
 	}
 }
