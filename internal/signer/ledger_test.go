@@ -37,6 +37,8 @@ type testLedger struct {
 	refuse func(typ mint.MsgType) *mint.Refusal
 	// forge, if set, may alter the answer to tokens.
 	forge func(body []byte) []byte
+	// late is taken off the time of every receipt.
+	late  time.Duration
 	conns []net.Conn
 }
 
@@ -318,7 +320,7 @@ func (l *testLedger) tokens(body []byte) []byte {
 			recorded = append(recorded, mint.Recorded{Refusal: refusal})
 			continue
 		}
-		recorded = append(recorded, mint.Recorded{Receipt: mint.NewReceipt(l.key, id, l.head.Size-1, l.head.Millis, digest)})
+		recorded = append(recorded, mint.Recorded{Receipt: mint.NewReceipt(l.key, id, l.head.Size-1, l.head.Millis-uint64(l.late.Milliseconds()), digest)})
 	}
 	return mint.AppendRecorded(nil, l.key, id, l.head, digests, recorded)
 }

@@ -366,6 +366,13 @@ func TestReceiptsOutsideTheirTimeAreNotSigned(t *testing.T) {
 			t.Errorf("a receipt %s fits", name)
 		}
 	}
+	b.ledger.with(func() { b.ledger.late = 2 * time.Minute })
+	_, err := b.mint(testRequest())
+	wantCode(t, err, mint.ClockSkew)
+	b.ledger.with(func() { b.ledger.late = time.Minute })
+	if _, err := b.mint(testRequest()); err != nil {
+		t.Errorf("a receipt a minute late: %v", err)
+	}
 }
 
 func TestARefusalOfTheLedgerIsPassedOn(t *testing.T) {
