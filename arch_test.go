@@ -53,9 +53,9 @@ var house = []room{
 	{"internal/keystore/builtin", []string{"internal/keystore", "internal/keystore/file"}},
 	{"internal/keystore/keystoretest", []string{"internal/keystore"}},
 	{"internal/ledger", []string{"internal/mint"}},
-	{"internal/ledger/vault", []string{"internal/ledger", "internal/mint", "internal/fence", "internal/link", "internal/supervise"}},
+	{"internal/ledger/vault", []string{"internal/ledger", "internal/mint", "internal/fence", "internal/link", "internal/secret", "internal/supervise"}},
 	{"internal/signer", []string{"internal/mint", "internal/keyring", "internal/keystore", "internal/secret"}},
-	{"internal/signer/vault", []string{"internal/signer", "internal/mint", "internal/keystore", "internal/keystore/builtin", "internal/fence", "internal/link", "internal/supervise"}},
+	{"internal/signer/vault", []string{"internal/signer", "internal/mint", "internal/keystore", "internal/keystore/builtin", "internal/fence", "internal/link", "internal/secret", "internal/supervise"}},
 
 	// Living rooms.
 	{"internal/token", []string{"internal/mint", "internal/tenant", "internal/oauth"}},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"seawall/internal/fence"
+	"seawall/internal/secret"
 	"seawall/internal/supervise"
 )
 
@@ -66,9 +67,9 @@ func children(d *dataDir, a address, s *upSettings) []supervise.Child {
 // supervisorLog is for people on a terminal and for machines elsewhere.
 func supervisorLog(c *call) *slog.Logger {
 	if terminal(c.err) {
-		return slog.New(slog.NewTextHandler(c.err, nil))
+		return slog.New(secret.NewLogHandler(slog.NewTextHandler(c.err, nil)))
 	}
-	return slog.New(slog.NewJSONHandler(c.err, nil)).With("part", "supervisor")
+	return slog.New(secret.NewLogHandler(slog.NewJSONHandler(c.err, nil))).With("part", "supervisor")
 }
 
 // announcer tells, once, that seawall serves. The supervisor calls it from one goroutine.

@@ -15,6 +15,7 @@ import (
 	"seawall/internal/fence"
 	"seawall/internal/ledger"
 	"seawall/internal/link"
+	"seawall/internal/secret"
 	"seawall/internal/supervise"
 )
 
@@ -76,7 +77,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	case *supervised && *create:
 		return misused(stderr, "--create is for a ledger that runs alone")
 	}
-	log := slog.New(slog.NewTextHandler(stderr, nil)).With("process", process)
+	log := slog.New(secret.NewLogHandler(slog.NewTextHandler(stderr, nil))).With("process", process)
 	if *supervised {
 		return runSupervised(ctx, forbidden, log, stderr)
 	}
@@ -84,7 +85,8 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 }
 
 func misused(stderr io.Writer, what string) int {
-	fmt.Fprintf(stderr, "seawall ledger: %s\nhint: seawall ledger --help tells more\n", what)
+	clean, _ := secret.Redact([]byte(what)) // whatever was on the command line, it may be a credential
+	fmt.Fprintf(stderr, "seawall ledger: %s\nhint: seawall ledger --help tells more\n", clean)
 	return 2
 }
 

@@ -16,6 +16,7 @@ import (
 	"seawall/internal/keystore/builtin"
 	"seawall/internal/link"
 	"seawall/internal/mint"
+	"seawall/internal/secret"
 	"seawall/internal/signer"
 	"seawall/internal/supervise"
 )
@@ -74,7 +75,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	case *supervised && *create:
 		return misused(stderr, "--create is for a signer that runs alone")
 	}
-	log := slog.New(slog.NewTextHandler(stderr, nil)).With("process", process)
+	log := slog.New(secret.NewLogHandler(slog.NewTextHandler(stderr, nil))).With("process", process)
 	if *supervised {
 		return runSupervised(ctx, forbidden, log, stderr)
 	}
@@ -82,7 +83,8 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 }
 
 func misused(stderr io.Writer, what string) int {
-	fmt.Fprintf(stderr, "seawall signer: %s\nhint: seawall signer --help tells more\n", what)
+	clean, _ := secret.Redact([]byte(what)) // whatever was on the command line, it may be a credential
+	fmt.Fprintf(stderr, "seawall signer: %s\nhint: seawall signer --help tells more\n", clean)
 	return 2
 }
 
