@@ -161,7 +161,7 @@ func tellReport(c *call, r *ledger.Report) error {
 		_, err := fmt.Fprintf(c.out, "The log is complete up to head %s (%d entries, %d tokens, %d batches), %s.\n", r.Head.Batch, r.Entries, r.Tokens, r.Batches, remembered)
 		return err
 	}
-	fmt.Fprintf(c.err, "seawall: the log is not as it was written: %d findings\n", len(r.Findings))
+	fmt.Fprintf(c.err, "seawall: the log is not as it was written: %s\n", many(len(r.Findings), "finding"))
 	for _, one := range r.Findings {
 		fmt.Fprintf(c.err, "  %s: %s\n", one.Code, one)
 	}

@@ -315,7 +315,7 @@ func (e *refusedStart) Unwrap() error { return e.error }
 
 // run serves until ctx ends. ready is called once the house truly serves.
 func (h *house) run(ctx context.Context, c *call, ready func() error) (err error) {
-	log := slog.New(secret.NewLogHandler(slog.NewJSONHandler(c.err, nil))).With("part", "house")
+	log := slog.New(secret.NewLogHandler(slog.NewJSONHandler(c.err, nil))).With("process", "house")
 	st, err := store.Open(ctx, "seawall.db", store.Options{Log: log})
 	if err != nil {
 		return &refusedStart{err}

@@ -69,7 +69,7 @@ func supervisorLog(c *call) *slog.Logger {
 	if terminal(c.err) {
 		return slog.New(secret.NewLogHandler(slog.NewTextHandler(c.err, nil)))
 	}
-	return slog.New(secret.NewLogHandler(slog.NewJSONHandler(c.err, nil))).With("part", "supervisor")
+	return slog.New(secret.NewLogHandler(slog.NewJSONHandler(c.err, nil))).With("process", "supervisor")
 }
 
 // announcer tells, once, that seawall serves. The supervisor calls it from one goroutine.
