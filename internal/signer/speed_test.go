@@ -63,7 +63,8 @@ func benchmarkMessages(b *testing.B, clock *fakeClock, ledger *testLedger, key k
 	now := clock.Now()
 	record := mint.Key{Alg: "ES256", KID: "0123456789012345678901", NotBefore: now.Unix() - 60, SigningEnds: now.Unix() + 86400, Expires: now.Unix() + 2*86400}
 	header := (&mint.Token{Alg: "ES256", Kind: mint.AccessToken, KID: record.KID}).Header(nil)
-	s := &Signer{ceilings: ceilings, window: newWindow(day), clock: clock}
+	s := &Signer{ceilings: ceilings, window: newWindow(day), clock: clock, crew: newCrew()}
+	defer s.crew.close()
 	s.tenants.Store(&map[string]*tenant{"acme": {policy: p, limits: compile(&p, &ceilings),
 		signing: map[mint.Family]*signing{mint.FamilyAccess: {record: record, key: key, lifetime: 86400, header: header}}}})
 	s.link = &link{root: ledger.root.Public().(ed25519.PublicKey)}
