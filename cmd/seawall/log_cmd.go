@@ -1,8 +1,9 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,127 +18,63 @@ import (
 	"seawall/internal/mint"
 )
 
+// The commands of this file read the log's files and nothing else: no process needs to run, and one may.
+
 func logCommands() []command {
 	return []command{
-		{name: "verify", help: "check every byte of the log, and the heads that others remember", run: adapt("log verify", logVerify)},
-		{name: "search", help: "find entries by client, subject, key, token or time", run: adapt("log search", logSearch)},
-		{name: "export", help: "copy the log to where it can be verified without us", run: adapt("log export", logExport)},
+		{name: "verify", help: "check every byte of the log, and that nothing was cut off", run: adapt("log verify", logVerify)},
+		{name: "search", help: "find entries by client, subject, key, time", run: adapt("log search", logSearch)},
+		{name: "export", help: "print the whole log as JSON, or copy it to be checked elsewhere", run: adapt("log export", logExport)},
+		{name: "kinds", help: "list the kinds of entry", run: adapt("log kinds", logKinds)},
 	}
 }
 
-// logPlace is where a log lies, and who remembers its head.
-type logPlace struct {
-	ledger string // the ledger's directory
-	heads  []ledger.Remembered
-}
+// headFile is where signer and house remember the head, in their own directories.
+const headFile = "head"
 
-// findLog finds the log of a data directory, or of an export.
-func findLog(dir string) (*logPlace, error) {
-	p := &logPlace{ledger: filepath.Join(dir, ledgerDir)}
-	_, err := os.Stat(filepath.Join(p.ledger, ledger.LogDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, exported := os.Stat(filepath.Join(dir, ledger.LogDir)); exported == nil {
-			return &logPlace{ledger: dir}, nil
+// logOf returns the directory that holds the log, in a data directory, in an export, or in that of a ledger that runs alone.
+func logOf(data func() (string, error)) (dir, log string, err error) {
+	if dir, err = data(); err != nil {
+		return "", "", err
+	}
+	for _, log = range []string{filepath.Join(dir, ledgerDir), dir} {
+		_, err = os.Stat(filepath.Join(log, ledger.LogDir))
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
 		}
-		return nil, hint(fmt.Errorf("there is no log in %s", dir), "--data names the directory that `seawall up` runs on, or one that `seawall log export` made")
 	}
-	if err != nil {
-		return nil, fmt.Errorf("the log: %w", err)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		err = hint(fmt.Errorf("the log in %s: permission denied", dir), "it belongs to the ledger's own user: run this as root, or as the user seawall was started as")
+	case errors.Is(err, fs.ErrNotExist):
+		err = hint(fmt.Errorf("there is no log in %s", dir), "--data or SEAWALL_DATA names the directory seawall lives in, or an export", "if seawall has run there, its log is missing: put it back from its newest copy")
 	}
-	for _, by := range []string{signerDir, houseDir} {
-		head, err := mint.ReadHeadFile(filepath.Join(dir, by, "head"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		p.heads = append(p.heads, ledger.Remembered{By: by, Head: head, Err: err})
-	}
-	return p, nil
-}
-
-// headJSON is a head as this program prints it and reads it back.
-type headJSON struct {
-	Size  uint64      `json:"size"`
-	MS    uint64      `json:"ms"`
-	Batch mint.Digest `json:"batch"`
-}
-
-// readHead reads a head that somebody kept: the JSON of an earlier `log verify --json`, its member "head" alone, or the
-// file in which a process remembers one.
-func readHead(path string) (ledger.Remembered, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return ledger.Remembered{}, fmt.Errorf("--head: %w", err)
-	}
-	by := filepath.Base(path)
-	if text = bytes.TrimSpace(text); len(text) == 0 || text[0] != '{' {
-		head, err := mint.ReadHeadFile(path)
-		return ledger.Remembered{By: by, Head: head, Err: err}, nil
-	}
-	var said struct {
-		headJSON
-		Head *headJSON `json:"head"`
-	}
-	if err := json.Unmarshal(text, &said); err != nil {
-		return ledger.Remembered{}, hint(fmt.Errorf("--head: %s holds no head", path), "keep the output of `seawall log verify --json`, or its member head")
-	}
-	head := said.headJSON
-	if said.Head != nil {
-		head = *said.Head
-	}
-	if head.Size == 0 {
-		return ledger.Remembered{}, hint(fmt.Errorf("--head: %s holds no head", path), "keep the output of `seawall log verify --json`, or its member head")
-	}
-	return ledger.Remembered{By: by, Head: mint.Head{Size: head.Size, Millis: head.MS, Batch: head.Batch}}, nil
-}
-
-// verifyReport is what verify says with --json.
-type verifyReport struct {
-	Good         bool             `json:"good"`
-	Entries      uint64           `json:"entries"`
-	Tokens       uint64           `json:"tokens"`
-	Batches      uint64           `json:"batches"`
-	Segments     int              `json:"segments"`
-	Head         headJSON         `json:"head"`
-	Pin          string           `json:"pin"`
-	RememberedBy []string         `json:"remembered_by"`
-	Unfinished   int64            `json:"unfinished_bytes"` // behind the last batch: one being written
-	Findings     []ledger.Finding `json:"findings"`
+	return dir, log, err
 }
 
 func logVerify(ctx context.Context, c *call) error {
-	f := newFlags(c, "[--data DIR] [--head FILE] [--pin PIN]",
-		"Checks every byte of the log, offline: order, chain, roots and signatures of all batches, every step of every key, and\nthat nobody remembers a longer or another log. It may run beside seawall. Exit status 1 means that something is wrong.")
+	f := newFlags(c, "", "Checks every byte of the log: order, gaps, tree hashes, chain, signatures, certificates, the life of every key, and that\nevery token was recorded under a key that was active. It also looks for the heads that signer and house remember, so\nentries cut off the end are noticed. It needs no running seawall, and may run beside one. The status is 1 if anything is\nwrong.")
 	data, asJSON := f.data(), f.json()
-	heads := f.list("head", "a `FILE` with a head that you kept; may be repeated")
-	pin := f.String("pin", "", "the `PIN` of the root that the log must belong to")
+	heads := f.list("head", "a `FILE` with a head to look for as well: a copy of signer/head, or what --json printed; may be repeated")
+	pin := f.String("pin", "", "the `PIN` of the ledger that the log must belong to")
 	if _, err := f.parse(); err != nil {
 		return err
 	}
-	dir, err := data()
+	dir, log, err := logOf(data)
 	if err != nil {
 		return err
 	}
-	place, err := findLog(dir)
+	line := newProgressLine(c.err, "checked")
+	began := time.Now()
+	report, err := ledger.Verify(ctx, log, ledger.VerifyOptions{Heads: remembered(dir, *heads), Pin: *pin, Progress: line.show})
+	line.clear()
 	if err != nil {
-		return err
-	}
-	for _, path := range *heads {
-		head, err := readHead(path)
-		if err != nil {
-			return err
-		}
-		place.heads = append(place.heads, head)
-	}
-	progress := newProgress(c.err, "verifying")
-	report, err := ledger.Verify(ctx, place.ledger, ledger.VerifyOptions{Heads: place.heads, Pin: *pin, Progress: progress.show})
-	progress.clear()
-	if err != nil {
-		return fmt.Errorf("verifying the log: %w", err)
+		return fmt.Errorf("checking the log in %s: %w", dir, err)
 	}
 	if *asJSON {
-		err = writeJSON(c.out, reportJSON(report))
+		err = writeJSON(c.out, verdict(report, time.Since(began)))
 	} else {
-		err = tellReport(c, report)
+		err = showReport(c, dir, report)
 	}
 	if err == nil && !report.Good() {
 		err = errAnswered
@@ -145,221 +82,402 @@ func logVerify(ctx context.Context, c *call) error {
 	return err
 }
 
-func reportJSON(r *ledger.Report) verifyReport {
-	return verifyReport{Good: r.Good(), Entries: r.Entries, Tokens: r.Tokens, Batches: r.Batches, Segments: r.Segments,
-		Head: headJSON{r.Head.Size, r.Head.Millis, r.Head.Batch}, Pin: r.Pin, RememberedBy: orEmpty(r.RememberedBy),
-		Unfinished: r.Unfinished, Findings: orEmpty(r.Findings)}
+// remembered reads the heads of signer and house, where they are, and those of the files given.
+func remembered(dir string, files []string) (list []ledger.Remembered) {
+	for _, by := range []string{signerDir, houseDir} {
+		head, err := mint.ReadHeadFile(filepath.Join(dir, by, headFile))
+		if !errors.Is(err, fs.ErrNotExist) {
+			list = append(list, ledger.Remembered{By: by, Head: head, Err: err})
+		}
+	}
+	for _, path := range files {
+		head, err := readHead(path)
+		list = append(list, ledger.Remembered{By: path, Head: head, Err: err})
+	}
+	return list
 }
 
-// tellReport says what was found: one line when all is well, and what is wrong where otherwise.
-func tellReport(c *call, r *ledger.Report) error {
+// readHead reads a head that somebody kept: a head file, or the JSON of an earlier check.
+func readHead(path string) (mint.Head, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return mint.Head{}, err
+	}
+	if !strings.HasPrefix(strings.TrimSpace(string(text)), "{") {
+		return mint.ReadHeadFile(path)
+	}
+	var noted struct {
+		Size uint64      `json:"size"`
+		Head mint.Digest `json:"head"`
+	}
+	if err := json.Unmarshal(text, &noted); err != nil || noted.Size == 0 {
+		return mint.Head{}, fmt.Errorf("it is no head: it needs the members size and head, as log verify --json prints them")
+	}
+	return mint.Head{Size: noted.Size, Batch: noted.Head}, nil
+}
+
+// logVerdict is what log verify --json prints. The members size and head are enough to compare a log with later.
+type logVerdict struct {
+	OK           bool             `json:"ok"`
+	Entries      uint64           `json:"entries"`
+	Tokens       uint64           `json:"tokens"`
+	Batches      uint64           `json:"batches"`
+	Segments     int              `json:"segments"`
+	Size         uint64           `json:"size"`
+	Head         string           `json:"head"`
+	Time         string           `json:"time,omitempty"` // of the last batch
+	Pin          string           `json:"pin,omitempty"`
+	RememberedBy []string         `json:"remembered_by"`
+	Unfinished   int64            `json:"unfinished_bytes,omitempty"`
+	Seconds      float64          `json:"seconds"`
+	Findings     []ledger.Finding `json:"findings"`
+}
+
+func verdict(r *ledger.Report, took time.Duration) *logVerdict {
+	return &logVerdict{OK: r.Good(), Entries: r.Entries, Tokens: r.Tokens, Batches: r.Batches, Segments: r.Segments,
+		Size: r.Head.Size, Head: r.Head.Batch.String(), Time: entryTime(r.Head.Millis), Pin: r.Pin,
+		RememberedBy: orEmpty(r.RememberedBy), Unfinished: r.Unfinished, Seconds: took.Seconds(), Findings: orEmpty(r.Findings)}
+}
+
+func showReport(c *call, dir string, r *ledger.Report) error {
 	if r.Good() {
-		remembered := "remembered by nobody else"
+		by := "remembered by nobody, so entries cut off the end would not be noticed"
 		if len(r.RememberedBy) > 0 {
-			remembered = "remembered by " + strings.Join(r.RememberedBy, " and ")
+			by = "remembered by " + strings.Join(r.RememberedBy, " and ")
 		}
-		_, err := fmt.Fprintf(c.out, "The log is complete up to head %s (%d entries, %d tokens, %d batches), %s.\n", r.Head.Batch, r.Entries, r.Tokens, r.Batches, remembered)
+		if r.Unfinished > 0 {
+			by += fmt.Sprintf("; %d bytes of an unfinished batch behind it do not count", r.Unfinished)
+		}
+		_, err := fmt.Fprintf(c.out, "complete up to head %s (%s, %s), %s\n", r.Head.Batch, entries(r.Entries), counted(r.Tokens, "token"), by)
 		return err
 	}
-	fmt.Fprintf(c.err, "seawall: the log is not as it was written: %s\n", many(len(r.Findings), "finding"))
-	for _, one := range r.Findings {
-		fmt.Fprintf(c.err, "  %s: %s\n", one.Code, one)
+	fmt.Fprintf(c.err, "seawall: the log in %s is not as the ledger wrote it: %s\n", dir, counted(uint64(len(r.Findings)), "finding"))
+	for _, f := range r.Findings {
+		fmt.Fprintf(c.err, "  %s  %s\n", styleFor(c.err).warn(string(f.Code)), f)
 	}
-	fmt.Fprintf(c.err, "hint: keep a copy of the directory as it is, and compare with an earlier export or backup\n")
+	fmt.Fprintf(c.err, "hint: keep a copy of the directory as it is before anything else\nhint: then put the newest copy back that verifies, and find out who could write to %s\n", filepath.Join(dir, ledgerDir))
 	return nil
 }
 
-// logLine is an entry as search prints it.
-type logLine struct {
-	Sequence uint64            `json:"sequence"`
-	Time     string            `json:"time"`
-	Kind     mint.EntryKind    `json:"kind"`
-	Tenant   string            `json:"tenant,omitempty"`
-	Issuer   string            `json:"issuer,omitempty"`
-	Client   string            `json:"client,omitempty"`
-	Subject  string            `json:"subject,omitempty"`
-	KID      string            `json:"kid,omitempty"`
-	Actor    string            `json:"actor,omitempty"`
-	Token    string            `json:"token_kind,omitempty"`
-	Audience []string          `json:"audience,omitempty"`
-	JTI      string            `json:"jti,omitempty"`
-	IssuedAt int64             `json:"iat,omitempty"`
-	Expires  int64             `json:"exp,omitempty"`
-	Digest   *mint.Digest      `json:"digest,omitempty"`
-	Detail   map[string]string `json:"detail,omitempty"`
+func counted(n uint64, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
 }
 
-func newLogLine(n *mint.NumberedEntry) logLine {
-	e := &n.Entry
-	l := logLine{Sequence: n.Sequence, Time: time.UnixMilli(int64(e.Millis)).UTC().Format("2006-01-02T15:04:05.000Z"), Kind: e.Kind,
-		Tenant: e.Tenant, Issuer: e.Issuer, Client: e.Client, Subject: e.Subject, KID: e.KID, Actor: e.Actor, Token: e.TokenKind,
-		Audience: e.Audience, JTI: e.JTI, IssuedAt: e.IssuedAt, Expires: e.Expires}
-	if e.Digest != (mint.Digest{}) {
-		l.Digest = &e.Digest
-	}
-	for _, d := range e.Detail {
-		if l.Detail == nil {
-			l.Detail = map[string]string{}
+// logFilter adds the flags that say which entries are meant.
+func (f *flags) logFilter() func() (ledger.Filter, error) {
+	var filter ledger.Filter
+	f.StringVar(&filter.Tenant, "tenant", "", "entries of this `TENANT`")
+	f.StringVar(&filter.Client, "client", "", "entries of this client `ID`")
+	f.StringVar(&filter.Subject, "subject", "", "tokens of this `SUBJECT`")
+	f.StringVar(&filter.KID, "key", "", "entries of the key with this `KID`")
+	f.StringVar(&filter.JTI, "jti", "", "the token with this `JTI`")
+	kind := f.String("kind", "", "entries of this `KIND`; seawall log kinds lists them")
+	since := f.String("since", "", "from this `TIME` on: 2026-03-01, 2026-03-01T14:30:00Z, or 36h or 7d for that long ago")
+	until := f.String("until", "", "up to this `TIME`")
+	return func() (ledger.Filter, error) {
+		var err error
+		if filter.Kind, err = parseKind(*kind); err != nil {
+			return filter, f.wrong("--kind: %v", err)
 		}
-		l.Detail[d.Name] = d.Value
+		if filter.Since, err = parseMoment(*since, time.Now()); err != nil {
+			return filter, f.wrong("--since: %v", err)
+		}
+		if filter.Until, err = parseMoment(*until, time.Now()); err != nil {
+			return filter, f.wrong("--until: %v", err)
+		}
+		return filter, nil
+	}
+}
+
+func parseKind(word string) (mint.EntryKind, error) {
+	if word == "" {
+		return "", nil
+	}
+	var names []string
+	for _, k := range ledger.Kinds() {
+		if string(k.Name) == word {
+			return k.Name, nil
+		}
+		names = append(names, string(k.Name))
+	}
+	if near := nearest(word, names); near != "" {
+		return "", fmt.Errorf("no kind '%s': did you mean '%s'?", word, near)
+	}
+	return "", fmt.Errorf("no kind '%s': seawall log kinds lists them", word)
+}
+
+// parseMoment reads a time as people give it to --since and --until.
+func parseMoment(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.Parse(layout, text); err == nil { // without a zone: UTC, as the log is printed
+			return t, nil
+		}
+	}
+	ago := text
+	var days int
+	if n, err := fmt.Sscanf(text, "%dd", &days); n == 1 && err == nil && text == fmt.Sprintf("%dd", days) {
+		ago = fmt.Sprintf("%dh", 24*days)
+	}
+	if d, err := time.ParseDuration(ago); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	return time.Time{}, fmt.Errorf("'%s' is no time: write 2026-03-01, 2026-03-01T14:30:00Z, or 36h or 7d for that long ago", text)
+}
+
+func logSearch(ctx context.Context, c *call) error {
+	f := newFlags(c, "", "Prints the entries that have everything asked for, oldest first, as they are found. What it prints is as the files say;\nseawall log verify tells whether the files are as the ledger wrote them.")
+	data, asJSON, filter := f.data(), f.json(), f.logFilter()
+	if _, err := f.parse(); err != nil {
+		return err
+	}
+	wanted, err := filter()
+	if err != nil {
+		return err
+	}
+	_, log, err := logOf(data)
+	if err != nil {
+		return err
+	}
+	return printEntries(ctx, c, log, wanted, *asJSON)
+}
+
+// printEntries streams what a search finds.
+func printEntries(ctx context.Context, c *call, log string, wanted ledger.Filter, asJSON bool) error {
+	out := bufio.NewWriterSize(c.out, 64<<10)
+	line := newProgressLine(c.err, "searched")
+	print := entryTable(out, styleFor(c.out))
+	if asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		print = func(e mint.NumberedEntry) error { return enc.Encode(entryLine(&e)) }
+	}
+	found := 0
+	err := ledger.Search(ctx, log, wanted, func(p ledger.Progress) {
+		if out.Flush() == nil && found == 0 { // a table that grows is progress enough
+			line.show(p)
+		}
+	}, func(e mint.NumberedEntry) error {
+		if found++; found == 1 {
+			line.clear()
+		}
+		return print(e)
+	})
+	line.clear()
+	if err = errors.Join(err, out.Flush()); err == nil && found == 0 && !asJSON {
+		_, err = fmt.Fprintln(c.out, "No entries.")
+	}
+	return err
+}
+
+func logExport(ctx context.Context, c *call) error {
+	f := newFlags(c, "[DIR]", "Prints the log as JSON, one entry a line. With DIR it copies the log's own files instead, and the heads that signer and\nhouse remember, to that new directory, which seawall log verify --data DIR checks anywhere. It holds metadata and no key.")
+	data, filter := f.data(), f.logFilter()
+	f.Bool("json", true, "print JSON, which it does anyway")
+	words, err := f.parse("[DIR]")
+	if err != nil {
+		return err
+	}
+	wanted, err := filter()
+	if err != nil {
+		return err
+	}
+	dir, log, err := logOf(data)
+	if err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		return printEntries(ctx, c, log, wanted, true)
+	}
+	to := words[0]
+	if wanted != (ledger.Filter{}) {
+		return f.wrong("a copy is of whole files, and knows no filter")
+	}
+	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
+		return hint(fmt.Errorf("%s exists", to), "an export goes to a new directory")
+	}
+	line := newProgressLine(c.err, "copied")
+	// The heads first: the log may grow meanwhile, and must not be found shorter than they say.
+	for _, by := range []string{signerDir, houseDir} {
+		if err := copyHead(filepath.Join(dir, by, headFile), filepath.Join(to, by)); err != nil {
+			return err
+		}
+	}
+	err = ledger.Export(ctx, log, filepath.Join(to, ledgerDir), line.show)
+	line.clear()
+	if err != nil {
+		return fmt.Errorf("copying the log to %s: %w", to, err)
+	}
+	_, err = fmt.Fprintf(c.out, "The log is in %s; check it with: seawall log verify --data %s\n", to, to)
+	return err
+}
+
+// copyHead copies a remembered head into a directory of its own. One that is not there is left out.
+func copyHead(from, to string) error {
+	text, err := os.ReadFile(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, headFile), text, 0o600)
+}
+
+func logKinds(_ context.Context, c *call) error {
+	f := newFlags(c, "", "Lists the kinds of entry there can be in the log, who writes them, and how long they are kept.")
+	asJSON := f.json()
+	if _, err := f.parse(); err != nil {
+		return err
+	}
+	type row struct {
+		Kind   string `json:"kind"`
+		Writer string `json:"writer"`
+		Kept   string `json:"kept"`
+	}
+	var rows []row
+	t := table{head: []string{"KIND", "WRITTEN BY", "KEPT"}}
+	for _, k := range ledger.Kinds() {
+		rows = append(rows, row{string(k.Name), string(k.Writer), string(k.Keep)})
+		t.add(string(k.Name), string(k.Writer), string(k.Keep))
+	}
+	if *asJSON {
+		return writeJSON(c.out, map[string]any{"kinds": rows})
+	}
+	return t.write(c.out, "")
+}
+
+// logLine is an entry as JSON.
+type logLine struct {
+	Sequence  uint64            `json:"sequence"`
+	Time      string            `json:"time"`
+	Kind      mint.EntryKind    `json:"kind"`
+	Tenant    string            `json:"tenant,omitempty"`
+	Issuer    string            `json:"issuer,omitempty"`
+	Client    string            `json:"client,omitempty"`
+	Subject   string            `json:"subject,omitempty"`
+	KID       string            `json:"kid,omitempty"`
+	Actor     string            `json:"actor,omitempty"`
+	TokenKind string            `json:"token_kind,omitempty"`
+	Audience  []string          `json:"audience,omitempty"`
+	JTI       string            `json:"jti,omitempty"`
+	IssuedAt  int64             `json:"iat,omitempty"`
+	Expires   int64             `json:"exp,omitempty"`
+	Digest    string            `json:"digest,omitempty"`
+	Detail    map[string]string `json:"detail,omitempty"`
+}
+
+func entryLine(n *mint.NumberedEntry) *logLine {
+	e := &n.Entry
+	l := &logLine{Sequence: n.Sequence, Time: entryTime(e.Millis), Kind: e.Kind, Tenant: e.Tenant, Issuer: e.Issuer, Client: e.Client, Subject: e.Subject,
+		KID: e.KID, Actor: e.Actor, TokenKind: e.TokenKind, Audience: e.Audience, JTI: e.JTI, IssuedAt: e.IssuedAt, Expires: e.Expires}
+	if e.Digest != (mint.Digest{}) {
+		l.Digest = e.Digest.String()
+	}
+	if len(e.Detail) > 0 {
+		l.Detail = make(map[string]string, len(e.Detail))
+		for _, d := range e.Detail {
+			l.Detail[d.Name] = d.Value
+		}
 	}
 	return l
 }
 
-func logSearch(ctx context.Context, c *call) error {
-	f := newFlags(c, "[--client ID] [--subject SUB] [--key KID] [--jti ID] [--since TIME] [--until TIME]",
-		"Streams the entries that match everything given, oldest first. Times are dates (2026-11-23), RFC 3339 times, or a\nspan before now (90m, 7d).")
-	data, asJSON := f.data(), f.json()
-	var filter ledger.Filter
-	f.StringVar(&filter.Client, "client", "", "entries of this `CLIENT`")
-	f.StringVar(&filter.Subject, "subject", "", "tokens for this `SUBJECT`")
-	f.StringVar(&filter.KID, "key", "", "entries of this key, by its `KID`")
-	f.StringVar(&filter.JTI, "jti", "", "the token with this `ID`")
-	f.StringVar(&filter.Tenant, "tenant", "", "entries of this `TENANT`")
-	kind := f.String("kind", "", "entries of this `KIND`, for instance token.issued")
-	since := f.String("since", "", "not before this `TIME`")
-	until := f.String("until", "", "before this `TIME`")
-	if _, err := f.parse(); err != nil {
-		return err
+// entryTime prints the time of an entry: UTC, to the millisecond.
+func entryTime(ms uint64) string {
+	if ms == 0 {
+		return ""
 	}
-	filter.Kind = mint.EntryKind(*kind)
-	now := time.Now()
-	var err error
-	if filter.Since, err = instant(*since, now); err != nil {
-		return usage("--since: " + err.Error())
-	}
-	if filter.Until, err = instant(*until, now); err != nil {
-		return usage("--until: " + err.Error())
-	}
-	dir, err := data()
-	if err != nil {
-		return err
-	}
-	place, err := findLog(dir)
-	if err != nil {
-		return err
-	}
-	return search(ctx, c, place, filter, *asJSON)
+	return time.UnixMilli(int64(ms)).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-func search(ctx context.Context, c *call, place *logPlace, filter ledger.Filter, asJSON bool) error {
-	progress := newProgress(c.err, "searching")
-	found := 0
-	err := ledger.Search(ctx, place.ledger, filter, progress.show, func(n mint.NumberedEntry) error {
-		found++
-		line := newLogLine(&n)
-		progress.clear()
-		if asJSON {
-			return writeJSON(c.out, line)
+// entryTable prints entries in columns as they come: the widths cannot wait for the last one.
+func entryTable(w io.Writer, style style) func(mint.NumberedEntry) error {
+	const row = "%10v  %-24s  %-22s  %-16s  %-20s  %-20s  %s\n"
+	first := true
+	return func(n mint.NumberedEntry) error {
+		if first {
+			first = false
+			head := fmt.Sprintf(row, "ENTRY", "TIME", "KIND", "TENANT", "CLIENT", "SUBJECT", "MORE")
+			if _, err := fmt.Fprintln(w, style.muted(strings.TrimRight(head, "\n"))); err != nil {
+				return err
+			}
 		}
-		if found == 1 {
-			fmt.Fprintln(c.out, styleFor(c.out).muted(fmt.Sprintf("%-10s %-24s %-28s %-14s %-20s %s", "ENTRY", "TIME", "KIND", "TENANT", "CLIENT", "TOKEN, KEY OR API")))
-		}
-		_, err := fmt.Fprintf(c.out, "%-10d %-24s %-28s %-14s %-20s %s\n", line.Sequence, line.Time, line.Kind, line.Tenant, line.Client, subjectOf(&line))
+		_, err := fmt.Fprintf(w, row, n.Sequence, entryTime(n.Entry.Millis), n.Entry.Kind, visible(n.Entry.Tenant), visible(n.Entry.Client), visible(n.Entry.Subject), entryMore(&n.Entry))
 		return err
-	})
-	progress.clear()
-	if err != nil {
-		return fmt.Errorf("searching the log: %w", err)
 	}
-	if found == 0 && !asJSON {
-		fmt.Fprintln(c.out, "No entries.")
-	}
-	return nil
 }
 
-// subjectOf is what an entry is about, in one word.
-func subjectOf(l *logLine) string {
-	switch {
-	case l.JTI != "":
-		return l.JTI
-	case l.KID != "":
-		return l.KID
-	}
-	return strings.Join(l.Audience, " ")
-}
-
-// instant reads a point in time as people write it.
-func instant(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
+// entryMore is what has no column.
+func entryMore(e *mint.Entry) string {
+	var words []string
+	add := func(name, value string) {
+		if value != "" {
+			words = append(words, name+"="+visible(value))
 		}
 	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if d, err := time.ParseDuration(days + "h"); err == nil && d >= 0 {
-			return now.Add(-24 * d), nil
+	add("jti", e.JTI)
+	add("key", e.KID)
+	add("aud", strings.Join(e.Audience, ","))
+	add("by", e.Actor)
+	for _, d := range e.Detail {
+		if raw, err := base64.RawURLEncoding.DecodeString(d.Value); err == nil && len(raw) >= 32 {
+			continue // hashes and signatures are for --json
 		}
+		add(d.Name, d.Value)
 	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	return time.Time{}, fmt.Errorf("%q is no time: write 2026-11-23, 2026-11-23T08:00:00Z, or 90m for ninety minutes ago", text)
+	return strings.Join(words, " ")
 }
 
-func logExport(ctx context.Context, c *call) error {
-	f := newFlags(c, "DIR", "Copies the log to the new directory DIR, in which `seawall log verify --data DIR` checks it without anything else. It\nholds metadata and no key.")
-	data := f.data()
-	words, err := f.parse("DIR")
-	if err != nil {
-		return err
-	}
-	dir, err := data()
-	if err != nil {
-		return err
-	}
-	place, err := findLog(dir)
-	if err != nil {
-		return err
-	}
-	progress := newProgress(c.err, "exporting")
-	err = ledger.Export(ctx, place.ledger, words[0], progress.show)
-	progress.clear()
-	if err != nil {
-		return fmt.Errorf("exporting the log: %w", err)
-	}
-	_, err = fmt.Fprintf(c.out, "The log was exported to %s.\n", words[0])
-	return err
+// visible keeps what the log says from moving the terminal's cursor. The ledger refuses such text, and this command reads
+// files that others may have written.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 }
 
-// progress is a line on a terminal for work that takes more than a second: how far, how fast, how long yet.
-type progress struct {
-	w     io.Writer // nil: nobody looks
+// progressLine tells how far a long read is, where a person looks at a terminal.
+type progressLine struct {
+	w     io.Writer
 	verb  string
-	begun time.Time
+	began time.Time
 	last  time.Time
 	shown bool
 }
 
-func newProgress(w io.Writer, verb string) *progress {
-	p := &progress{verb: verb, begun: time.Now()}
-	if terminal(w) {
-		p.w = w
+func newProgressLine(w io.Writer, verb string) *progressLine {
+	if !terminal(w) {
+		w = nil
 	}
-	return p
+	return &progressLine{w: w, verb: verb, began: time.Now()}
 }
 
-func (p *progress) show(done ledger.Progress) {
+func (l *progressLine) show(p ledger.Progress) {
 	now := time.Now()
-	if p.w == nil || now.Sub(p.begun) < time.Second || now.Sub(p.last) < 200*time.Millisecond {
+	if l.w == nil || now.Sub(l.began) < time.Second || now.Sub(l.last) < 200*time.Millisecond || p.Bytes == 0 {
 		return
 	}
-	p.last, p.shown = now, true
-	rate := float64(done.Bytes) / now.Sub(p.begun).Seconds()
-	left := "a moment"
-	if rate > 0 && done.Total > done.Bytes {
-		left = span(time.Duration(float64(done.Total-done.Bytes) / rate * float64(time.Second)))
-	}
-	fmt.Fprintf(p.w, "\r\x1b[K%s: %d entries, %d of %d MB, %.0f MB/s, %s left", p.verb, done.Entries, done.Bytes>>20, done.Total>>20, rate/(1<<20), left)
+	l.last, l.shown = now, true
+	took := now.Sub(l.began)
+	left := time.Duration(float64(took) * float64(p.Total-p.Bytes) / float64(p.Bytes))
+	fmt.Fprintf(l.w, "\r\x1b[K%s %s, %d%%, %.0f/s, %s left", l.verb, entries(p.Entries), 100*p.Bytes/max(1, p.Total), float64(p.Entries)/took.Seconds(), span(left))
 }
 
-// clear takes the line away so that something else can be printed.
-func (p *progress) clear() {
-	if p.shown {
-		fmt.Fprint(p.w, "\r\x1b[K")
-		p.shown = false
+func (l *progressLine) clear() {
+	if l.shown {
+		fmt.Fprint(l.w, "\r\x1b[K")
+		l.shown = false
 	}
 }
