@@ -151,36 +151,54 @@ func (s *Store) act(ctx context.Context, do func(*tx) error) error { return s.wr
 
 // read runs do on one consistent view of the database.
 func (s *Store) read(ctx context.Context, do func(querier) error) error {
+	fresh, err := s.readOnce(ctx, do)
+	for _, query := range fresh {
+		s.prepare(ctx, query)
+	}
+	return s.readError(err)
+}
+
+// readOnce runs do, and returns the statements that were not prepared yet. They can't be prepared meanwhile: that takes a
+// second connection, and readers that hold one each would wait for each other for ever.
+func (s *Store) readOnce(ctx context.Context, do func(querier) error) (fresh []string, err error) {
 	tx, err := s.reads.BeginTx(ctx, nil)
 	if err != nil {
-		return s.readError(err)
+		return nil, err
 	}
 	defer tx.Rollback() // the end of a transaction that wrote nothing
-	err = do(view{s, tx})
+	v := &view{s: s, tx: tx}
+	err = do(v)
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err() // the transaction ended under the act's feet
 	}
-	return s.readError(err)
+	return v.fresh, err
+}
+
+// prepare keeps a statement for later readers. If that fails they do without.
+func (s *Store) prepare(ctx context.Context, query string) {
+	made, err := s.reads.PrepareContext(ctx, query)
+	if err != nil {
+		return
+	}
+	if _, known := s.prepared.LoadOrStore(query, made); known {
+		made.Close()
+	}
 }
 
 // view is a reader's transaction whose statements are prepared once for each connection: parsing them costs more than
 // running them.
 type view struct {
-	s  *Store
-	tx *sql.Tx
+	s     *Store
+	tx    *sql.Tx
+	fresh []string // asked for and not prepared yet
 }
 
-func (v view) query(query string, args ...any) (*sql.Rows, error) {
+func (v *view) query(query string, args ...any) (*sql.Rows, error) {
 	ctx := context.Background() // the transaction has the caller's
 	prepared, known := v.s.prepared.Load(query)
 	if !known {
-		made, err := v.s.reads.PrepareContext(ctx, query)
-		if err != nil {
-			return nil, err
-		}
-		if prepared, known = v.s.prepared.LoadOrStore(query, made); known {
-			made.Close()
-		}
+		v.fresh = append(v.fresh, query)
+		return v.tx.QueryContext(ctx, query, args...)
 	}
 	return v.tx.StmtContext(ctx, prepared.(*sql.Stmt)).QueryContext(ctx, args...)
 }
