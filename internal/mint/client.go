@@ -167,9 +167,8 @@ func (c *Client) landed(batch []*item, body []byte, err error) {
 		if !errors.Is(err, errAway) {
 			c.Break()
 		}
-		return
 	}
-	c.pump()
+	c.pump() // after an error too: a new connection may have come while the batch was on its way back here
 }
 
 // deliver matches answers to requests by digest.
