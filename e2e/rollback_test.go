@@ -64,7 +64,7 @@ func copyTree(t *testing.T, from, to string) {
 // refusedLog checks that neither `log verify` nor a start gets over what was done to the log, and that both say so.
 func refusedLog(t *testing.T, s *testenv.Seawall, code, words string) {
 	t.Helper()
-	if status, out := verify(s); status != 1 || !strings.Contains(out, code+": ") {
+	if status, out := verify(s); status != 1 || !strings.Contains(out, "  "+code+"  ") {
 		t.Errorf("log verify: status %d, %s; want 1 and %s", status, out, code)
 	}
 	again := testenv.Launch(t, s.Options)
