@@ -107,3 +107,102 @@ func BenchmarkEntries(b *testing.B) {
 		})
 	}
 }
+
+// bigLog writes a log of n tokens in batches of each, without a ledger: nobody waits for receipts.
+func bigLog(b *testing.B, n, each int) (r *rig) {
+	b.Helper()
+	r = prepareRig(b)
+	r.create()
+	r.open()
+	p := r.dial(Signer)
+	p.mustHello()
+	i := p.issuer("acme", r.clock.now())
+	r.close()
+	l, err := Open(r.config())
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan struct{})
+	l.queue.put(&job{alone: func() {
+		defer close(done)
+		u := i.token(r.clock.now())
+		d, refusal := readDraft(&u)
+		if refusal != nil {
+			b.Error(refusal)
+			return
+		}
+		d.entry.Tenant = i.tenant
+		for n > 0 {
+			w, refusal := l.open()
+			if refusal != nil {
+				b.Error(refusal)
+				return
+			}
+			for range min(n, each) {
+				d.entry.JTI = mint.NewJTI()
+				d.entry.IssuedAt = int64(w.millis / 1000)
+				w.add(&d.entry)
+				n--
+			}
+			w.finish()
+			if err := l.journal.write(w.bytes); err != nil {
+				b.Error(err)
+				return
+			}
+			l.advance(w.head)
+		}
+		if err := l.journal.sync(); err != nil {
+			b.Error(err)
+		}
+	}})
+	<-done
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return r
+}
+
+// BenchmarkVerify checks a million tokens, in large batches and in those of a quiet issuer.
+func BenchmarkVerify(b *testing.B) {
+	for _, each := range []int{64, 8} {
+		b.Run(fmt.Sprintf("million/each=%d", each), func(b *testing.B) {
+			const n = 1_000_000
+			r := bigLog(b, n, each)
+			b.ResetTimer()
+			for range b.N {
+				report, err := Verify(b.Context(), r.dir, VerifyOptions{})
+				if err != nil || !report.Good() || report.Tokens != n {
+					b.Fatalf("%+v, %v", report, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkSearch looks for one token among a million.
+func BenchmarkSearch(b *testing.B) {
+	r := bigLog(b, 1_000_000, 64)
+	b.ResetTimer()
+	for range b.N {
+		if err := Search(b.Context(), r.dir, Filter{JTI: "not there at all"}, nil, func(mint.NumberedEntry) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkStart opens a ledger whose last segment is full, after a crash: nothing was saved at its end.
+func BenchmarkStart(b *testing.B) {
+	r := bigLog(b, 180_000, 16)
+	b.ResetTimer()
+	for range b.N {
+		l, err := Open(r.config())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}

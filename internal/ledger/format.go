@@ -47,7 +47,7 @@ const (
 	segmentVersion = 1
 	segmentHeader  = 104
 	segmentSuffix  = ".seg"
-	segmentSize    = 64 << 20
+	segmentSize    = 32 << 20
 
 	batchMagic  = "SWB1"
 	batchHead   = 12

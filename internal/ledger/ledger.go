@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +75,21 @@ func Exists(dir string) (bool, error) {
 			return false, errors.Join(err, fmt.Errorf("the ledger in %s has lost its log: put the folder %s back from its newest copy; it is never made anew", dir, filepath.Join(dir, LogDir)))
 		}
 	}
-	return false, nil
+	return false, checkEmpty(dir)
+}
+
+// checkEmpty refuses a directory in which something else lives.
+func checkEmpty(dir string) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if e.Name() != "lost+found" && !strings.HasSuffix(e.Name(), unfinishedSuffix) {
+			return fmt.Errorf("%s holds no ledger, and is not empty (%s): a ledger needs a directory of its own", dir, e.Name())
+		}
+	}
+	return nil
 }
 
 // Create makes a new ledger in an empty directory: keys, and a log that begins with its root. It fails if there is one.
@@ -376,12 +391,19 @@ func (l *Ledger) Close() error {
 	return errors.Join(l.saveState(), l.journal.cut(), l.journal.close())
 }
 
-// complain logs a condition that lasts once a minute.
+// complain logs a condition that lasts, once a minute.
 func (l *Ledger) complain(kind, text string) {
+	if l.due(kind) {
+		l.log.Error("nothing can be recorded", "reason", text)
+	}
+}
+
+// due reports whether a complaint of this kind was not made within the last minute, and notes that it is made now.
+func (l *Ledger) due(kind string) bool {
 	now := time.Now()
 	if last, found := l.complaints.Load(kind); found && now.Sub(last.(time.Time)) < time.Minute {
-		return
+		return false
 	}
 	l.complaints.Store(kind, now)
-	l.log.Error("nothing can be recorded", "reason", text)
+	return true
 }

@@ -214,6 +214,24 @@ func TestWhatMustBeThere(t *testing.T) {
 	}
 }
 
+func TestALedgerNeedsADirectoryOfItsOwn(t *testing.T) {
+	r := prepareRig(t)
+	if err := os.Mkdir(filepath.Join(r.dir, "lost+found"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Exists(r.dir); found || err != nil {
+		t.Errorf("a fresh file system: %v, %v", found, err)
+	}
+	if err := os.WriteFile(filepath.Join(r.dir, "letter.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Create(r.config()); err == nil || !strings.Contains(err.Error(), "is not empty (letter.txt): a ledger needs a directory of its own") {
+		t.Errorf("somebody else's directory: %v", err)
+	}
+	removeFile(t, r.dir, "letter.txt")
+	r.create()
+}
+
 func removeAll(dir string, names ...string) error {
 	for _, name := range names {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {

@@ -189,8 +189,10 @@ func (s *session) hello(f mint.Frame, body []byte) error {
 	if s.refused = nil; !has {
 		s.refused = mint.Refuse(mint.StateRolledBack, "the %s remembers %d entries ending in %s, and the log of this ledger never ended so: it was cut or replaced; put back the newest copy of the ledger's directory",
 			s.role, q.Size, short(q.Batch))
-		s.l.log.Error("alarm: the log was rolled back", "remembered_by", string(s.role), "remembered_size", q.Size,
-			"remembered_head", q.Batch, "size", s.l.recent.last().Size)
+		if s.l.due("rollback " + string(s.role)) {
+			s.l.log.Error("alarm: the log was rolled back", "remembered_by", string(s.role), "remembered_size", q.Size,
+				"remembered_head", q.Batch, "size", s.l.recent.last().Size)
+		}
 	}
 	if refusal := s.l.alarm.Load(); refusal != nil {
 		s.refused = refusal

@@ -189,7 +189,6 @@ func open(dir string, create bool, log *slog.Logger) (*ledger.Ledger, error) {
 func serve(ctx context.Context, l *ledger.Ledger, log *slog.Logger, sources map[ledger.Role]source) int {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(ctx, stop)()
 	go func() {
 		select {
 		case <-l.Done():
