@@ -376,6 +376,32 @@ func (l *link) recordTokens(ctx context.Context, list []mint.Unsigned, digests [
 	if err != nil {
 		return mint.Head{}, nil, err
 	}
+	return l.readRecorded(body, digests)
+}
+
+// recordSoon is recordTokens for callers that do not wait: done is called once, on the goroutine that reads the ledger's
+// answers or on that of a timer.
+func (l *link) recordSoon(list []mint.Unsigned, digests []mint.Digest, done func(mint.Head, []mint.Recorded, error)) {
+	var answered atomic.Bool
+	timer := time.AfterFunc(ledgerTime, func() {
+		if !answered.Swap(true) {
+			done(mint.Head{}, nil, fmt.Errorf("%w: %w", errNoAnswer, errLedgerAway))
+		}
+	})
+	l.caller.Go(mint.MsgTokens, func(b []byte) []byte { return mint.AppendTokens(b, list) }, func(body []byte, err error) {
+		if answered.Swap(true) {
+			return
+		}
+		timer.Stop()
+		if err != nil {
+			done(mint.Head{}, nil, fmt.Errorf("%w: %w", errNoAnswer, errLedgerAway))
+			return
+		}
+		done(l.readRecorded(body, digests))
+	})
+}
+
+func (l *link) readRecorded(body []byte, digests []mint.Digest) (mint.Head, []mint.Recorded, error) {
 	keys := l.trusted.Load().keys
 	head, recorded, err := mint.ReadRecorded(body, digests, func(id mint.KeyID) ed25519.PublicKey { return keys[id].public })
 	if err != nil {

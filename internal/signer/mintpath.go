@@ -42,18 +42,31 @@ type item struct {
 
 var works = sync.Pool{New: func() any { return new(work) }}
 
-// mint answers one message of requests: check all, have the accepted ones recorded in one call, sign.
+// mint answers one message of requests, however long that takes: check all, have the accepted ones recorded in one call,
+// sign. [desk.begin] does the same without waiting.
 func (s *Signer) mint(ctx context.Context, w *work) (mint.Head, []mint.Answer) {
-	w.answers, w.items, w.unsigned, w.digests = w.answers[:0], w.items[:0], w.unsigned[:0], w.digests[:0]
-	w.payloads = w.payloads[:0]
-	requests, err := mint.ReadRequests(w.body)
-	if err != nil {
-		refusal := mint.Refuse(mint.Malformed, "%s", err)
-		return s.link.head.Head(), append(w.answers, mint.Answer{Request: mint.RequestDigest(w.body), Refusal: refusal})
-	}
 	away := s.link.await(ctx)
 	s.gate.RLock()
 	defer s.gate.RUnlock()
+	s.check(w, w.body, away)
+	head := s.link.head.Head()
+	if len(w.items) > 0 {
+		told, recorded, err := s.link.recordTokens(ctx, w.unsigned, w.digests)
+		head = s.conclude(w, head, told, recorded, err)
+	}
+	return head, w.answers
+}
+
+// check decides on every request of a message and builds what the accepted ones ask for. away says why nothing can be
+// recorded, if so. Nothing of body is needed afterwards. Callers hold s.gate.
+func (s *Signer) check(w *work, body []byte, away error) {
+	w.answers, w.items, w.unsigned, w.digests = w.answers[:0], w.items[:0], w.unsigned[:0], w.digests[:0]
+	w.payloads = w.payloads[:0]
+	requests, err := mint.ReadRequests(body)
+	if err != nil {
+		w.answers = append(w.answers, mint.Answer{Request: mint.RequestDigest(body), Refusal: mint.Refuse(mint.Malformed, "%s", err)})
+		return
+	}
 	now := s.clock.Now()
 	for i, encoded := range requests {
 		w.answers = append(w.answers, mint.Answer{Request: mint.RequestDigest(encoded)})
@@ -69,11 +82,6 @@ func (s *Signer) mint(ctx context.Context, w *work) (mint.Head, []mint.Answer) {
 		}
 		w.answers[i].Refusal = refusal
 	}
-	head := s.link.head.Head()
-	if len(w.items) > 0 {
-		head = s.finish(ctx, w, head)
-	}
-	return head, w.answers
 }
 
 // accept decides on one request, from what the signer itself knows.
@@ -126,9 +134,9 @@ func (w *work) build(i int, q *mint.Request, key *signing, now int64) *mint.Refu
 	return nil
 }
 
-// finish has the accepted requests recorded and signs those that were. Without the ledger's word nothing is signed.
-func (s *Signer) finish(ctx context.Context, w *work, head mint.Head) mint.Head {
-	told, recorded, err := s.link.recordTokens(ctx, w.unsigned, w.digests)
+// conclude signs the accepted requests that the ledger recorded, and returns the head to tell: the ledger's, or head when
+// it said none. Without the ledger's word nothing is signed.
+func (s *Signer) conclude(w *work, head, told mint.Head, recorded []mint.Recorded, err error) mint.Head {
 	if err != nil {
 		s.fail(err)
 		for i := range w.items {
