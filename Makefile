@@ -7,6 +7,10 @@ SHELL := bash
 DATA   ?= ./data
 LISTEN ?= 127.0.0.1:8420
 
+# make soak: how long each fuzz target runs. make bench: further flags, such as --quick.
+FUZZTIME   ?= 60s
+BENCHFLAGS ?=
+
 # No cgo and no paths of this machine in what we ship. -s -w leaves out what only a debugger reads.
 BUILD = CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
 TEST  = go run ./internal/testenv/testrun
@@ -45,9 +49,15 @@ test: setup check build
 
 soak: setup build
 	SEAWALL_SOAK=1 $(TEST) -shuffle=on -timeout 120m -count=1 ./e2e/...
+	@for pkg in $$(go list work); do \
+		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target for $(FUZZTIME)"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "$$pkg"; \
+		done; \
+	done
 
 bench: build
-	cd bench && GOWORK=off go run ./cmd/bench
+	cd bench && GOWORK=off go run ./cmd/bench --seawall ../bin/seawall $(BENCHFLAGS)
 
 lint:
 	@mkdir -p .work/tools/bin

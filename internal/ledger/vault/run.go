@@ -77,7 +77,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	case *supervised && *create:
 		return misused(stderr, "--create is for a ledger that runs alone")
 	}
-	log := slog.New(secret.NewLogHandler(slog.NewTextHandler(stderr, nil))).With("process", process)
+	log := slog.New(secret.NewLogHandler(slog.NewJSONHandler(stderr, nil))).With("process", process)
 	if *supervised {
 		return runSupervised(ctx, forbidden, log, stderr)
 	}
