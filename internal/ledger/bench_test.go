@@ -20,7 +20,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// load sends message after message, flights at a time, and reports entries. It is both the client and the ledger, so its
+// drive sends message after message, flights at a time, and reports entries. It is both the client and the ledger, so its
 // CPU time is more than the ledger's.
 func drive(b *testing.B, r *rig, role Role, typ mint.MsgType, perMessage, flights int, body func(n int) []byte) {
 	bodies := make([][]byte, 64)

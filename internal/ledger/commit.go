@@ -16,6 +16,10 @@ const (
 	// back is wrong, or was wrong before, and nothing is recorded until somebody has looked.
 	clockSlack = 5 * time.Second
 
+	// gathered is how many bytes of messages go into one batch. It is far below what a batch may hold, since what a
+	// message adds is only estimated.
+	gathered = maxBatchBytes / 2
+
 	// receiptsAtOnce is how many receipts one worker signs in a row.
 	receiptsAtOnce = 8
 )
@@ -27,7 +31,7 @@ type job struct {
 	digests []mint.Digest   // of the tokens
 	entries []*mint.Entry   // all of them or none; they change no state
 	alone   func()          // runs between two batches
-	size    int             // bytes of the message: an upper bound for what it adds to a batch
+	size    int             // bytes of the message, and so about what it adds to a batch
 	refusal *mint.Refusal   // of the entries
 	first   uint64          // number of the first entry
 	answer  []byte          // to tokens, signed
@@ -70,7 +74,7 @@ func (q *queue) take(jobs []*job) []*job {
 			break
 		}
 		entries, bytes = entries+j.count(), bytes+j.size
-		if n > 0 && (entries > maxBatchEntries || bytes > maxBatchBytes) {
+		if n > 0 && (entries > maxBatchEntries || bytes > gathered) {
 			break
 		}
 		jobs = append(jobs, j)

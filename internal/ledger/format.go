@@ -57,7 +57,7 @@ const (
 	sector      = 512
 
 	maxBatchEntries = 4096
-	maxBatchBytes   = 8 << 20 // of the entries together
+	maxBatchBytes   = 16 << 20 // of the entries together
 
 	contextBatch   = "seawall-batch-v1\x00"
 	contextTrailer = "seawall-trailer-v1\x00"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"seawall/internal/mint"
 )
@@ -213,6 +214,35 @@ func FuzzHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if h, err := readHeader(raw); err == nil && !bytes.Equal(h.append(nil), raw[:segmentHeader]) {
 			t.Fatal("a header was read that would not be written so")
+		}
+	})
+}
+
+// FuzzDraft reads whatever bytes as a token: what is accepted becomes an entry that can be read again, and that says what
+// the bytes say.
+func FuzzDraft(f *testing.F) {
+	good := (&issuer{url: "https://id.example/acme", key: mint.Key{Alg: "ES256", KID: "k"}}).token(time.Unix(1790000000, 0))
+	f.Add(good.Header, good.Payload)
+	f.Add([]byte("{}"), []byte("{}"))
+	f.Fuzz(func(t *testing.T, bareHeader, payload []byte) {
+		u := mint.Unsigned{Header: bareHeader, Payload: payload, Evidence: [32]byte{1}}
+		d, refusal := readDraft(&u)
+		if refusal != nil {
+			return
+		}
+		d.entry.Tenant, d.entry.Millis = "acme", 1
+		if len(d.entry.KID) > mint.MaxText || len(d.entry.Issuer) > mint.MaxText {
+			return // no key was ever recorded for these
+		}
+		again, err := mint.ReadEntry(d.entry.Append(nil))
+		if err != nil {
+			t.Fatalf("an entry that cannot be read again: %v", err)
+		}
+		if again.Digest != mint.TokenDigest(bareHeader, payload) || again.Subject != d.entry.Subject || again.JTI != d.entry.JTI {
+			t.Fatal("the entry says something else")
+		}
+		if k := kindOf(again.Kind); d.entry.KID != "" && d.entry.Issuer != "" && d.entry.IssuedAt != 0 && k.check(again) != nil {
+			t.Fatalf("the entry is not of its kind: %v", k.check(again))
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
@@ -286,5 +287,31 @@ func TestHostileMessages(t *testing.T) {
 	}
 	if after := r.l.Head().Size; after != before {
 		t.Errorf("%d entries were recorded", after-before)
+	}
+}
+
+// TestCredentialsAreTold tells credentials from what else looks random: a key id that is taken for a secret could never be recorded.
+func TestCredentialsAreTold(t *testing.T) {
+	for s, want := range map[string]bool{
+		"swc_prod_" + strings.Repeat("A", 39):                          true,
+		"the secret is swa_dev_" + strings.Repeat("z", 39):             true,
+		"eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln":                    true,
+		"-----BEGIN EC PRIVATE KEY-----":                               true,
+		"abswx_" + strings.Repeat("A", 40):                             false,
+		"eyJhbGciOiJFUzI1NiJ9":                                         false,
+		"https://api.example/v1.2/eyJ":                                 false,
+		"switch_prod_1":                                                false,
+		"sw":                                                           false,
+		"_prod_" + strings.Repeat("A", 40):                             false,
+		"https://swan_dev_environment.example/a/long/path/to/anywhere": false,
+	} {
+		if got := credential(s); got != want {
+			t.Errorf("%q: %v, want %v", s, got, want)
+		}
+	}
+	for range 200_000 { // as many as a large deployment makes in years
+		if s := rand.Text() + mint.NewJTI() + mint.NewJTI(); credential(s) {
+			t.Fatalf("%q was taken for a credential", s)
+		}
 	}
 }

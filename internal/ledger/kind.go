@@ -227,20 +227,16 @@ func plain(s string) bool {
 }
 
 // credential is a tripwire, not a wall: entries have no field for a credential, and a mistake that puts one into another
-// field is stopped here before it is kept for two years. It knows signed tokens, PEM and seawall's own secrets.
+// field is stopped here before it is kept for two years. It knows signed tokens, PEM and seawall's own secrets by signs
+// that no hash, key id or signature in base64url has.
 func credential(s string) bool {
-	if strings.Contains(s, "eyJ") && strings.Count(s, ".") >= 2 || strings.Contains(s, "-----BEGIN ") {
+	if i := strings.Index(s, "eyJ"); i >= 0 && strings.Contains(s[i:], ".eyJ") || strings.Contains(s, "-----BEGIN ") {
 		return true
 	}
-	for i := strings.Index(s, "sw"); i >= 0 && i+4 < len(s); {
-		if s[i+3] == '_' && s[i+2] >= 'a' && s[i+2] <= 'z' && len(s)-i > 30 {
+	for _, env := range [...]string{"_prod_", "_stg_", "_dev_", "_sup_"} {
+		if i := strings.Index(s, env); i >= 3 && s[i-3:i-1] == "sw" && len(s)-i > 30 {
 			return true
 		}
-		next := strings.Index(s[i+2:], "sw")
-		if next < 0 {
-			break
-		}
-		i += 2 + next
 	}
 	return false
 }

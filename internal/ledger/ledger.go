@@ -218,6 +218,12 @@ func Open(c Config) (*Ledger, error) {
 		l.stop()
 		return nil, errors.Join(err, l.journal.close())
 	}
+	// A crash at the very end of the creation leaves its mark. It must not stay: without the log it would read as a
+	// creation to begin again.
+	if err := os.Remove(c.path(makingFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		l.stop()
+		return nil, errors.Join(err, l.journal.close())
+	}
 	l.start()
 	return l, nil
 }

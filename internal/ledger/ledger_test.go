@@ -305,6 +305,18 @@ func TestACrashDuringCreation(t *testing.T) {
 	if err := Create(whole.config()); err == nil || !strings.Contains(err.Error(), "there is a ledger") {
 		t.Errorf("a second creation: %v", err)
 	}
+	// The mark of a creation that was all but finished does not outlive the next start.
+	if err := os.WriteFile(filepath.Join(whole.dir, makingFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole.open()
+	whole.close()
+	if err := os.RemoveAll(filepath.Join(whole.dir, LogDir)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Exists(whole.dir); err == nil || !strings.Contains(err.Error(), "has lost its log") {
+		t.Errorf("a ledger without its log: %v", err)
+	}
 }
 
 // TestClockBehindTheLog: a little is bridged, more is refused until the clock is right.

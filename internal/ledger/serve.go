@@ -248,7 +248,7 @@ func (s *session) tokens(f mint.Frame, body []byte, refusal *mint.Refusal) error
 	if err != nil {
 		return err // an answer that cannot be counted cannot be given
 	}
-	j := &job{tokens: make([]draft, len(list)), results: make([]mint.Recorded, len(list)), digests: make([]mint.Digest, len(list)), size: len(body) + 128*len(list)}
+	j := &job{tokens: make([]draft, len(list)), results: make([]mint.Recorded, len(list)), digests: make([]mint.Digest, len(list)), size: len(body) + 256*len(list)}
 	for i := range list {
 		j.tokens[i], j.results[i].Refusal = readDraft(&list[i])
 		j.digests[i] = j.tokens[i].digest
@@ -279,7 +279,7 @@ func (s *session) entries(f mint.Frame, body []byte) {
 		}
 		alone = alone || changes(e.Kind)
 	}
-	j := &job{entries: list, size: len(body) + 16*len(list)}
+	j := &job{entries: list, size: len(body) + 256*len(list)}
 	j.done = func(h mint.Head) { s.appended(f, j.first, h, j.refusal) }
 	if alone {
 		j = &job{alone: func() {
