@@ -11,9 +11,11 @@ LISTEN ?= 127.0.0.1:8420
 FUZZTIME   ?= 60s
 BENCHFLAGS ?=
 
-# No cgo and no paths of this machine in what we ship. -s -w leaves out what only a debugger reads.
-BUILD = CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
-TEST  = go run ./internal/testenv/testrun
+# No cgo and no paths of this machine in what we ship. Whatever needs no race detector is compiled with the same flags,
+# so that the largest packages are compiled twice in all: once to ship, once to watch.
+SHIP    = CGO_ENABLED=0 GOFLAGS='$(strip $(GOFLAGS) -trimpath -buildvcs=false)'
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+TEST    = go run ./internal/testenv/testrun
 
 # The race detector watches our own rooms; the end-to-end tests drive the release binaries instead.
 RACED = $(shell go list work 2>/dev/null | grep -v '^seawall/e2e')
@@ -32,7 +34,7 @@ run: build
 
 build:
 	@mkdir -p bin
-	@$(BUILD) -o bin/ ./cmd/...
+	@$(SHIP) go build -ldflags='-s -w -X main.versionText=$(VERSION)' -o bin/ ./cmd/...
 
 setup:
 	@internal/testenv/setup.sh
@@ -40,15 +42,15 @@ setup:
 # check is what is quick to say: format and vet.
 check:
 	@bad="$$(git ls-files '*.go' | xargs gofmt -l)"; if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
-	@go vet work
+	@$(SHIP) go vet work
 
-test: setup check build
+test: setup build check
 	$(TEST) -race -shuffle=on -timeout 20m $(RACED)
-	$(TEST) -shuffle=on -timeout 20m -count=1 ./e2e/...
-	cd bench && GOWORK=off go vet ./... && GOWORK=off go test ./...
+	$(SHIP) $(TEST) -shuffle=on -timeout 20m -count=1 ./e2e/...
+	cd bench && $(SHIP) GOWORK=off go vet ./... && $(SHIP) GOWORK=off go test ./...
 
 soak: setup build
-	SEAWALL_SOAK=1 $(TEST) -shuffle=on -timeout 120m -count=1 ./e2e/...
+	$(SHIP) SEAWALL_SOAK=1 $(TEST) -shuffle=on -timeout 120m -count=1 ./e2e/...
 	@for pkg in $$(go list work); do \
 		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target for $(FUZZTIME)"; \

@@ -25,7 +25,7 @@ const patience = 60 * time.Second
 
 // Build makes the release binaries, as `make build` does, and puts them into dir. tags are build tags.
 func Build(dir string, tags ...string) error {
-	args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", dir + string(filepath.Separator)}
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", dir + string(filepath.Separator)}
 	if len(tags) > 0 {
 		args = append(args, "-tags", strings.Join(tags, ","))
 	}
