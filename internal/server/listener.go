@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,8 +14,14 @@ import (
 // with a timer of the runtime behind each they cost more than all that a key document costs us. Here setting one is a
 // note, and once a second all notes are read. A deadline is therefore up to a second late, never early.
 func limitListener(l net.Listener, n int) net.Listener {
-	m := &limited{Listener: l, free: make(chan struct{}, n), done: make(chan struct{}), open: map[*counted]struct{}{}}
+	m := newLimited(l, n)
 	go m.watch(time.Second)
+	return m
+}
+
+func newLimited(l net.Listener, n int) *limited {
+	m := &limited{Listener: l, free: make(chan struct{}, n), done: make(chan struct{}), open: map[*counted]struct{}{}}
+	m.clock.Store(time.Now().UnixNano())
 	return m
 }
 
@@ -23,6 +30,7 @@ type limited struct {
 	free   chan struct{}
 	done   chan struct{} // closed with the listener
 	closed sync.Once
+	clock  atomic.Int64 // Unix nanoseconds when the notes were last read
 
 	mu   sync.Mutex
 	open map[*counted]struct{}
@@ -55,10 +63,11 @@ func (l *limited) Close() error {
 func (l *limited) watch(every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for now := range tick.C {
+	for range tick.C {
+		l.clock.Store(time.Now().UnixNano())
 		l.mu.Lock()
 		for c := range l.open {
-			c.expire(now)
+			c.expire()
 		}
 		left := len(l.open)
 		l.mu.Unlock()
@@ -84,23 +93,28 @@ type counted struct {
 
 // deadline is what was asked for, and whether the connection underneath was told that the time is over.
 type deadline struct {
-	at   time.Time // zero for none
+	at   int64 // Unix nanoseconds; 0 for none
 	over bool
 }
 
 // set notes t. Only a time that is past, which ends what is going on, and what takes that back are passed on.
-func (d *deadline) set(t time.Time, pass func(time.Time) error) error {
-	past := !t.IsZero() && !t.After(time.Now())
-	d.at = t
-	if past {
-		d.at = time.Time{}
+func (d *deadline) set(t time.Time, clock int64, pass func(time.Time) error) error {
+	d.at = 0
+	if !t.IsZero() {
+		d.at = t.UnixNano()
 	}
-	if past == d.over {
+	return d.tell(clock, pass)
+}
+
+// tell passes on whether the time is over, if that is news.
+func (d *deadline) tell(clock int64, pass func(time.Time) error) error {
+	over := d.at != 0 && d.at <= clock
+	if over == d.over {
 		return nil
 	}
-	d.over = past
-	if past {
-		return pass(t)
+	d.over = over
+	if over {
+		return pass(time.Unix(0, d.at))
 	}
 	return pass(time.Time{})
 }
@@ -109,14 +123,14 @@ func (d *deadline) set(t time.Time, pass func(time.Time) error) error {
 func (c *counted) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.read.set(t, c.Conn.SetReadDeadline)
+	return c.read.set(t, c.from.clock.Load(), c.Conn.SetReadDeadline)
 }
 
 // SetWriteDeadline is for [net.Conn].
 func (c *counted) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.write.set(t, c.Conn.SetWriteDeadline)
+	return c.write.set(t, c.from.clock.Load(), c.Conn.SetWriteDeadline)
 }
 
 // SetDeadline is for [net.Conn].
@@ -127,16 +141,13 @@ func (c *counted) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// expire ends what is overdue at now. A connection that can't be told is broken already.
-func (c *counted) expire(now time.Time) {
+// expire ends what is overdue. A connection that can't be told is broken already.
+func (c *counted) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.read.at.IsZero() && now.After(c.read.at) {
-		_ = c.read.set(c.read.at, c.Conn.SetReadDeadline)
-	}
-	if !c.write.at.IsZero() && now.After(c.write.at) {
-		_ = c.write.set(c.write.at, c.Conn.SetWriteDeadline)
-	}
+	clock := c.from.clock.Load()
+	_ = c.read.tell(clock, c.Conn.SetReadDeadline)
+	_ = c.write.tell(clock, c.Conn.SetWriteDeadline)
 }
 
 // Close gives the place back.

@@ -21,11 +21,11 @@ func pair(t *testing.T, l *limited) (ours, theirs net.Conn) {
 	return ours, theirs
 }
 
-func newLimited(t *testing.T, n int, every time.Duration) *limited {
+func watched(t *testing.T, n int, every time.Duration) *limited {
 	t.Helper()
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, tcp, err)
-	l := &limited{Listener: tcp, free: make(chan struct{}, n), done: make(chan struct{}), open: map[*counted]struct{}{}}
+	l := newLimited(tcp, n)
 	ended := make(chan struct{})
 	go func() { l.watch(every); close(ended) }()
 	t.Cleanup(func() { l.Close(); <-ended }) // after the connections: clean-ups run in reverse
@@ -34,7 +34,7 @@ func newLimited(t *testing.T, n int, every time.Duration) *limited {
 
 // TestDeadlinesEnd: a peer that sends nothing, or takes nothing, does not hold a connection for ever.
 func TestDeadlinesEnd(t *testing.T) {
-	l := newLimited(t, 4, time.Millisecond)
+	l := watched(t, 4, time.Millisecond)
 	ours, theirs := pair(t, l)
 	buf := make([]byte, 1)
 	if err := ours.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
@@ -81,7 +81,7 @@ func TestDeadlinesEnd(t *testing.T) {
 }
 
 func TestPlacesAreGivenBackOnce(t *testing.T) {
-	l := newLimited(t, 1, time.Millisecond)
+	l := watched(t, 1, time.Millisecond)
 	ours, _ := pair(t, l)
 	for range 3 {
 		ours.Close()
