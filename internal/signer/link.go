@@ -394,6 +394,7 @@ func (l *link) recordSoon(list []mint.Unsigned, digests []mint.Digest, done func
 		}
 		timer.Stop()
 		if err != nil {
+			l.doubt() // the next message waits for the next connection instead of failing on this one
 			done(mint.Head{}, nil, fmt.Errorf("%w: %w", errNoAnswer, errLedgerAway))
 			return
 		}

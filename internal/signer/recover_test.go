@@ -300,6 +300,8 @@ func TestLostAnswersAreSettled(t *testing.T) {
 					}
 				})
 				b.until("the tenant is there", func() bool { _, err := b.apply(testPolicy()); return err == nil })
+				// A hello under way would compare the clock of one side before the month with that of the other after it.
+				b.until("the link is up", b.signer.link.isReady)
 				b.clock.pass(30 * day)
 				b.until("the rotation is done", func() bool {
 					return b.signer.tick(b.context()) == nil && b.signer.link.isReady() && b.ledger.count(mint.KeyVerifyOnly) == 1
