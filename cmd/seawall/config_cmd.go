@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"strings"
 )
@@ -14,28 +15,50 @@ func configCommands() []command {
 }
 
 func configCheck(_ context.Context, c *call) error {
-	f := newFlags(c, "FILE", "Checks the configuration file of `seawall up`: unknown settings, addresses, files.")
+	f := newFlags(c, "FILE [--for up|serve]", "Checks a configuration file: unknown settings, addresses, files. The vaults check theirs when they start, before they\ntouch anything.")
 	asJSON := f.json()
+	kind := f.String("for", "up", "the `COMMAND` it is for: up, or serve")
 	words, err := f.parse("FILE")
 	if err != nil {
 		return err
 	}
-	s, err := readUpConfig(words[0])
+	var a address
+	switch *kind {
+	case "up":
+		a, err = checkUp(words[0])
+	case "serve":
+		a, err = checkServe(words[0])
+	default:
+		return f.wrong("--for wants up or serve")
+	}
 	if err != nil {
 		return err
-	}
-	if err := s.settle(); err != nil {
-		return fmt.Errorf("configuration: %s: %w", words[0], err)
-	}
-	a, err := resolveAddress(s.listen, s.base, "", s.tlsCert != "")
-	if err != nil {
-		return fmt.Errorf("configuration: %s: %w", words[0], err)
 	}
 	if *asJSON {
 		return writeJSON(c.out, map[string]any{"ok": true, "listen": a.listen, "base": a.base, "tls": a.tls})
 	}
 	_, err = fmt.Fprintf(c.out, "%s is fine: it would serve %s, listening on %s.\n", words[0], a.base, a.listen)
 	return err
+}
+
+func checkUp(path string) (address, error) {
+	s, err := readUpConfig(path)
+	if err == nil {
+		err = s.settle()
+	}
+	if err != nil {
+		return address{}, err
+	}
+	return resolveAddress(s.listen, s.base, "", s.tlsCert != "")
+}
+
+func checkServe(path string) (address, error) {
+	h := new(house)
+	err := readConfig(path, &h.serveConfig)
+	if err == nil {
+		err = h.settle(filepath.Dir(path))
+	}
+	return address{listen: h.Listen, base: h.Base, tls: h.TLSCert != ""}, err
 }
 
 // jsonNames lists the members that JSON may have to fill a struct.

@@ -41,6 +41,13 @@ func TestConfigCheck(t *testing.T) {
 			t.Errorf("%s: status %d, %s%s; want %d and %s", one.text, status, out, errs, one.status, one.want)
 		}
 	}
+	house := writeFile(t, "house.json", `{"directory":"d","listen":"127.0.0.1:9000","signer":{"address":"unix:/run/s.sock","peer_uid":1},"ledger":{"address":"unix:/run/l.sock","peer_uid":2}}`)
+	if status, _, errs := say(t, "config", "check", house, "--for", "serve"); status != exitNo || !strings.Contains(errs, "is no tcp:IP:PORT") {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	if status, _, errs := say(t, "config", "check", house); status != exitNo || !strings.Contains(errs, `no setting "directory"`) {
+		t.Errorf("status %d, %s", status, errs)
+	}
 	if status, _, errs := say(t, "config", "check", "/nonexistent/seawall.json"); status != exitNo || !strings.Contains(errs, "no such file") {
 		t.Errorf("status %d, %s", status, errs)
 	}
