@@ -220,6 +220,7 @@ func (l *link) doubt() {
 func (l *link) ask(ctx context.Context) (*mint.Hello, error) {
 	ctx, cancel := context.WithTimeout(ctx, ledgerTime)
 	defer cancel()
+	asked := l.now()
 	hello, err := l.caller.Hello(ctx, l.head.Head())
 	if err != nil {
 		if refusal := (*mint.Refusal)(nil); errors.As(err, &refusal) && refusal.Code == mint.StateRolledBack {
@@ -239,8 +240,11 @@ func (l *link) ask(ctx context.Context) (*mint.Hello, error) {
 			return nil, err
 		}
 	}
+	answered := l.now()
 	l.mu.Lock()
-	l.greeted, l.apart = true, time.UnixMilli(int64(hello.Now)).Sub(l.now())
+	// Two clocks can be compared only in a conversation that was short: this host may have slept in the middle of it.
+	l.greeted = answered.Sub(asked).Abs() < ledgerTime
+	l.apart = time.UnixMilli(int64(hello.Now)).Sub(answered)
 	l.mu.Unlock()
 	return hello, nil
 }
