@@ -84,3 +84,37 @@ func TestREADME(t *testing.T) {
 		}
 	}
 }
+
+var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+
+// TestTheSnippetsOfTheREADMECompile, as they stand, inside a function.
+func TestTheSnippetsOfTheREADMECompile(t *testing.T) {
+	root := testenv.Root(t)
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := goBlock.FindAllStringSubmatch(string(text), -1)
+	if len(blocks) == 0 {
+		t.Fatal("the README shows no Go")
+	}
+	for _, block := range blocks {
+		if lines := strings.Count(block[1], "\n"); lines != 3 {
+			t.Errorf("three lines are promised, and there are %d", lines)
+		}
+		dir := t.TempDir()
+		source := "package main\n\nimport (\n\"log\"\n\"net/http\"\n\n\"seawall/validate\"\n)\n\nfunc protect(pin string, api http.Handler) {\n" + block[1] + "}\n\nfunc main() { protect(\"\", nil) }\n"
+		if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		overlay := fmt.Sprintf(`{"Replace":{%q:%q}}`, filepath.Join(root, "examples/readme/main.go"), filepath.Join(dir, "main.go"))
+		if err := os.WriteFile(filepath.Join(dir, "overlay.json"), []byte(overlay), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", os.DevNull, "seawall/examples/readme")
+		build.Dir = root
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
