@@ -36,6 +36,7 @@ type Assertions interface {
 const (
 	maxCachedTenants = 2048
 	maxCachedClients = 16 << 10
+	maxUnknown       = 1024
 )
 
 // directory is what is registered, as far as it was asked for lately. An entry is trusted while the store's generation
@@ -47,6 +48,7 @@ type directory struct {
 
 	mu      sync.RWMutex
 	tenants map[string]*entry
+	unknown map[string]uint64 // names that lead nowhere, apart so that strangers can't push out those that do
 	clients map[clientName]cachedClient
 }
 
@@ -57,7 +59,7 @@ type cachedClient struct {
 	generation uint64
 }
 
-// entry is a tenant in memory, or the knowledge that there is none of that name.
+// entry is a tenant in memory.
 type entry struct {
 	generation uint64
 	*resident
@@ -73,7 +75,7 @@ type resident struct {
 }
 
 func newDirectory(r Registry, a Assertions) *directory {
-	return &directory{registry: r, assertions: a, tenants: map[string]*entry{}, clients: map[clientName]cachedClient{}}
+	return &directory{registry: r, assertions: a, tenants: map[string]*entry{}, unknown: map[string]uint64{}, clients: map[clientName]cachedClient{}}
 }
 
 // tenant returns a tenant by the name in a path, nil if there is none. Names are compared as they are: only the id as it
@@ -81,14 +83,16 @@ func newDirectory(r Registry, a Assertions) *directory {
 func (d *directory) tenant(ctx context.Context, id string) (*resident, error) {
 	d.mu.RLock()
 	e := d.tenants[id]
+	missed, asked := d.unknown[id]
 	d.mu.RUnlock()
-	if e != nil && e.generation == d.registry.Generation() {
+	generation := d.registry.Generation()
+	switch {
+	case e != nil && e.generation == generation:
 		return e.resident, nil
-	}
-	if !possibleID(id) {
+	case asked && missed == generation, !possibleID(id):
 		return nil, nil
 	}
-	return d.loadTenant(ctx, id)
+	return d.loadTenant(ctx, id, generation)
 }
 
 // possibleID keeps what cannot be an id away from the store.
@@ -97,21 +101,27 @@ func possibleID(id string) bool {
 	return err == nil && folded == id
 }
 
-func (d *directory) loadTenant(ctx context.Context, id string) (*resident, error) {
-	e := &entry{generation: d.registry.Generation()}
+func (d *directory) loadTenant(ctx context.Context, id string, generation uint64) (*resident, error) {
 	t, err := d.registry.Tenant(ctx, id)
-	if err == nil {
-		e.resident = &resident{tenant: t}
-		e.apis, err = d.registry.APIs(ctx, id)
+	if errors.Is(err, tenant.ErrNotFound) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		makeRoom(d.unknown, id, maxUnknown)
+		d.unknown[id] = generation
+		return nil, nil
 	}
-	if err != nil && !errors.Is(err, tenant.ErrNotFound) {
+	if err != nil {
+		return nil, err
+	}
+	r := &resident{tenant: t}
+	if r.apis, err = d.registry.APIs(ctx, id); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	makeRoom(d.tenants, id, maxCachedTenants)
-	d.tenants[id] = e
-	return e.resident, nil
+	d.tenants[id] = &entry{generation, r}
+	return r, nil
 }
 
 // makeRoom forgets some entry of a full map. Which one does not matter: it is read again when it is needed.

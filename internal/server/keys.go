@@ -49,28 +49,29 @@ type keys struct {
 
 	state atomic.Pointer[keyState]
 
-	refreshing sync.Mutex // one at a time; guards what follows
-	root       string     // base64url; "" until the signer was heard for the first time
-	saved      []byte     // what is in the file
+	refreshing sync.Mutex              // one at a time; guards what follows
+	root       *atomic.Pointer[string] // base64url; nil until the signer was heard for the first time
+	saved      []byte                  // what is in the file
 	problem    atomic.Pointer[string]
 }
 
 // newKeys loads what the house remembers. A damaged memory of keys is left alone: the signer tells them again. A damaged
 // root is an error, because forgetting whom one trusted must be somebody's decision.
-func newKeys(dir string, signer askKeys, log *slog.Logger) (*keys, error) {
-	k := &keys{dir: dir, signer: signer, log: log}
+func newKeys(dir string, signer askKeys, root *atomic.Pointer[string], log *slog.Logger) (*keys, error) {
+	k := &keys{dir: dir, signer: signer, root: root, log: log}
 	k.state.Store(&keyState{byTenant: map[string][]mint.Key{}})
-	root, err := os.ReadFile(filepath.Join(dir, rootFile))
+	text, err := os.ReadFile(filepath.Join(dir, rootFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the remembered ledger root: %w", err)
 	}
-	if _, err := decodeRoot(string(root)); err != nil {
+	if _, err := decodeRoot(string(text)); err != nil {
 		return nil, fmt.Errorf("the remembered ledger root in %s is damaged: restore it from a backup", rootFile)
 	}
-	k.root = string(root)
+	remembered := string(text)
+	k.root.Store(&remembered)
 	if err := k.load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the keys kept for when the vaults are away can't be used", "cause", err)
 	}
@@ -183,13 +184,15 @@ func (k *keys) knows(doc mint.Document) (ed25519.PublicKey, error) {
 			return nil, err
 		}
 	}
-	if k.root == "" {
+	known := k.root.Load()
+	if known == nil {
 		if err := replaceFile(filepath.Join(k.dir, rootFile), []byte(doc.Root)); err != nil {
 			return nil, fmt.Errorf("remembering the ledger root: %w", err)
 		}
-		k.root = doc.Root
+		k.root.Store(&doc.Root)
+		return root, nil
 	}
-	if k.root != doc.Root {
+	if *known != doc.Root {
 		return nil, errOtherRoot
 	}
 	return root, nil

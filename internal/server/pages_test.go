@@ -2,17 +2,20 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"seawall/internal/keyring"
 	"seawall/internal/mint"
+	"seawall/internal/server/adminapi"
 )
 
 func TestKeyDocument(t *testing.T) {
@@ -169,13 +172,13 @@ func TestAnotherLedgerIsRefused(t *testing.T) {
 	h.vaults.set(func() { h.vaults.newLedger(); h.vaults.generation++ })
 	h.eventually("the alarm", func() bool { return h.do("GET", "/readyz", "").status == 503 })
 	r := h.do("GET", "/readyz", "").json(t)
-	if away := r["away"].([]any)[0].(map[string]any); away["part"] != "ledger-root" || !strings.Contains(away["reason"].(string), "another root") {
+	if away := r["away"].([]any); len(away) != 1 || away[0] != "ledger-root" {
 		t.Errorf("readyz says %v", away)
 	}
 	if now := h.do("GET", "/acme/jwks", ""); string(now.body) != string(before.body) {
 		t.Error("the other ledger is published")
 	}
-	if status, err := h.op.Status(t.Context()); err != nil || status.Pin != api.Pin || status.Ready {
+	if status, err := h.op.Status(t.Context()); err != nil || status.Pin != api.Pin || status.Ready || !strings.Contains(status.Away[0].Reason, "another root") {
 		t.Errorf("status: %+v, %v", status, err)
 	}
 	if !strings.Contains(h.log.String(), "another root") {
@@ -184,6 +187,28 @@ func TestAnotherLedgerIsRefused(t *testing.T) {
 	h.stop()
 	if root, err := os.ReadFile(filepath.Join(h.dir, rootFile)); err != nil || mintPin(string(root)) != api.Pin {
 		t.Errorf("the remembered root changed: %v", err)
+	}
+}
+
+// TestAnotherLedgerGetsNoEntries: the signer still has its own ledger, and the house's link leads to another.
+func TestAnotherLedgerGetsNoEntries(t *testing.T) {
+	h := newHouse(t, options{})
+	h.acme()
+	other := newFakeVaults(t, time.Now)
+	other.size = h.vaults.size + 100 // longer than anything that is remembered
+	h.vaults.set(func() { h.vaults.ledgerAway = true })
+	h.Server.vaults.ledger.Break()
+	impostor := newVaults(t.Context(), h.vaults.signer(), other.ledger(), h.config.Head, h.config.Log, time.Now)
+	impostor.root.Store(h.Server.vaults.root.Load())
+	h.eventually("the stranger answers", impostor.stranger)
+	if err := impostor.record(t.Context(), &mint.Entry{Kind: mint.TenantWasDisabled, Tenant: "acme"}); !errors.Is(err, mint.Refuse(mint.StateRolledBack, "")) {
+		t.Errorf("recording in another ledger: %v", err)
+	}
+	if len(other.entries) != 0 {
+		t.Error("the other ledger has an entry")
+	}
+	if !slices.ContainsFunc(impostor.away(), func(a adminapi.Absence) bool { return a.Part == partRoot }) {
+		t.Errorf("away: %v", impostor.away())
 	}
 }
 
@@ -215,7 +240,7 @@ func TestDamagedRootIsAnError(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, rootFile), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newKeys(dir, nil, nil); err == nil || !strings.Contains(err.Error(), "damaged") {
+	if _, err := newKeys(dir, nil, new(atomic.Pointer[string]), nil); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"seawall/internal/oauth"
 	"seawall/internal/secret"
-	"seawall/internal/server/adminapi"
 )
 
 // Paths below a tenant's issuer.
@@ -178,15 +177,18 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 	if !allowed(w, r, reading) {
 		return
 	}
-	away, status := s.away(), http.StatusOK
-	if len(away) > 0 {
+	status, parts := http.StatusOK, []string{}
+	for _, absence := range s.away() {
+		parts = append(parts, absence.Part) // why is for operators: see their status
+	}
+	if len(parts) > 0 {
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "1")
 	}
 	writeJSON(w, status, struct {
-		Ready bool               `json:"ready"`
-		Away  []adminapi.Absence `json:"away"`
-	}{len(away) == 0, away})
+		Ready bool     `json:"ready"`
+		Away  []string `json:"away"`
+	}{len(parts) == 0, parts})
 }
 
 // writeJSON answers with v, not to be kept.

@@ -104,7 +104,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	s.started = s.now()
 	s.vaults = newVaults(ctx, c.Signer, c.Ledger, c.Head, c.Log, s.now)
-	if s.keys, err = newKeys(c.Dir, s.vaults.signer.Keys, c.Log); err != nil {
+	if s.keys, err = newKeys(c.Dir, s.vaults.signer.Keys, &s.vaults.root, c.Log); err != nil {
 		return nil, err
 	}
 	if err := s.settleBase(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"seawall/internal/mint"
@@ -34,8 +35,12 @@ type vaults struct {
 	log    *slog.Logger
 	now    func() time.Time
 
+	// root is the ledger root that the house remembers, nil until it knows one. Set by keys.
+	root atomic.Pointer[string]
+
 	mu       sync.Mutex
 	greeted  bool              // the ledger has answered hello on the present connection
+	ledgers  string            // root of the ledger that did
 	troubles map[string]string // by part: alarms that no waiting mends
 	health   mint.Health       // the signer's last word
 	deaf     string            // why the last question got no answer
@@ -85,7 +90,7 @@ func (v *vaults) greet() {
 			return
 		}
 		v.mu.Lock()
-		v.greeted = true
+		v.greeted, v.ledgers = true, hello.Document.Root
 		delete(v.troubles, partLog)
 		v.mu.Unlock()
 		if head, err := hello.Head(); err == nil {
@@ -122,15 +127,19 @@ func (v *vaults) trouble(part, reason string) {
 	}
 }
 
-// settled takes an alarm back.
-func (v *vaults) settled(part string) {
+// stranger reports whether the ledger that answers is another than the one the house has always known.
+func (v *vaults) stranger() bool {
+	known := v.root.Load()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.troubles, part)
+	return known != nil && v.greeted && v.ledgers != *known
 }
 
 // record appends entries of the house's own kinds to the log, and returns when they are durable.
 func (v *vaults) record(ctx context.Context, entries ...*mint.Entry) error {
+	if v.stranger() {
+		return mint.Refuse(mint.StateRolledBack, "%v", errOtherRoot)
+	}
 	for _, e := range entries {
 		e.SortDetail()
 	}
@@ -199,7 +208,7 @@ func repeat(ctx context.Context, do func() bool) {
 
 // away lists what keeps the house from issuing tokens; empty when it truly serves.
 func (v *vaults) away() []adminapi.Absence {
-	signer, ledger := v.signer.Connected(), v.ledger.Connected()
+	signer, ledger, stranger := v.signer.Connected(), v.ledger.Connected(), v.stranger()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	list := []adminapi.Absence{}
@@ -213,6 +222,9 @@ func (v *vaults) away() []adminapi.Absence {
 	}
 	if _, alarm := v.troubles[partLog]; !alarm && (!ledger || !v.greeted) {
 		list = append(list, adminapi.Absence{Part: partLedger, Reason: "it is restarting or unreachable"})
+	}
+	if stranger {
+		list = append(list, adminapi.Absence{Part: partRoot, Reason: errOtherRoot.Error()})
 	}
 	for part, reason := range v.troubles {
 		list = append(list, adminapi.Absence{Part: part, Reason: reason})
