@@ -35,9 +35,9 @@ type Authorization struct {
 	Subject  string
 	Audience []string // never empty
 	Scope    string   // space separated, may be empty
-	Lifetime int64    // seconds; 0: DefaultLifetime
+	Lifetime int64    // seconds, positive
 	// Custom claims, sorted by name.
-	Custom []mint.Claim
+	Custom []Claim
 	// Evidence is the digest of what proved the client. It is recorded with the token.
 	Evidence [32]byte
 }
