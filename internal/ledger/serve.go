@@ -25,8 +25,8 @@ const (
 	helloKey = 2000 // keys on one page of a hello
 )
 
-// session is one connection.
-type session struct {
+// exchange is one connection, as the ledger sees it.
+type exchange struct {
 	l     *Ledger
 	role  Role
 	w     *mint.FrameWriter
@@ -51,7 +51,7 @@ type reply struct {
 // Serve answers one writer until its connection or ctx ends, or the ledger stops. Messages under way are answered before
 // it returns, unless the ledger failed. It closes conn.
 func (l *Ledger) Serve(ctx context.Context, conn net.Conn, role Role) error {
-	s := &session{l: l, role: role, w: mint.NewFrameWriter(conn), slots: make(chan struct{}, inFlight), out: make(chan reply, inFlight)}
+	s := &exchange{l: l, role: role, w: mint.NewFrameWriter(conn), slots: make(chan struct{}, inFlight), out: make(chan reply, inFlight)}
 	defer conn.Close()
 	// Ending the reading side alone lets the answers under way go out.
 	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })()
@@ -72,7 +72,7 @@ func (l *Ledger) Serve(ctx context.Context, conn net.Conn, role Role) error {
 	return err
 }
 
-func (s *session) read(r *mint.FrameReader) error {
+func (s *exchange) read(r *mint.FrameReader) error {
 	for {
 		f, err := r.Next(false)
 		if err != nil {
@@ -91,7 +91,7 @@ func (s *session) read(r *mint.FrameReader) error {
 }
 
 // drain waits until every message has its answer, or the ledger has stopped.
-func (s *session) drain() {
+func (s *exchange) drain() {
 	for range cap(s.slots) {
 		select {
 		case s.slots <- struct{}{}:
@@ -103,7 +103,7 @@ func (s *session) drain() {
 
 // write sends answers until all is closed, and frees the place of each. When the other side does not take them, the
 // connection ends, and what was still to be sent is dropped: its entries stay, and the other side asks again.
-func (s *session) write(conn net.Conn, all <-chan struct{}) {
+func (s *exchange) write(conn net.Conn, all <-chan struct{}) {
 	broken := false
 	for {
 		select {
@@ -119,7 +119,7 @@ func (s *session) write(conn net.Conn, all <-chan struct{}) {
 	}
 }
 
-func (s *session) send(a reply) error {
+func (s *exchange) send(a reply) error {
 	if a.body != nil {
 		return s.w.Write(a.typ, a.id, func(b []byte) []byte { return append(b, a.body...) })
 	}
@@ -127,12 +127,12 @@ func (s *session) send(a reply) error {
 }
 
 // answer sends v or err as the answer to f, from any goroutine.
-func (s *session) answer(f mint.Frame, v any, err error) {
+func (s *exchange) answer(f mint.Frame, v any, err error) {
 	s.out <- reply{typ: f.Type, id: f.ID, v: v, err: err}
 }
 
 // handle begins what a message asks for. An error ends the connection.
-func (s *session) handle(f mint.Frame) error {
+func (s *exchange) handle(f mint.Frame) error {
 	id := mint.Frame{Type: f.Type, ID: f.ID} // the body is not valid for longer than this call
 	if f.Type == mint.MsgHello {
 		return s.hello(id, f.Body)
@@ -158,7 +158,7 @@ func (s *session) handle(f mint.Frame) error {
 }
 
 // refusal says why this writer is refused everything, if it is.
-func (s *session) refusal() *mint.Refusal {
+func (s *exchange) refusal() *mint.Refusal {
 	switch {
 	case s.l.alarm.Load() != nil:
 		return s.l.alarm.Load()
@@ -171,7 +171,7 @@ func (s *session) refusal() *mint.Refusal {
 }
 
 // hello compares the head that the writer remembers with the log, and tells it where the ledger is.
-func (s *session) hello(f mint.Frame, body []byte) error {
+func (s *exchange) hello(f mint.Frame, body []byte) error {
 	var q mint.HelloQuery
 	if err := mint.ReadJSON(body, &q); err != nil {
 		s.answer(f, nil, mint.Refuse(mint.Malformed, "hello is not readable"))
@@ -243,7 +243,7 @@ func (l *Ledger) hello(role Role, keysAfter string) *mint.Hello {
 }
 
 // tokens reads, checks and queues tokens. refusal, if not nil, is the answer to each.
-func (s *session) tokens(f mint.Frame, body []byte, refusal *mint.Refusal) error {
+func (s *exchange) tokens(f mint.Frame, body []byte, refusal *mint.Refusal) error {
 	list, err := mint.ReadTokens(body)
 	if err != nil {
 		return err // an answer that cannot be counted cannot be given
@@ -264,7 +264,7 @@ func (s *session) tokens(f mint.Frame, body []byte, refusal *mint.Refusal) error
 }
 
 // entries queues entries of the writer's own kinds: all of them or none.
-func (s *session) entries(f mint.Frame, body []byte) {
+func (s *exchange) entries(f mint.Frame, body []byte) {
 	list, err := mint.ReadEntries(body)
 	if err != nil {
 		s.answer(f, nil, mint.Refuse(mint.Malformed, "the entries are not readable"))
@@ -294,7 +294,7 @@ func (s *session) entries(f mint.Frame, body []byte) {
 
 var errClosing = mint.Refuse(mint.Unavailable, "the ledger is stopping")
 
-func (s *session) appended(f mint.Frame, first uint64, h mint.Head, refusal *mint.Refusal) {
+func (s *exchange) appended(f mint.Frame, first uint64, h mint.Head, refusal *mint.Refusal) {
 	if refusal != nil {
 		s.answer(f, nil, refusal)
 		return
@@ -303,7 +303,7 @@ func (s *session) appended(f mint.Frame, first uint64, h mint.Head, refusal *min
 }
 
 // keys records steps of keys.
-func (s *session) keys(f mint.Frame, body []byte) {
+func (s *exchange) keys(f mint.Frame, body []byte) {
 	var q mint.KeyRecords
 	if err := mint.ReadJSON(body, &q); err != nil || len(q.Steps) == 0 || len(q.Steps) > mint.MaxSteps {
 		s.answer(f, nil, mint.Refuse(mint.Malformed, "the steps are not readable, or not 1 to %d", mint.MaxSteps))
@@ -343,7 +343,7 @@ func (l *Ledger) recordSteps(steps []mint.KeyRecord) (*mint.KeysRecorded, *mint.
 }
 
 // readLog answers the house from the files.
-func (s *session) readLog(f mint.Frame, body []byte) {
+func (s *exchange) readLog(f mint.Frame, body []byte) {
 	var q mint.ReadQuery
 	if err := mint.ReadJSON(body, &q); err != nil {
 		s.answer(f, nil, mint.Refuse(mint.Malformed, "the question is not readable"))

@@ -263,7 +263,7 @@ func (s *scribe) tokens(ctx context.Context, n int) ([]mint.Unsigned, []mint.Rec
 	return list, got, s.head.Remember(head)
 }
 
-// identity is a user that processes are started as.
+// user is somebody that processes are started as.
 type user struct {
 	name string
 	uid  int
@@ -379,7 +379,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// once gives one connection after another from dial.
+// scribeOver makes a scribe that talks over connections from dial, and keeps what it must in a directory of its own.
 func scribeOver(t *testing.T, ctx context.Context, dial func(context.Context) (net.Conn, error)) *scribe {
 	t.Helper()
 	dir := t.TempDir()
