@@ -166,12 +166,6 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// accepts decides on issuer and tenant: the first rule of Storm-0558 is that a token is judged by
-// the keys of the one issuer it names, and by no others.
-func (i *issuer) accepts(c *claims) bool {
-	return i.name.match(c.iss.b, c.tid.b)
-}
-
 // tenantAllowed reports whether the token's tenant is on the issuer's list.
 func (i *issuer) tenantAllowed(c *claims) bool {
 	return i.anyone || slices.Contains(i.tenants, string(c.tid.b))

@@ -51,7 +51,12 @@ func TestThumbprintExamples(t *testing.T) {
 // The EC key of RFC 7515 A.3: coordinates keep their leading zeros and their order.
 func TestJWKOfAnECKey(t *testing.T) {
 	x, y := "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
-	jwk, err := JWK(&ecdsa.PublicKey{Curve: elliptic.P256(), X: number(t, x), Y: number(t, y)})
+	point := append([]byte{4}, append(number(t, x).FillBytes(make([]byte, 32)), number(t, y).FillBytes(make([]byte, 32))...)...)
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk, err := JWK(public)
 	if err != nil || jwk["x"] != x || jwk["y"] != y || jwk["crv"] != "P-256" || jwk["kty"] != "EC" || len(jwk) != 4 {
 		t.Errorf("got %v, %v", jwk, err)
 	}

@@ -161,15 +161,6 @@ func (r *segmentReader) tail(size int, what error) error {
 	return &damage{segment: r.name, offset: r.offset, what: what, bytes: bytes, torn: torn}
 }
 
-// reject makes a damage of a batch that was read and is not what it should be.
-func (r *segmentReader) reject(b *batch, what error) error {
-	bytes, torn, err := survey(r.f, b.offset, b.size())
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", r.name, err)
-	}
-	return &damage{segment: r.name, offset: b.offset, what: what, bytes: bytes, torn: torn}
-}
-
 // survey looks at everything from offset on, where a batch of the given size should lie (0 when its head cannot be read).
 // bytes is where those that are not zero end, relative to offset. torn reports that a crash can explain them: a sector of
 // the batch, or of its head when the size is unknown, never arrived, and nothing follows that batch.

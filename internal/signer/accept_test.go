@@ -75,8 +75,10 @@ func TestWindow(t *testing.T) {
 	now := time.Unix(1_790_000_000, 0)
 	w := newWindow(time.Hour)
 	a, b := mint.Digest{1}, mint.Digest{2}
-	if !w.admit(now, "acme", "id", a) || !w.admit(now, "acme", "id", a) {
-		t.Fatal("a retry is refused")
+	for range 2 {
+		if !w.admit(now, "acme", "id", a) {
+			t.Fatal("a retry is refused")
+		}
 	}
 	if w.admit(now, "acme", "id", b) {
 		t.Fatal("an id was used twice")

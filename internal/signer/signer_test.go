@@ -92,8 +92,9 @@ func verifyJWS(t *testing.T, k *mint.Key, input string, sig []byte) bool {
 	number := func(name string) *big.Int { return new(big.Int).SetBytes(decode(t, k.JWK[name])) }
 	switch k.Alg {
 	case "ES256":
-		public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: number("x"), Y: number("y")}
-		return len(sig) == 64 && ecdsa.Verify(public, digest[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+		point := append([]byte{4}, append(number("x").FillBytes(make([]byte, 32)), number("y").FillBytes(make([]byte, 32))...)...)
+		public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+		return err == nil && len(sig) == 64 && ecdsa.Verify(public, digest[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 	case "EdDSA":
 		return ed25519.Verify(decode(t, k.JWK["x"]), []byte(input), sig)
 	}

@@ -184,6 +184,8 @@ func collect(t *testing.T) (*os.File, *watched) {
 }
 
 // supervised runs house, signer and ledger as `seawall up` does, until the house has reported or an error comes.
+//
+//lint:ignore ST1008 the log is what explains the error
 func supervised(t *testing.T, data string) (s seen, info Info, err error, log string) {
 	t.Helper()
 	d, err := supervise.OpenData(data)
