@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -21,9 +22,10 @@ import (
 // reports the metric "entries/s".
 const (
 	ledgerPackage  = "./internal/ledger" // in the repository, one directory up
-	appendPlain    = "BenchmarkAppend"
-	appendReceipts = "BenchmarkAppendReceipts"
-	verifyMillion  = "BenchmarkVerifyMillion"
+	appendPlain    = "BenchmarkEntries/each=64/flights=64"
+	appendReceipts = "BenchmarkReceipts/each=64/flights=32"
+	// Small batches, as an issuer with a few clients at a time leaves behind: each has a signature to check.
+	verifyMillion = "BenchmarkVerify/million/each=8"
 )
 
 // What they must reach.
@@ -38,18 +40,30 @@ type ledgerSpeeds map[string]float64
 
 // measureLedger runs the ledger's benchmarks as often as there are rounds.
 func (b *bench) measureLedger(ctx context.Context) error {
-	pattern := fmt.Sprintf("^(%s|%s|%s)$", appendPlain, appendReceipts, verifyMillion)
+	b.ledger = ledgerSpeeds{}
+	b.say("ledger · running its benchmarks")
+	for _, name := range []string{appendPlain, appendReceipts, verifyMillion} {
+		output, err := b.runBenchmark(ctx, name)
+		if err != nil {
+			return err
+		}
+		maps.Copy(b.ledger, parseSpeeds(output))
+	}
+	return nil
+}
+
+// runBenchmark runs one benchmark of the ledger and returns what go test prints.
+func (b *bench) runBenchmark(ctx context.Context, name string) (string, error) {
+	pattern := "^" + strings.ReplaceAll(name, "/", "$/^") + "$"
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-count", fmt.Sprint(b.settings.rounds), ledgerPackage)
 	cmd.Dir = ".."
 	cmd.Env = append(os.Environ(), "GOWORK=off", "TMPDIR="+b.dir)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	b.say("ledger · running its benchmarks")
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("running the ledger's benchmarks: %w: %s", err, lastLine(stderr.String()+stdout.String()))
+		return "", fmt.Errorf("running the ledger's benchmarks: %w: %s", err, lastLine(stderr.String()+stdout.String()))
 	}
-	b.ledger = parseSpeeds(stdout.String())
-	return nil
+	return stdout.String(), nil
 }
 
 // parseSpeeds reads the output of go test -bench: lines of a name, a count and pairs of value and unit. It gives
@@ -87,7 +101,7 @@ func (b *bench) ledgerBars() []report.Bar {
 	return []report.Bar{
 		{Measure: "durable entries, without receipts", Unit: "/s", Figure: b.ledger.of(appendPlain), Limit: plainBar, AtLeast: true},
 		{Measure: "durable entries, with receipts", Unit: "/s", Figure: b.ledger.of(appendReceipts), Limit: receiptsBar, AtLeast: true},
-		{Measure: "verifying a million entries", Unit: "s", Figure: 1e6 / b.ledger.of(verifyMillion), Limit: verifyBar},
+		{Measure: "verifying a million entries, 8 a batch", Unit: "s", Figure: 1e6 / b.ledger.of(verifyMillion), Limit: verifyBar},
 	}
 }
 
