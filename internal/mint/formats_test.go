@@ -200,6 +200,7 @@ func tokenVectors(t *testing.T, v *formats) {
 // No signature of one kind may ever be good for another: the inputs of no two kinds begin alike.
 func TestContextsAreApart(t *testing.T) {
 	contexts := []string{contextDigest, contextReceipt, contextRoot, contextKeyID, contextCertificate, contextStatement, contextAnswer, contextHead,
+		contextDistrust, contextChain, contextFeedHead, contextSnapshot,
 		"seawall-batch-v1\x00", "seawall-checkpoint-v1\x00", "seawall-sealed-key-v1\x00"}
 	for i, a := range contexts {
 		if strings.IndexByte(a, 0) != len(a)-1 {

@@ -34,6 +34,7 @@ type vectors struct {
 	Digests      []digestVector  `json:"token_digests"`
 	Receipts     []receiptVector `json:"receipts"`
 	Tokens       []tokenVector   `json:"tokens"`
+	Distrust     json.RawMessage `json:"distrust"` // made where the ledger's side is tested, and only carried along here
 }
 
 type pinVector struct {
@@ -238,6 +239,15 @@ func TestVectors(t *testing.T) {
 	slices.SortFunc(v.Statements, func(a, b stmtVector) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
 	slices.SortFunc(v.Digests, func(a, b digestVector) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
 	slices.SortFunc(v.Receipts, func(a, b receiptVector) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
+	have, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there vectors
+	if err := json.Unmarshal(have, &there); err != nil {
+		t.Fatal(err)
+	}
+	v.Distrust = there.Distrust
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
@@ -250,11 +260,7 @@ func TestVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	have, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(have, out.Bytes()) {
+	if !*update && !bytes.Equal(have, out.Bytes()) {
 		t.Errorf("%s is not what the code makes", path)
 	}
 }
