@@ -47,9 +47,7 @@ func (v *Validator) Token(ctx context.Context, raw string) (*Token, error) {
 	if code != "" {
 		e.Kind, e.Code = TokenRefused, code
 	}
-	if v.observe != nil {
-		v.observe(e)
-	}
+	v.tell(e)
 	if code != "" {
 		return nil, refuse(code)
 	}
@@ -63,6 +61,7 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, e *Event) (*
 		return nil, code
 	}
 	e.Algorithm, e.Type = w.header.alg, w.header.kind
+	e.Audience = w.claims.audience
 	in, code := v.issuerOf(&w.claims)
 	if in != nil {
 		e.Issuer = in.terms.issuer
@@ -76,6 +75,7 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, e *Event) (*
 	}
 	set, k, code := in.key(ctx, w, now)
 	if code != "" {
+		e.KeyID = set.listed(w.header.kid)
 		return nil, code
 	}
 	e.KeyID = k.id

@@ -9,9 +9,9 @@ type claims struct {
 	exp, iat, nbf                                 instant
 
 	has      presence
-	sidWrong bool // there is a sid, but it is not a string
-	audience bool // aud names one of ours
-	audAt    int  // where the value of aud begins
+	sidWrong bool   // there is a sid, but it is not a string
+	audience string // the one of ours that aud names; "" if it names none
+	audAt    int    // where the value of aud begins
 	audEnd   int
 }
 
@@ -119,24 +119,27 @@ func (v *Validator) readAudience(c *claims, s *scanner) {
 				s.skip()
 				continue
 			}
-			if v.ours(s.text().b) {
-				c.audience = true
+			if ours := v.ours(s.text().b); ours != "" {
+				c.audience = ours
 			}
 		}
-		c.audience = c.audience && sound
+		if !sound {
+			c.audience = ""
+		}
 	default:
 		s.skip()
 	}
 	c.audEnd = s.pos
 }
 
-func (v *Validator) ours(audience []byte) bool {
+// ours gives the configured audience of this name, or "".
+func (v *Validator) ours(audience []byte) string {
 	for _, a := range v.audiences {
 		if string(audience) == a {
-			return true
+			return a
 		}
 	}
-	return false
+	return ""
 }
 
 // client gives the client that the token was issued to; both names agree when this is asked.
@@ -152,7 +155,7 @@ func (v *Validator) checkClaims(c *claims, kid []byte, now time.Time) Code {
 	if c.has&(hasWrong|hasExp|hasIat) != hasExp|hasIat || len(c.sub.b) == 0 {
 		return CodeClaims
 	}
-	if !c.audience {
+	if c.audience == "" {
 		return CodeAudience
 	}
 	if code := v.checkTimes(c, instantOf(now)); code != "" {

@@ -62,3 +62,28 @@ func ExampleCode() {
 	fmt.Println(errors.Is(err, validate.CodeExpired), err)
 	// Output: true validate: token refused: expired: the token has expired
 }
+
+// Stats says what became of the tokens, and which library said so. The same counts are there for
+// Prometheus and expvar.
+func ExampleValidator_Stats() {
+	issuer := validatetest.NewIssuer(validatetest.Config{})
+	v, err := validate.New(validate.Config{Issuers: []validate.Issuer{issuer.Trusted()}, Audiences: []string{"https://api.example"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer v.Close()
+	v.Token(context.Background(), issuer.Token(validatetest.Claims{"aud": "https://api.example"}))
+	v.Token(context.Background(), issuer.Token(validatetest.Claims{"aud": "https://api.example"}, validatetest.NoReceipt))
+	v.Token(context.Background(), issuer.Token(validatetest.Claims{"aud": "https://api.example"}, validatetest.ExpiredKey))
+	for _, c := range v.Stats().Tokens {
+		if c.Code == "" {
+			c.Code = "accepted"
+		}
+		fmt.Println(c.Count, c.Code, "by key", c.KeyID)
+	}
+	// Output:
+	// 1 accepted by key active
+	// 1 receipt_missing by key active
+	// 1 key_expired by key expired
+}

@@ -11,9 +11,7 @@ import (
 func (v *Validator) Request(r *http.Request) (*Token, error) {
 	raw, code := bearer(r.Header)
 	if code != "" {
-		if v.observe != nil {
-			v.observe(Event{Kind: TokenRefused, Code: code})
-		}
+		v.tell(Event{Kind: TokenRefused, Code: code})
 		return nil, refuse(code)
 	}
 	return v.Token(r.Context(), raw)

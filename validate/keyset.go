@@ -296,6 +296,14 @@ func (set *keySet) find(c *claims, kid []byte, now instant) (*key, Code) {
 	return found, ""
 }
 
+// listed gives the name of a key that the set has, whatever its state, or "".
+func (set *keySet) listed(kid []byte) string {
+	if set == nil || len(set.keys[string(kid)]) == 0 {
+		return ""
+	}
+	return set.keys[string(kid)][0].id
+}
+
 // names reports whether the key is bound to exactly this issuer.
 func (k *key) names(iss []byte) bool {
 	return k.bound && k.issuer.exact() && k.issuer.text == string(iss)

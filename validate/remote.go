@@ -38,7 +38,7 @@ type remote struct {
 	announced []string // metadata that would tell of a ledger; foreign issuers only
 	client    *http.Client
 	now       func() time.Time
-	observe   func(Event)
+	told      func(Event, *keySet) // hears how each load ended, and the set in use; may be nil
 
 	ctx    context.Context // ends with the validator
 	cancel context.CancelFunc
@@ -64,7 +64,7 @@ type loaded struct {
 	failure *loadError // of the latest load; nil if it succeeded
 }
 
-func newRemote(t terms, k KeySource, now func() time.Time, observe func(Event)) *remote {
+func newRemote(t terms, k KeySource, now func() time.Time, told func(Event, *keySet)) *remote {
 	ctx, cancel := context.WithCancel(context.Background())
 	transport := k.transport
 	if transport == nil {
@@ -79,7 +79,7 @@ func newRemote(t terms, k KeySource, now func() time.Time, observe func(Event)) 
 		}
 	}
 	r := &remote{
-		url: k.url, terms: t, now: now, observe: observe, ctx: ctx, cancel: cancel, budget: earlyBurst,
+		url: k.url, terms: t, now: now, told: told, ctx: ctx, cancel: cancel, budget: earlyBurst,
 		client: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -273,7 +273,7 @@ func (r *remote) file(a answer, failure *loadError) {
 }
 
 func (r *remote) report(o *loaded) {
-	if r.observe == nil || r.ctx.Err() != nil {
+	if r.told == nil || r.ctx.Err() != nil {
 		return
 	}
 	e := Event{Kind: KeysLoaded, Issuer: r.terms.issuer}
@@ -282,7 +282,7 @@ func (r *remote) report(o *loaded) {
 	} else {
 		e.Notes = o.set.notes
 	}
-	r.observe(e)
+	r.told(e, o.set)
 }
 
 // jitter spreads many validators over time: d, plus or minus a tenth.
@@ -328,7 +328,7 @@ func (r *remote) get(ctx context.Context, from, etag string) ([]byte, http.Heade
 		return nil, nil, err
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	req.Header.Set("User-Agent", "seawall-validate")
+	req.Header.Set("User-Agent", "seawall-validate/"+Version)
 	if etag != "" {
 		req.Header.Set("If-None-Match", etag)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -82,6 +83,7 @@ type Validator struct {
 	revocations *Revocations
 	now         func() time.Time
 	observe     func(Event)
+	counters    counters
 }
 
 // New makes a Validator, or says what is wrong with the configuration. Remote keys begin to load at
@@ -210,7 +212,7 @@ func (v *Validator) trust(i Issuer) error {
 		}
 		in.static = set
 	} else {
-		in.remote = newRemote(i.terms, i.keys, v.now, v.observe)
+		in.remote = newRemote(i.terms, i.keys, v.now, v.tellKeys)
 	}
 	if in.name.exact() {
 		v.issuers[name] = in
@@ -220,13 +222,13 @@ func (v *Validator) trust(i Issuer) error {
 	return nil
 }
 
+// all gives every issuer.
+func (v *Validator) all() []*issuer {
+	return slices.AppendSeq(slices.Clone(v.templates), maps.Values(v.issuers))
+}
+
 func (v *Validator) remotes() (list []*remote) {
-	for _, i := range v.issuers {
-		if i.remote != nil {
-			list = append(list, i.remote)
-		}
-	}
-	for _, i := range v.templates {
+	for _, i := range v.all() {
 		if i.remote != nil {
 			list = append(list, i.remote)
 		}

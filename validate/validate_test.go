@@ -364,9 +364,9 @@ func TestObserve(t *testing.T) {
 	refused(t, v, issuer.Token(validatetest.Claims{"aud": audience}, validatetest.UnknownKey), validate.CodeKeyUnknown)
 	refused(t, v, "secret-garbage", validate.CodeMalformed)
 	want := []validate.Event{
-		{Kind: validate.TokenAccepted, Issuer: issuer.URL(), Algorithm: "ES256", Type: "at+jwt", KeyID: "active"},
-		{Kind: validate.TokenRefused, Issuer: issuer.URL(), Algorithm: "ES256", Type: "at+jwt", KeyID: "active", Code: validate.CodeReceiptMissing},
-		{Kind: validate.TokenRefused, Issuer: issuer.URL(), Algorithm: "ES256", Type: "at+jwt", Code: validate.CodeKeyUnknown},
+		{Kind: validate.TokenAccepted, Issuer: issuer.URL(), Audience: audience, Algorithm: "ES256", Type: "at+jwt", KeyID: "active"},
+		{Kind: validate.TokenRefused, Issuer: issuer.URL(), Audience: audience, Algorithm: "ES256", Type: "at+jwt", KeyID: "active", Code: validate.CodeReceiptMissing},
+		{Kind: validate.TokenRefused, Issuer: issuer.URL(), Audience: audience, Algorithm: "ES256", Type: "at+jwt", Code: validate.CodeKeyUnknown},
 		{Kind: validate.TokenRefused, Code: validate.CodeMalformed},
 	}
 	if !reflect.DeepEqual(events, want) {
