@@ -21,6 +21,7 @@ type work struct {
 
 	headerScan  scanner
 	payloadScan scanner
+	ruleScan    scanner
 
 	headerBytes  []byte
 	payloadBytes []byte
@@ -67,6 +68,9 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, e *Event) (*
 		e.Issuer = in.terms.issuer
 	}
 	if code != "" {
+		return nil, code
+	}
+	if code := in.admits(w); code != "" {
 		return nil, code
 	}
 	now := v.now()

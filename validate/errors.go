@@ -20,6 +20,7 @@ const (
 	CodeKid             Code = "kid"                 // header names no key
 	CodeIssuer          Code = "issuer"              // iss is no configured issuer
 	CodeTenant          Code = "tenant"              // tid does not fit the issuer, or the tenant is not allowed
+	CodeClaimRule       Code = "claim_rule"          // a claim rule of the issuer does not hold
 	CodeClaims          Code = "claims"              // a required claim is missing or has the wrong form
 	CodeAudience        Code = "audience"            // aud names none of the configured audiences
 	CodeExpired         Code = "expired"             // exp has passed
@@ -35,6 +36,7 @@ const (
 	CodeKeyUnknown      Code = "key_unknown"         // the issuer has no such key
 	CodeKeyUnusable     Code = "key_unusable"        // weak, malformed or not meant for signatures
 	CodeKeyIssuer       Code = "key_issuer"          // the key belongs to another issuer
+	CodeKeyNotPinned    Code = "key_not_pinned"      // the issuer's keys are pinned, and this is none of them
 	CodeKeyRevoked      Code = "key_revoked"         // the key set marks the key as revoked
 	CodeKeyNotYetValid  Code = "key_not_yet_valid"   // the key's window has not begun
 	CodeKeyExpired      Code = "key_expired"         // the key's window has ended
@@ -66,6 +68,7 @@ var reasons = map[Code]string{
 	CodeKid:             "the header names no key",
 	CodeIssuer:          "the issuer is not trusted here",
 	CodeTenant:          "the tenant does not fit the issuer or is not allowed here",
+	CodeClaimRule:       "a claim that is demanded of this issuer is missing or has another value",
 	CodeClaims:          "a required claim is missing or has the wrong form",
 	CodeAudience:        "the token is meant for another audience",
 	CodeExpired:         "the token has expired",
@@ -81,6 +84,7 @@ var reasons = map[Code]string{
 	CodeKeyUnknown:      "the issuer has no such key",
 	CodeKeyUnusable:     "the key is weak, malformed or not meant for signatures",
 	CodeKeyIssuer:       "the key belongs to another issuer",
+	CodeKeyNotPinned:    "the key is none of those that are pinned for the issuer",
 	CodeKeyRevoked:      "the key has been revoked",
 	CodeKeyNotYetValid:  "the key is not valid yet",
 	CodeKeyExpired:      "the key has expired",

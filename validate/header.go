@@ -6,7 +6,7 @@ import "seawall/validate/internal/wire"
 // certificates and thumbprints that a header may carry are never looked at.
 type header struct {
 	alg      Alg
-	kind     string // the matching entry of Config.Types
+	kind     string // the matching entry of Types, or Untyped
 	kid      []byte
 	receipts int // how often the name rcpt occurs at any depth
 }
@@ -17,13 +17,14 @@ func (v *Validator) scanHeader(h *header, s *scanner, data []byte) Code {
 	s.reset(data, false)
 	s.watch = "rcpt"
 	var alg, typ []byte
-	crit := false
+	crit, typed := false, false
 	s.space()
 	for o := s.object(); s.member(&o); {
 		switch string(o.name) {
 		case "alg":
 			alg = s.optionalText()
 		case "typ":
+			typed = true
 			typ = s.optionalText()
 		case "kid":
 			h.kid = s.optionalText()
@@ -44,7 +45,10 @@ func (v *Validator) scanHeader(h *header, s *scanner, data []byte) Code {
 	if crit {
 		return CodeCrit
 	}
-	if h.kind = v.allowedKind(typ); h.kind == "" {
+	if h.kind = v.allowedKind(typ); !typed && v.untyped {
+		h.kind = Untyped
+	}
+	if h.kind == "" {
 		return CodeTyp
 	}
 	if len(h.kid) == 0 || hasControl(h.kid) {

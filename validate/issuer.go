@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -15,9 +16,13 @@ import (
 // Issuer is a trusted issuer. Make one with [SeawallIssuer] or [ForeignIssuer]; the zero Issuer is
 // refused by [New].
 type Issuer struct {
-	terms   terms
-	tenants []string
-	keys    KeySource
+	terms      terms
+	tenants    []string
+	keys       KeySource
+	types      []string // nil for Config.Types
+	algorithms []Alg    // nil for Config.Algorithms
+	claims     []ClaimRule
+	flaw       error // why it can't be used; a preset's or a pin's
 }
 
 // SeawallIssuer trusts the seawall issuer at url, whose ledger root has the given pin (swl1-…, shown
@@ -45,6 +50,27 @@ type ForeignConfig struct {
 
 	// Keys is where the issuer's keys come from. Required: nothing is discovered by itself.
 	Keys KeySource
+
+	// Types are the values of typ that this issuer's tokens may have, in the place of Config.Types,
+	// so that a type which only this issuer uses for access tokens opens no door to another
+	// issuer's ID tokens. Untyped stands for a header without typ. nil means Config.Types.
+	Types []string
+
+	// Algorithms narrows Config.Algorithms for this issuer. nil leaves them as they are.
+	Algorithms []Alg
+
+	// Claims are demanded of every token. An issuer that signs for anybody needs one that says who.
+	Claims []ClaimRule
+
+	// KeyIssuer, if set, is what the member issuer of every key must say; a key without it is
+	// refused. It may contain {tenantid} if Issuer does. Set it for a key document that serves
+	// several issuers, and leave it empty for one whose keys name nobody.
+	KeyIssuer string
+
+	// Thumbprints are the keys that count (RFC 7638, SHA-256, base64url); all others are refused
+	// with CodeKeyNotPinned. nil accepts every key of the issuer; an empty list that is not nil
+	// accepts none. A pinned key has to be replaced here before the issuer replaces it there.
+	Thumbprints []string
 }
 
 // ForeignIssuer trusts an issuer that gives no receipts. Its keys are still bound to it, and a key
@@ -54,7 +80,32 @@ type ForeignConfig struct {
 // remote, its OAuth and OpenID metadata are looked at too. That guards against a mistake, not
 // against an attacker; protection comes from configuring the issuer with [SeawallIssuer].
 func ForeignIssuer(c ForeignConfig) Issuer {
-	return Issuer{terms: terms{issuer: c.Issuer}, tenants: slices.Clone(c.Tenants), keys: c.Keys}
+	i := Issuer{
+		terms:      terms{issuer: c.Issuer, keyIssuer: c.KeyIssuer},
+		tenants:    slices.Clone(c.Tenants),
+		keys:       c.Keys,
+		types:      slices.Clone(c.Types),
+		algorithms: slices.Clone(c.Algorithms),
+		claims:     slices.Clone(c.Claims),
+	}
+	i.terms.pinned, i.flaw = thumbprints(c.Thumbprints)
+	return i
+}
+
+// thumbprints reads the thumbprints of pinned keys.
+func thumbprints(spelled []string) (map[[sha256.Size]byte]bool, error) {
+	if spelled == nil {
+		return nil, nil
+	}
+	pinned := make(map[[sha256.Size]byte]bool)
+	for _, s := range spelled {
+		sum, ok := appendBase64(nil, s)
+		if !ok || len(sum) != sha256.Size {
+			return nil, fmt.Errorf("%q is not a key's thumbprint; \"seawall issuer pin\" shows them", s)
+		}
+		pinned[[sha256.Size]byte(sum)] = true
+	}
+	return pinned, nil
 }
 
 // WithKeys gives the same issuer with keys from another place: a mirror, or a document at hand. What
@@ -91,17 +142,23 @@ func (k KeySource) WithTransport(t http.RoundTripper) KeySource {
 
 // issuer is an Issuer in use.
 type issuer struct {
-	terms   terms
-	name    pattern
-	tenants []string
-	anyone  bool // every tenant is accepted
-	static  *keySet
-	remote  *remote
+	terms      terms
+	name       pattern
+	tenants    []string
+	anyone     bool     // every tenant is accepted
+	types      []string // as Config.Types are kept, or Untyped
+	algorithms []Alg    // nil for all
+	demands    demand
+	static     *keySet
+	remote     *remote
 }
 
 // check finds what is wrong with an Issuer before anything is made of it.
 func (i Issuer) check() error {
 	name := i.terms.issuer
+	if i.flaw != nil {
+		return i.flaw
+	}
 	if name == "" {
 		return errors.New("an issuer has no name: use SeawallIssuer(url, pin) or ForeignIssuer(config)")
 	}
@@ -118,6 +175,9 @@ func (i Issuer) check() error {
 		if !validPin(i.terms.pin) {
 			return fmt.Errorf("seawall issuer %q: %q is not a ledger pin; \"seawall api create\" shows it (swl1-…)", name, i.terms.pin)
 		}
+	}
+	if !newPattern(i.terms.keyIssuer).exact() && newPattern(name).exact() {
+		return fmt.Errorf("issuer %q: keys that name any tenant of %q say nothing about this one issuer", name, i.terms.keyIssuer)
 	}
 	for _, t := range i.tenants {
 		if t == "" || !newPattern(name).exact() && !isUUID([]byte(t)) {

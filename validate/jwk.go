@@ -42,6 +42,7 @@ type key struct {
 	nbf, exp instant
 	hasExp   bool
 	revoked  bool
+	unpinned bool // the issuer's keys are pinned, and this is none of them
 
 	// What only keys of seawall issuers have.
 	kinds       []string

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -13,6 +14,7 @@ type keySet struct {
 	keys     map[string][]*key
 	literal  map[string]bool // issuers that some key of the set names literally
 	receipts []receiptKey    // certified by the pinned root
+	owner    pattern         // what keys call the issuer, where that is not its name
 	notes    []string        // what was skipped, and why
 }
 
@@ -28,6 +30,10 @@ type terms struct {
 	issuer  string
 	seawall bool
 	pin     string // of the ledger root; seawall issuers only
+
+	// Foreign issuers only.
+	keyIssuer string                     // every key must name it; "" if keys need not name anybody
+	pinned    map[[sha256.Size]byte]bool // thumbprints of the keys that count; nil for all
 }
 
 // loadError is why a key document can't be used. It is told to people, and by its code to programs.
@@ -53,6 +59,9 @@ func newKeySet(doc []byte, t terms) (*keySet, *loadError) {
 		return nil, loadErrorf(CodeKeysUnavailable, "the key document is not a JWK Set")
 	}
 	set := &keySet{keys: make(map[string][]*key), literal: make(map[string]bool)}
+	if t.keyIssuer != t.issuer {
+		set.owner = newPattern(t.keyIssuer)
+	}
 	if !t.seawall && ledger != nil {
 		return nil, loadErrorf(CodeLedgerAnnounced, "the key document of %s carries a seawall ledger: configure it with SeawallIssuer and its pin", t.issuer)
 	}
@@ -67,6 +76,8 @@ func newKeySet(doc []byte, t terms) (*keySet, *loadError) {
 		k := newKey(raw)
 		if t.seawall {
 			k.vouch(root)
+		} else {
+			k.bind(t)
 		}
 		set.add(k)
 	}
@@ -111,6 +122,8 @@ func (set *keySet) add(k *key) {
 		set.note("key %.64q skipped: %s", k.id, k.flaw)
 	case k.unvouched:
 		set.note("key %.64q skipped: the pinned ledger does not vouch for it", k.id)
+	case k.unpinned:
+		set.note("key %.64q skipped: it is none of the pinned keys", k.id)
 	}
 	set.keys[k.id] = append(set.keys[k.id], k)
 	if k.bound && k.issuer.exact() {
@@ -128,7 +141,7 @@ func (set *keySet) usable(t terms, now time.Time) (n int) {
 		for _, k := range list {
 			foreign := t.seawall && k.issuer.text != t.issuer
 			over := k.hasExp && !k.exp.after(instantOf(now))
-			if k.flaw == "" && !k.revoked && !k.unvouched && !over && !foreign {
+			if k.flaw == "" && !k.revoked && !k.unvouched && !k.unpinned && !over && !foreign {
 				n++
 			}
 		}
@@ -237,6 +250,14 @@ func readWhole(s *scanner, count *int) uint64 {
 	return n
 }
 
+// bind holds a foreign issuer's key to what is configured about such keys.
+func (k *key) bind(t terms) {
+	if t.keyIssuer != "" && !k.bound {
+		k.bound = true // to nobody: every key of this issuer must name it
+	}
+	k.unpinned = k.flaw == "" && t.pinned != nil && !t.pinned[k.thumbprint()]
+}
+
 // vouch decides whether the ledger root's statement covers the key exactly as the document shows it.
 func (k *key) vouch(root ed25519.PublicKey) {
 	if k.flaw != "" {
@@ -266,14 +287,15 @@ func (k *key) vouch(root ed25519.PublicKey) {
 // find gives the one usable key of this name, or why there is none. The issuer that a key names
 // outranks everything else about it, so that a key in the wrong set is called by its true fault.
 func (set *keySet) find(c *claims, kid []byte, now instant) (*key, Code) {
-	literal := set.literal[string(c.iss.b)]
+	iss := set.nameOf(c)
+	literal := set.literal[string(iss)]
 	var found *key
 	reason := CodeKeyUnknown
 	for _, k := range set.keys[string(kid)] {
 		fault := k.state(now)
 		// If any key names this issuer literally, only such keys count: a key for all tenants
 		// can't stand in for one that a single issuer keeps for itself.
-		if excluded := literal && !k.names(c.iss.b); excluded && k.flaw == "" {
+		if excluded := literal && !k.names(iss); excluded && k.flaw == "" {
 			fault = CodeKeyIssuer
 		}
 		switch {
@@ -281,7 +303,7 @@ func (set *keySet) find(c *claims, kid []byte, now instant) (*key, Code) {
 			return nil, CodeKeyAmbiguous
 		case fault == "":
 			found = k
-		case k.flaw == "" && k.elsewhere(c):
+		case k.flaw == "" && k.elsewhere(iss, c.tid.b):
 			reason = CodeKeyIssuer
 		case reason == CodeKeyUnknown:
 			reason = fault
@@ -290,7 +312,7 @@ func (set *keySet) find(c *claims, kid []byte, now instant) (*key, Code) {
 	if found == nil {
 		return nil, reason
 	}
-	if found.elsewhere(c) {
+	if found.elsewhere(iss, c.tid.b) {
 		return nil, CodeKeyIssuer
 	}
 	return found, ""
@@ -304,14 +326,23 @@ func (set *keySet) listed(kid []byte) string {
 	return set.keys[string(kid)][0].id
 }
 
+// nameOf gives what a key must call the token's issuer: iss, unless the terms say that the issuer's
+// keys call it otherwise.
+func (set *keySet) nameOf(c *claims) []byte {
+	if set.owner.text == "" {
+		return c.iss.b
+	}
+	return set.owner.fill(c.tid.b)
+}
+
 // names reports whether the key is bound to exactly this issuer.
 func (k *key) names(iss []byte) bool {
 	return k.bound && k.issuer.exact() && k.issuer.text == string(iss)
 }
 
 // elsewhere reports whether the key is bound to an issuer other than the token's.
-func (k *key) elsewhere(c *claims) bool {
-	return k.bound && !k.issuer.match(c.iss.b, c.tid.b)
+func (k *key) elsewhere(iss, tid []byte) bool {
+	return k.bound && !k.issuer.match(iss, tid)
 }
 
 // state says why the key can't be used at this moment, or "".
@@ -327,6 +358,8 @@ func (k *key) state(now instant) Code {
 		return CodeKeyExpired
 	case k.unvouched:
 		return CodeKeyStatement
+	case k.unpinned:
+		return CodeKeyNotPinned
 	}
 	return ""
 }

@@ -49,6 +49,14 @@ func (p pattern) match(iss, tid []byte) bool {
 	return len(iss) == 0
 }
 
+// fill gives the pattern with every mark replaced by tid.
+func (p pattern) fill(tid []byte) []byte {
+	if p.exact() {
+		return []byte(p.text)
+	}
+	return []byte(strings.Join(p.parts, string(tid)))
+}
+
 // resembles reports whether iss would match for some other tid: then the tenant is wrong, not the issuer.
 func (p pattern) resembles(iss []byte) bool {
 	if p.exact() {

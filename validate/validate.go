@@ -31,7 +31,8 @@ type Config struct {
 	Audiences []string
 
 	// Types are the accepted values of typ, with or without a leading "application/", in any case
-	// (RFC 8725 §3.11). Default: at+jwt (RFC 9068).
+	// (RFC 8725 §3.11). Default: at+jwt (RFC 9068). An issuer with Types of its own is held to those
+	// and to no others.
 	Types []string
 
 	// Algorithms are accepted for signatures. Default: ES256, RS256, PS256 and EdDSA, which are all
@@ -74,7 +75,9 @@ type Validator struct {
 	issuers     map[string]*issuer // by exact name
 	templates   []*issuer          // whose name contains {tenantid}
 	audiences   []string
-	types       []string // lower case, without application/
+	types       []string // lower case, without application/; of all issuers
+	common      []string // those of issuers without types of their own
+	untyped     bool     // some issuer's tokens carry no typ
 	algorithms  []Alg
 	leeway      time.Duration
 	maxLifetime time.Duration
@@ -186,13 +189,23 @@ func (v *Validator) kinds(types []string) error {
 		types = []string{"at+jwt"}
 	}
 	for _, t := range types {
-		kind := string(trimApplication([]byte(strings.ToLower(t))))
-		if kind == "" || hasControl([]byte(kind)) {
-			return fmt.Errorf("token type %q can't be a typ", t)
+		kind, err := kindOf(t)
+		if err != nil {
+			return err
 		}
 		v.types = append(v.types, kind)
 	}
+	v.common = slices.Clone(v.types)
 	return nil
+}
+
+// kindOf gives a type in the one form in which types are compared.
+func kindOf(typ string) (string, error) {
+	kind := string(trimApplication([]byte(strings.ToLower(typ))))
+	if kind == "" || kind == Untyped || hasControl([]byte(kind)) {
+		return "", fmt.Errorf("token type %q can't be a typ", typ)
+	}
+	return kind, nil
 }
 
 // trust adds an issuer.
@@ -201,7 +214,10 @@ func (v *Validator) trust(i Issuer) error {
 		return err
 	}
 	name := i.terms.issuer
-	in := &issuer{terms: i.terms, name: newPattern(name), tenants: i.tenants, anyone: i.tenants == nil}
+	in := &issuer{terms: i.terms, name: newPattern(name), tenants: i.tenants, anyone: i.tenants == nil, algorithms: i.algorithms}
+	if err := v.admit(in, i); err != nil {
+		return fmt.Errorf("issuer %q: %w", name, err)
+	}
 	if v.issuers[name] != nil || slices.ContainsFunc(v.templates, func(t *issuer) bool { return t.terms.issuer == name }) {
 		return fmt.Errorf("issuer %q is configured twice", name)
 	}
