@@ -66,6 +66,9 @@ func (w walls) first(spec Spec) error {
 			return spec.refuse("dropping ambient capabilities: %w", err)
 		}
 	}
+	if err := slackenTimers(); err != nil {
+		return spec.refuse("setting the timer slack: %w", err)
+	}
 	if err := w.noNewPrivs(); err != nil {
 		return spec.refuse("setting no_new_privs: %w", err)
 	}

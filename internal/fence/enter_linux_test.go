@@ -451,3 +451,18 @@ func TestEveryThread(t *testing.T) {
 		}
 	})
 }
+
+// TestTimersMayBeLate asks a thread of a fenced process, and one of a process outside any fence.
+func TestTimersMayBeLate(t *testing.T) {
+	forEach(t, func(t *testing.T, as identity) {
+		req := vault(t, as)
+		req.Do = []string{"timer slack"}
+		if got := run(t, as, req).Done["timer slack"]; got != timerSlack.String() {
+			t.Errorf("the slack is %s, want %s", got, timerSlack)
+		}
+		req.Bare = true
+		if got := run(t, as, req).Done["timer slack"]; got == timerSlack.String() {
+			t.Errorf("the slack is %s outside any fence too: the test proves nothing", got)
+		}
+	})
+}

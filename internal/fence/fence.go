@@ -6,7 +6,8 @@
 //   - Stage 1, on one locked thread: the environment is replaced by a short list of harmless variables (a GOTRACEBACK=crash
 //     left in a unit file would otherwise write every key to disk at the first panic), descriptors nobody meant to pass on
 //     are closed, no_new_privs is set, and Landlock takes away every file outside the process's own directory and, from a
-//     vault, TCP. Then the process executes itself again.
+//     vault, TCP. Then the process executes itself again. (On the way, because it passes on to all threads only like this,
+//     timers are allowed to be a millisecond late.)
 //   - Stage 2, in the new image: no core files, not dumpable (which also ends ptrace and /proc/PID/mem for the same user),
 //     a lock on the own directory, then, if started as root, chroot into that directory and a user id of its own, and a
 //     seccomp filter that refuses sockets, new programs and looking into other processes.

@@ -13,9 +13,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -244,8 +246,17 @@ var acts = map[string]func(req request) string{
 	"environment": func(request) string { return fmt.Sprint(os.Environ()) },
 	"descriptors": func(request) string { return descriptors() },
 	"traceback":   func(request) string { return os.Getenv("GOTRACEBACK") },
-	"panic":       func(request) string { panic("a crash on purpose") },
-	"abort":       func(request) string { return abort() },
+	"timer slack": func(request) string {
+		slack := make(chan int)
+		go func() {
+			runtime.LockOSThread() // ends with the goroutine: it may be any thread
+			ns, _, _ := unix.RawSyscall(unix.SYS_PRCTL, unix.PR_GET_TIMERSLACK, 0, 0)
+			slack <- int(ns)
+		}()
+		return time.Duration(<-slack).String()
+	},
+	"panic": func(request) string { panic("a crash on purpose") },
+	"abort": func(request) string { return abort() },
 	"x32": func(request) string {
 		_, _, errno := unix.RawSyscall(0x40000000|unix.SYS_GETPID, 0, 0, 0)
 		return outcome(errno)
