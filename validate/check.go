@@ -35,16 +35,32 @@ var works = sync.Pool{New: func() any { return new(work) }}
 // maxKept is how large a work's buffers may be to be kept.
 const maxKept = 64 << 10
 
-// Token decides whether raw, a token in JWS compact form as a client sent it, is good here and now.
-// On any doubt it gives nil and an error that wraps *Error with the one reason. The context bounds
-// the wait for keys, which happens only at the very start or when a token names an unknown key.
-func (v *Validator) Token(ctx context.Context, raw string) (*Token, error) {
-	w := works.Get().(*work)
-	e := Event{Kind: TokenAccepted}
-	t, code := v.check(ctx, w, raw, &e)
+// release gives the buffers back.
+func (w *work) release() {
 	if cap(w.signed) <= maxKept {
 		works.Put(w)
 	}
+}
+
+// Token decides whether raw, a token in JWS compact form as a client sent it, is good here and now as
+// a plain bearer token. On any doubt it gives nil and an error that wraps *Error with the one reason.
+// The context bounds the wait for keys, which happens only at the very start or when a token names
+// an unknown key.
+func (v *Validator) Token(ctx context.Context, raw string) (*Token, error) {
+	return v.Presented(ctx, raw, Presentation{})
+}
+
+// Presented decides as Token does, and holds the way in which the token was presented to what the
+// token is bound to (RFC 7800 §3): a DPoP key, a client certificate, or both.
+func (v *Validator) Presented(ctx context.Context, raw string, p Presentation) (*Token, error) {
+	w := works.Get().(*work)
+	e := Event{Kind: TokenAccepted}
+	now := v.now()
+	t, code := v.check(ctx, w, raw, now, &e)
+	if code == "" {
+		code = v.sender(ctx, t, raw, &p, now)
+	}
+	w.release()
 	if code != "" {
 		e.Kind, e.Code = TokenRefused, code
 	}
@@ -55,8 +71,8 @@ func (v *Validator) Token(ctx context.Context, raw string) (*Token, error) {
 	return t, nil
 }
 
-// check is the order of all checks: cheap ones first, then the signature, then the receipt.
-func (v *Validator) check(ctx context.Context, w *work, raw string, e *Event) (*Token, Code) {
+// check is the order of all checks of a token: cheap ones first, then the signature, then the receipt.
+func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Time, e *Event) (*Token, Code) {
 	if code := v.parse(w, raw); code != "" {
 		e.Algorithm, e.Type = w.header.alg, w.header.kind
 		return nil, code
@@ -73,7 +89,6 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, e *Event) (*
 	if code := in.admits(w); code != "" {
 		return nil, code
 	}
-	now := v.now()
 	if code := v.checkClaims(&w.claims, w.header.kid, now); code != "" {
 		return nil, code
 	}
@@ -109,6 +124,23 @@ func (v *Validator) parse(w *work, raw string) Code {
 	if raw == "" {
 		return CodeMissing
 	}
+	if code := w.split(raw); code != "" {
+		return code
+	}
+	if code := v.scanHeader(&w.header, &w.headerScan, w.headerBytes); code != "" {
+		return code
+	}
+	if len(w.signature) == 0 { // looked for after the header, so that an unsecured token is called by its name
+		return CodeMalformed
+	}
+	if !v.scanClaims(&w.claims, &w.payloadScan, w.payloadBytes) {
+		return CodeJSON
+	}
+	return ""
+}
+
+// split decodes the segments of a JWS in compact form (RFC 7515 §7.1). The signature may be empty.
+func (w *work) split(raw string) Code {
 	first := strings.IndexByte(raw, '.')
 	last := strings.LastIndexByte(raw, '.')
 	if first <= 0 || last <= first+1 || strings.IndexByte(raw[first+1:last], '.') >= 0 {
@@ -123,15 +155,6 @@ func (v *Validator) parse(w *work, raw string) Code {
 	}
 	if w.signature, ok = appendBase64(w.signature[:0], raw[last+1:]); !ok {
 		return CodeEncoding
-	}
-	if code := v.scanHeader(&w.header, &w.headerScan, w.headerBytes); code != "" {
-		return code
-	}
-	if len(w.signature) == 0 { // looked for after the header, so that an unsecured token is called by its name
-		return CodeMalformed
-	}
-	if !v.scanClaims(&w.claims, &w.payloadScan, w.payloadBytes) {
-		return CodeJSON
 	}
 	w.signed = append(w.signed[:0], raw[:last]...)
 	return ""

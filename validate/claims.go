@@ -5,15 +5,21 @@ import "time"
 // claims are what the validator reads of a token's payload (RFC 7519 §4.1, RFC 9068 §2.2). Texts
 // point into the work buffers and are gone when the call is over.
 type claims struct {
-	iss, sub, tid, azp, clientID, jti, sid, scope text
-	exp, iat, nbf                                 instant
+	iss, sub, tid, azp, clientID, jti, sid, scope, acr text
+	exp, iat, nbf, authTime                            instant
+	amr, act                                           span // where the values are
+
+	jkt, x5t Thumbprint // of cnf, where has says so
+	binding  Code       // what is wrong with cnf
 
 	has      presence
 	sidWrong bool   // there is a sid, but it is not a string
 	audience string // the one of ours that aud names; "" if it names none
-	audAt    int    // where the value of aud begins
-	audEnd   int
+	aud      span   // where its value is
 }
+
+// span is a part of the payload.
+type span struct{ from, to int }
 
 // presence holds one bit a claim.
 type presence uint8
@@ -22,8 +28,10 @@ const (
 	hasExp presence = 1 << iota
 	hasIat
 	hasNbf
-	hasBinding // cnf
-	hasWrong   // a claim that matters has the wrong form
+	hasAuthTime
+	hasJKT   // cnf.jkt
+	hasX5T   // cnf.x5t#S256
+	hasWrong // a claim that matters has the wrong form
 )
 
 // scanClaims reads a decoded payload; false means that it is not one strict JSON object.
@@ -55,16 +63,19 @@ func (v *Validator) scanClaims(c *claims, s *scanner, data []byte) bool {
 			v.readAudience(c, s)
 		case "sid":
 			c.sidWrong = s.peek() != '"'
-			c.sid.b = s.optionalText()
+			c.readOptional(s, &c.sid)
 		case "scope":
-			if s.peek() == '"' {
-				c.scope = s.text()
-			} else {
-				s.skip()
-			}
+			c.readOptional(s, &c.scope)
+		case "acr":
+			c.readOptional(s, &c.acr)
+		case "amr":
+			c.amr = s.skipSpan()
+		case "act":
+			c.act = s.skipSpan()
+		case "auth_time":
+			c.readAuthTime(s)
 		case "cnf":
-			c.has |= hasBinding
-			s.skip()
+			c.readConfirmation(s)
 		default:
 			s.skip()
 		}
@@ -82,6 +93,24 @@ func (c *claims) readText(s *scanner, to *text) {
 	*to = s.text()
 	if len(to.b) == 0 || !to.plain && hasControl(to.b) {
 		c.has |= hasWrong
+	}
+}
+
+// readOptional reads a claim that says nothing unless it is a string.
+func (c *claims) readOptional(s *scanner, to *text) {
+	if s.peek() != '"' {
+		s.skip()
+		return
+	}
+	*to = s.text()
+}
+
+// readAuthTime reads auth_time (OIDC Core §2), which says nothing unless it is a NumericDate.
+func (c *claims) readAuthTime(s *scanner) {
+	wrong := c.has & hasWrong
+	c.readTime(s, &c.authTime, hasAuthTime)
+	if c.has&hasWrong != wrong {
+		c.has &^= hasWrong | hasAuthTime
 	}
 }
 
@@ -107,7 +136,7 @@ func (c *claims) readTime(s *scanner, to *instant, bit presence) {
 // readAudience reads aud: a string or an array of strings and nothing else (RFC 7519 §4.1.3). A
 // wrong form matches no audience.
 func (v *Validator) readAudience(c *claims, s *scanner) {
-	c.audAt = s.pos
+	from := s.pos
 	switch s.peek() {
 	case '"':
 		c.audience = v.ours(s.text().b)
@@ -129,7 +158,7 @@ func (v *Validator) readAudience(c *claims, s *scanner) {
 	default:
 		s.skip()
 	}
-	c.audEnd = s.pos
+	c.aud = span{from, s.pos}
 }
 
 // ours gives the configured audience of this name, or "".
@@ -172,12 +201,7 @@ func (v *Validator) checkClaims(c *claims, kid []byte, now time.Time) Code {
 			return code
 		}
 	}
-	// The one place for sender bindings (RFC 7800, RFC 9449, RFC 8705): none is supported, so a
-	// token that is bound to a sender can't be shown to come from it.
-	if c.has&hasBinding != 0 {
-		return CodeBinding
-	}
-	return ""
+	return c.binding
 }
 
 func (v *Validator) checkTimes(c *claims, now instant) Code {

@@ -19,6 +19,12 @@
 // statements. Key sets live under their issuer, so there is no name space of keys that two issuers
 // share, and a key that names its issuer signs for that issuer only.
 //
+// A token that is bound to its sender is good only in the sender's hand: one with cnf.jkt needs a
+// fresh DPoP proof by that key for exactly this request (RFC 9449), one with cnf.x5t#S256 the client
+// certificate (RFC 8705), whether or not the configuration demands such tokens. What a route needs
+// beyond a good token is said where the route is: [Validator.Handler] takes [RequireScope],
+// [RequireACR] and [MaxAuthAge].
+//
 // There is no option that turns a check off, a refused token is never returned, and errors carry
 // one [Code] of a closed list and never any part of a token. Network access happens in the
 // background; the usual call reads memory only.

@@ -8,50 +8,83 @@ type Code string
 
 // The reasons for refusing a token, in about the order in which they are looked for.
 const (
-	CodeMissing         Code = "missing"             // no token was presented
-	CodeRequest         Code = "request"             // the HTTP request presents credentials in a way that is not allowed
-	CodeTooLarge        Code = "too_large"           // more bytes than Config.MaxBytes
-	CodeMalformed       Code = "malformed"           // not three non-empty segments (RFC 7515 §7.1)
-	CodeEncoding        Code = "encoding"            // a segment is not canonical unpadded base64url
-	CodeJSON            Code = "json"                // header or payload is not one strict JSON object
-	CodeAlg             Code = "alg"                 // algorithm missing or not allowed
-	CodeTyp             Code = "typ"                 // token type missing or not allowed
-	CodeCrit            Code = "crit"                // header uses crit or b64 (RFC 7515 §4.1.11, RFC 7797)
-	CodeKid             Code = "kid"                 // header names no key
-	CodeIssuer          Code = "issuer"              // iss is no configured issuer
-	CodeTenant          Code = "tenant"              // tid does not fit the issuer, or the tenant is not allowed
-	CodeClaimRule       Code = "claim_rule"          // a claim rule of the issuer does not hold
-	CodeClaims          Code = "claims"              // a required claim is missing or has the wrong form
-	CodeAudience        Code = "audience"            // aud names none of the configured audiences
-	CodeExpired         Code = "expired"             // exp has passed
-	CodeNotYetValid     Code = "not_yet_valid"       // iat or nbf lies in the future
-	CodeLifetime        Code = "lifetime"            // exp is not after iat, or too long after it
-	CodeClient          Code = "client"              // azp and client_id disagree, or the client is not allowed
-	CodeRevoked         Code = "revoked"             // a revocation applies
-	CodeBinding         Code = "binding_unsupported" // the token or the validator wants a sender binding
-	CodeKeysUnavailable Code = "keys_unavailable"    // the issuer's keys could not be loaded yet
-	CodeKeysStale       Code = "keys_stale"          // the issuer's keys could not be refreshed for too long
-	CodeLedgerPin       Code = "ledger_pin"          // the key document is not the pinned ledger's
-	CodeLedgerAnnounced Code = "ledger_announced"    // a ForeignIssuer turned out to have a seawall ledger
-	CodeKeyUnknown      Code = "key_unknown"         // the issuer has no such key
-	CodeKeyUnusable     Code = "key_unusable"        // weak, malformed or not meant for signatures
-	CodeKeyIssuer       Code = "key_issuer"          // the key belongs to another issuer
-	CodeKeyNotPinned    Code = "key_not_pinned"      // the issuer's keys are pinned, and this is none of them
-	CodeKeyRevoked      Code = "key_revoked"         // the key set marks the key as revoked
-	CodeKeyNotYetValid  Code = "key_not_yet_valid"   // the key's window has not begun
-	CodeKeyExpired      Code = "key_expired"         // the key's window has ended
-	CodeKeyStatement    Code = "key_statement"       // the pinned ledger root does not vouch for the key
-	CodeKeyAmbiguous    Code = "key_ambiguous"       // more than one usable key has this kid
-	CodeKeyAlg          Code = "key_alg"             // the key is for another algorithm
-	CodeKeyKind         Code = "key_kind"            // the key may not sign this kind of token
-	CodeKeySigningEnded Code = "key_signing_ended"   // issued when the key no longer signed
-	CodeKeyOutlived     Code = "key_outlived"        // the token outlives its key
-	CodeReceiptForm     Code = "receipt_form"        // the header's receipt is not in its one form
-	CodeSignature       Code = "signature"           // the signature does not verify
-	CodeReceiptMissing  Code = "receipt_missing"     // validly signed, but without a receipt
-	CodeReceiptKey      Code = "receipt_key"         // receipt by a key that the pinned root has not certified
-	CodeReceiptTime     Code = "receipt_time"        // receipt from outside its key's window or too far from iat
-	CodeReceiptMismatch Code = "receipt_mismatch"    // the receipt was given for other bytes
+	CodeMissing         Code = "missing"           // no token was presented
+	CodeRequest         Code = "request"           // the HTTP request presents credentials in a way that is not allowed
+	CodeTooLarge        Code = "too_large"         // more bytes than Config.MaxBytes
+	CodeMalformed       Code = "malformed"         // not three non-empty segments (RFC 7515 §7.1)
+	CodeEncoding        Code = "encoding"          // a segment is not canonical unpadded base64url
+	CodeJSON            Code = "json"              // header or payload is not one strict JSON object
+	CodeAlg             Code = "alg"               // algorithm missing or not allowed
+	CodeTyp             Code = "typ"               // token type missing or not allowed
+	CodeCrit            Code = "crit"              // header uses crit or b64 (RFC 7515 §4.1.11, RFC 7797)
+	CodeKid             Code = "kid"               // header names no key
+	CodeIssuer          Code = "issuer"            // iss is no configured issuer
+	CodeTenant          Code = "tenant"            // tid does not fit the issuer, or the tenant is not allowed
+	CodeClaimRule       Code = "claim_rule"        // a claim rule of the issuer does not hold
+	CodeClaims          Code = "claims"            // a required claim is missing or has the wrong form
+	CodeAudience        Code = "audience"          // aud names none of the configured audiences
+	CodeExpired         Code = "expired"           // exp has passed
+	CodeNotYetValid     Code = "not_yet_valid"     // iat or nbf lies in the future
+	CodeLifetime        Code = "lifetime"          // exp is not after iat, or too long after it
+	CodeClient          Code = "client"            // azp and client_id disagree, or the client is not allowed
+	CodeRevoked         Code = "revoked"           // a revocation applies
+	CodeBindingForm     Code = "binding_form"      // cnf is not in the form of RFC 7800 §3.1, RFC 9449 §6.1 or RFC 8705 §3.1
+	CodeBindingUnknown  Code = "binding_unknown"   // cnf names a confirmation method that is not known here
+	CodeKeysUnavailable Code = "keys_unavailable"  // the issuer's keys could not be loaded yet
+	CodeKeysStale       Code = "keys_stale"        // the issuer's keys could not be refreshed for too long
+	CodeLedgerPin       Code = "ledger_pin"        // the key document is not the pinned ledger's
+	CodeLedgerAnnounced Code = "ledger_announced"  // a ForeignIssuer turned out to have a seawall ledger
+	CodeKeyUnknown      Code = "key_unknown"       // the issuer has no such key
+	CodeKeyUnusable     Code = "key_unusable"      // weak, malformed or not meant for signatures
+	CodeKeyIssuer       Code = "key_issuer"        // the key belongs to another issuer
+	CodeKeyNotPinned    Code = "key_not_pinned"    // the issuer's keys are pinned, and this is none of them
+	CodeKeyRevoked      Code = "key_revoked"       // the key set marks the key as revoked
+	CodeKeyNotYetValid  Code = "key_not_yet_valid" // the key's window has not begun
+	CodeKeyExpired      Code = "key_expired"       // the key's window has ended
+	CodeKeyStatement    Code = "key_statement"     // the pinned ledger root does not vouch for the key
+	CodeKeyAmbiguous    Code = "key_ambiguous"     // more than one usable key has this kid
+	CodeKeyAlg          Code = "key_alg"           // the key is for another algorithm
+	CodeKeyKind         Code = "key_kind"          // the key may not sign this kind of token
+	CodeKeySigningEnded Code = "key_signing_ended" // issued when the key no longer signed
+	CodeKeyOutlived     Code = "key_outlived"      // the token outlives its key
+	CodeReceiptForm     Code = "receipt_form"      // the header's receipt is not in its one form
+	CodeSignature       Code = "signature"         // the signature does not verify
+	CodeReceiptMissing  Code = "receipt_missing"   // validly signed, but without a receipt
+	CodeReceiptKey      Code = "receipt_key"       // receipt by a key that the pinned root has not certified
+	CodeReceiptTime     Code = "receipt_time"      // receipt from outside its key's window or too far from iat
+	CodeReceiptMismatch Code = "receipt_mismatch"  // the receipt was given for other bytes
+)
+
+// The reasons for refusing a token that is good in itself but was not shown to come from its
+// rightful sender (RFC 9449, RFC 8705). They are looked for last.
+const (
+	CodeMTLSRequired   Code = "mtls_required"   // Config.RequireMTLS, and the token is bound to no certificate
+	CodeMTLSMissing    Code = "mtls_missing"    // the token is bound to a certificate, and the client showed none
+	CodeMTLSMismatch   Code = "mtls_mismatch"   // the token is bound to another certificate
+	CodeDPoPRequired   Code = "dpop_required"   // DPoP.Required, and the token is bound to no key
+	CodeDPoPScheme     Code = "dpop_scheme"     // the token is bound to a key, and came as a bearer token
+	CodeDPoPUnbound    Code = "dpop_unbound"    // the scheme is DPoP, and the token is bound to no key
+	CodeDPoPMissing    Code = "dpop_missing"    // there is no proof
+	CodeDPoPMany       Code = "dpop_many"       // there is more than one proof
+	CodeDPoPForm       Code = "dpop_form"       // the proof is no strict JWS, or lacks a member, or has one of the wrong form
+	CodeDPoPAlg        Code = "dpop_alg"        // the proof's algorithm is not ES256, RS256, PS256 or EdDSA
+	CodeDPoPMethod     Code = "dpop_method"     // the proof was made for another method
+	CodeDPoPURL        Code = "dpop_url"        // the proof was made for another URL
+	CodeDPoPToken      Code = "dpop_token"      // the proof was made for another token
+	CodeDPoPTime       Code = "dpop_time"       // the proof is too old, or from the future
+	CodeDPoPNonce      Code = "dpop_nonce"      // the proof lacks a nonce of ours that is still good
+	CodeDPoPKey        Code = "dpop_key"        // the proof's key is private, symmetric, weak, malformed or for another algorithm
+	CodeDPoPThumbprint Code = "dpop_thumbprint" // the proof's key is not the one that the token is bound to
+	CodeDPoPSignature  Code = "dpop_signature"  // the proof's signature does not verify
+	CodeDPoPReplay     Code = "dpop_replay"     // this key has used a proof of this name before
+	CodeDPoPFull       Code = "dpop_full"       // the memory for proofs has no more room for this key
+)
+
+// The reasons for which a good token is not enough for what was asked: see Requirement.
+const (
+	CodeScope    Code = "insufficient_scope" // the token lacks a scope
+	CodeACR      Code = "insufficient_acr"   // the user did not sign in strongly enough
+	CodeAuthTime Code = "auth_too_old"       // the user signed in too long ago, or the token does not say when
 )
 
 // reasons holds one plain sentence a code, and is the closed list itself.
@@ -76,7 +109,8 @@ var reasons = map[Code]string{
 	CodeLifetime:        "the token's lifetime is not acceptable",
 	CodeClient:          "the client is not allowed here",
 	CodeRevoked:         "the token has been revoked",
-	CodeBinding:         "sender-bound tokens are not supported",
+	CodeBindingForm:     "the token's sender binding is not in a known form",
+	CodeBindingUnknown:  "the token is bound to its sender by a method that is not known here",
 	CodeKeysUnavailable: "the issuer's keys could not be loaded yet",
 	CodeKeysStale:       "the issuer's keys could not be refreshed for too long",
 	CodeLedgerPin:       "the issuer's key document does not belong to the pinned ledger",
@@ -100,6 +134,29 @@ var reasons = map[Code]string{
 	CodeReceiptKey:      "the receipt is by a key that the pinned ledger has not certified",
 	CodeReceiptTime:     "the receipt is from another time than the token",
 	CodeReceiptMismatch: "the receipt was given for another token",
+	CodeMTLSRequired:    "this API accepts only tokens that are bound to a client certificate",
+	CodeMTLSMissing:     "the token is bound to a client certificate and none was shown",
+	CodeMTLSMismatch:    "the token is bound to another client certificate",
+	CodeDPoPRequired:    "this API accepts only tokens that are bound to a DPoP key",
+	CodeDPoPScheme:      "the token is bound to a DPoP key and can't be used as a bearer token",
+	CodeDPoPUnbound:     "the token came with the DPoP scheme but is bound to no key",
+	CodeDPoPMissing:     "there is no DPoP proof",
+	CodeDPoPMany:        "there is more than one DPoP proof",
+	CodeDPoPForm:        "the DPoP proof is malformed or lacks a member",
+	CodeDPoPAlg:         "the DPoP proof's algorithm is not allowed",
+	CodeDPoPMethod:      "the DPoP proof was made for another method",
+	CodeDPoPURL:         "the DPoP proof was made for another URL",
+	CodeDPoPToken:       "the DPoP proof was made for another token",
+	CodeDPoPTime:        "the DPoP proof is too old or from the future",
+	CodeDPoPNonce:       "the DPoP proof needs a current nonce of this API",
+	CodeDPoPKey:         "the DPoP proof's key is not a sound public key for its algorithm",
+	CodeDPoPThumbprint:  "the DPoP proof's key is not the one that the token is bound to",
+	CodeDPoPSignature:   "the DPoP proof's signature does not verify",
+	CodeDPoPReplay:      "the DPoP proof has been used before",
+	CodeDPoPFull:        "this key has sent more DPoP proofs than can be remembered",
+	CodeScope:           "the token lacks a scope",
+	CodeACR:             "the user did not sign in strongly enough",
+	CodeAuthTime:        "the user signed in too long ago",
 }
 
 // refusals holds one error a code, made once, so that refusing a token allocates nothing.

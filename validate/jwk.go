@@ -61,8 +61,11 @@ type jwk struct {
 	hasUse               bool
 }
 
-// newKey reads one JWK. It never fails: what is wrong with the key becomes its flaw.
-func newKey(raw []byte) *key {
+// newKey reads one JWK of a set. It never fails: what is wrong with the key becomes its flaw.
+func newKey(raw []byte) *key { return readKey(raw, true) }
+
+// readKey reads one JWK, which needs a kid if it is to be found by it.
+func readKey(raw []byte, named bool) *key {
 	j := jwk{key: &key{}}
 	var s scanner
 	s.reset(raw, false)
@@ -79,7 +82,7 @@ func newKey(raw []byte) *key {
 	if j.hasUse && j.use != "sig" {
 		j.fault("its use is not sig")
 	}
-	if j.id == "" {
+	if named && j.id == "" {
 		j.fault("it has no kid")
 	}
 	j.material()

@@ -244,6 +244,13 @@ func (s *scanner) raw() []byte {
 	return s.data[from:s.pos]
 }
 
+// skipSpan reads a value and gives where it is.
+func (s *scanner) skipSpan() span {
+	from := s.pos
+	s.skip()
+	return span{from, s.pos}
+}
+
 func (s *scanner) word(w string) {
 	if end := s.pos + len(w); end <= len(s.data) && string(s.data[s.pos:end]) == w {
 		s.pos = end

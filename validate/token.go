@@ -20,9 +20,18 @@ type Token struct {
 	id       string
 	keyID    string
 	scope    string
+	session  string
+	acr      string
 	audience string // the JSON value of aud
+	amr      string // likewise; "" if there is none
+	act      string
 	issued   instant
 	expires  instant
+	begins   instant // nbf
+	authTime instant
+	has      presence
+	jkt      Thumbprint
+	x5t      Thumbprint
 	digest   [sha256.Size]byte
 	receipt  Receipt
 	recorded bool
@@ -53,9 +62,18 @@ func newToken(w *work, k *key, recorded bool) *Token {
 		id:       keep(c.jti),
 		keyID:    k.id,
 		scope:    keep(c.scope),
-		audience: payload[c.audAt:c.audEnd],
+		session:  keep(c.sid),
+		acr:      keep(c.acr),
+		audience: payload[c.aud.from:c.aud.to],
+		amr:      payload[c.amr.from:c.amr.to],
+		act:      payload[c.act.from:c.act.to],
 		issued:   c.iat,
 		expires:  c.exp,
+		begins:   c.nbf,
+		authTime: c.authTime,
+		has:      c.has,
+		jkt:      c.jkt,
+		x5t:      c.x5t,
 		digest:   w.digest,
 	}
 	if recorded {
@@ -101,6 +119,60 @@ func (t *Token) Scopes() []string {
 // HasScope reports whether the scope is among Scopes.
 func (t *Token) HasScope(scope string) bool {
 	return scope != "" && slices.Contains(strings.Split(t.scope, " "), scope)
+}
+
+// SessionID is sid, or "" if the token has none.
+func (t *Token) SessionID() string { return t.session }
+
+// ACR is acr, the class of how the user signed in (RFC 9068 §2.2.1), or "".
+func (t *Token) ACR() string { return t.acr }
+
+// AMR are the methods by which the user signed in (RFC 8176).
+func (t *Token) AMR() []string {
+	if t.amr == "" {
+		return nil
+	}
+	var s scanner
+	s.reset([]byte(t.amr), false)
+	return readStrings(&s)
+}
+
+// AuthTime is auth_time, when the user signed in; false if the token does not say.
+func (t *Token) AuthTime() (time.Time, bool) {
+	if t.has&hasAuthTime == 0 {
+		return time.Time{}, false
+	}
+	return t.authTime.time(), true
+}
+
+// Actor is who acts for the subject (RFC 8693 §4.1).
+type Actor struct {
+	Issuer  string // "" if the claim names none; then the token's
+	Subject string
+}
+
+// Actor tells who acts for the subject, false if nobody does. Actors before that one, nested in the
+// claim, count for nothing (RFC 8693 §4.1); Claims shows them.
+func (t *Token) Actor() (a Actor, ok bool) {
+	if t.act == "" {
+		return a, false
+	}
+	var s scanner
+	s.reset([]byte(t.act), false)
+	if s.peek() != '{' {
+		return a, true // somebody acts, and it can't be read who
+	}
+	for o := s.object(); s.member(&o); {
+		switch string(o.name) {
+		case "iss":
+			a.Issuer = string(s.optionalText())
+		case "sub":
+			a.Subject = string(s.optionalText())
+		default:
+			s.skip()
+		}
+	}
+	return a, true
 }
 
 // IssuedAt is iat, cut to nanoseconds.

@@ -56,10 +56,12 @@ type Config struct {
 	// Revocations are looked at for every token. Default: none.
 	Revocations *Revocations
 
-	// RequireDPoP and RequireMTLS demand tokens that are bound to their sender (RFC 9449, RFC 8705).
-	// Sender bindings are not supported, so New refuses both with CodeBinding, and every token that
-	// is bound is refused with it too.
-	RequireDPoP bool
+	// DPoP says how proofs of possession are checked (RFC 9449). nil is the zero DPoP: a token that
+	// is bound to a key needs a proof all the same.
+	DPoP *DPoP
+
+	// RequireMTLS refuses tokens that are not bound to a client certificate (RFC 8705). A token that
+	// is bound to one needs it in any case.
 	RequireMTLS bool
 
 	// Now is the clock. Default: time.Now.
@@ -83,6 +85,9 @@ type Validator struct {
 	maxLifetime time.Duration
 	maxBytes    int
 	clients     map[string]bool // nil for every client
+	dpop        proving
+	speaksDPoP  bool // Config.DPoP was given, so clients are told of it
+	requireMTLS bool
 	revocations *Revocations
 	now         func() time.Time
 	observe     func(Event)
@@ -99,6 +104,8 @@ func New(c Config) (*Validator, error) {
 		maxLifetime: c.MaxLifetime,
 		maxBytes:    c.MaxBytes,
 		revocations: c.Revocations,
+		speaksDPoP:  c.DPoP != nil,
+		requireMTLS: c.RequireMTLS,
 		now:         c.Now,
 		observe:     c.Observe,
 	}
@@ -118,9 +125,6 @@ func New(c Config) (*Validator, error) {
 
 // configure checks everything but the issuers and fills in defaults.
 func (v *Validator) configure(c Config) error {
-	if c.RequireDPoP || c.RequireMTLS {
-		return fmt.Errorf("sender-bound tokens can't be required yet: %w", refuse(CodeBinding))
-	}
 	if len(c.Issuers) == 0 {
 		return errors.New("no issuer: give at least one SeawallIssuer or ForeignIssuer")
 	}
@@ -157,7 +161,9 @@ func (v *Validator) configure(c Config) error {
 	if v.now == nil {
 		v.now = time.Now
 	}
-	return nil
+	var err error
+	v.dpop, err = newProving(c.DPoP, v.leeway)
+	return err
 }
 
 func (v *Validator) limits() error {

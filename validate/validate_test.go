@@ -90,8 +90,11 @@ func TestNewRefuses(t *testing.T) {
 		"no algorithm":         {func(c *validate.Config) { c.Algorithms = []validate.Alg{"none"} }, "algorithm"},
 		"client without name":  {func(c *validate.Config) { c.Clients = []string{""} }, "client"},
 		"revocations by hand":  {func(c *validate.Config) { c.Revocations = &validate.Revocations{} }, "NewRevocations"},
-		"dpop":                 {func(c *validate.Config) { c.RequireDPoP = true }, "sender-bound"},
-		"mtls":                 {func(c *validate.Config) { c.RequireMTLS = true }, "sender-bound"},
+		"proofs too old":       {func(c *validate.Config) { c.DPoP = &validate.DPoP{MaxAge: 25 * time.Hour} }, "age of proofs"},
+		"proofs of the future": {func(c *validate.Config) { c.DPoP = &validate.DPoP{MaxAge: -1} }, "age of proofs"},
+		"origin with path":     {func(c *validate.Config) { c.DPoP = &validate.DPoP{Origin: "https://api.example/"} }, "origin"},
+		"origin without host":  {func(c *validate.Config) { c.DPoP = &validate.DPoP{Origin: "https://"} }, "origin"},
+		"origin of a file":     {func(c *validate.Config) { c.DPoP = &validate.DPoP{Origin: "file://x"} }, "origin"},
 		"foreign without keys": {foreign("https://x.example", validate.KeySource{}), "no keys"},
 		"foreign with ledger":  {foreign("https://x.example", keys), "SeawallIssuer"},
 		"foreign over http":    {foreign("https://x.example", validate.RemoteKeys("http://x.example/jwks")), "https"},
@@ -136,12 +139,8 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestConfigErrorsCarryCodes(t *testing.T) {
-	_, err := validate.New(validate.Config{RequireDPoP: true})
-	if !errors.Is(err, validate.CodeBinding) {
-		t.Errorf("got %v", err)
-	}
 	issuer := validatetest.NewIssuer(validatetest.Config{})
-	_, err = validate.New(validate.Config{Audiences: []string{audience}, Issuers: []validate.Issuer{
+	_, err := validate.New(validate.Config{Audiences: []string{audience}, Issuers: []validate.Issuer{
 		validate.SeawallIssuer(issuer.URL(), "swl1-"+strings.Repeat("A", 43)).WithKeys(validate.StaticKeys(issuer.Keys())),
 	}})
 	if !errors.Is(err, validate.CodeLedgerPin) {
@@ -288,10 +287,13 @@ func TestEveryCodeHasAReason(t *testing.T) {
 	for _, code := range []validate.Code{
 		validate.CodeMissing, validate.CodeRequest, validate.CodeTooLarge, validate.CodeMalformed, validate.CodeEncoding, validate.CodeJSON, validate.CodeAlg, validate.CodeTyp,
 		validate.CodeCrit, validate.CodeKid, validate.CodeIssuer, validate.CodeTenant, validate.CodeClaims, validate.CodeAudience, validate.CodeExpired, validate.CodeNotYetValid,
-		validate.CodeLifetime, validate.CodeClient, validate.CodeRevoked, validate.CodeBinding, validate.CodeKeysUnavailable, validate.CodeKeysStale, validate.CodeLedgerPin,
+		validate.CodeLifetime, validate.CodeClient, validate.CodeRevoked, validate.CodeBindingForm, validate.CodeBindingUnknown, validate.CodeKeysUnavailable, validate.CodeKeysStale, validate.CodeLedgerPin,
 		validate.CodeLedgerAnnounced, validate.CodeKeyUnknown, validate.CodeKeyUnusable, validate.CodeKeyIssuer, validate.CodeKeyRevoked, validate.CodeKeyNotYetValid,
 		validate.CodeKeyExpired, validate.CodeKeyStatement, validate.CodeKeyAmbiguous, validate.CodeKeyAlg, validate.CodeKeyKind, validate.CodeKeySigningEnded,
 		validate.CodeKeyOutlived, validate.CodeReceiptForm, validate.CodeSignature, validate.CodeReceiptMissing, validate.CodeReceiptKey, validate.CodeReceiptTime, validate.CodeReceiptMismatch,
+		validate.CodeMTLSRequired, validate.CodeMTLSMissing, validate.CodeMTLSMismatch, validate.CodeDPoPRequired, validate.CodeDPoPScheme, validate.CodeDPoPUnbound, validate.CodeDPoPMissing,
+		validate.CodeDPoPMany, validate.CodeDPoPForm, validate.CodeDPoPAlg, validate.CodeDPoPMethod, validate.CodeDPoPURL, validate.CodeDPoPToken, validate.CodeDPoPTime, validate.CodeDPoPNonce,
+		validate.CodeDPoPKey, validate.CodeDPoPThumbprint, validate.CodeDPoPSignature, validate.CodeDPoPReplay, validate.CodeDPoPFull, validate.CodeScope, validate.CodeACR, validate.CodeAuthTime,
 	} {
 		if code.Reason() == "" || code.Error() != string(code) {
 			t.Errorf("%s has no reason", code)

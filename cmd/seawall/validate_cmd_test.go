@@ -118,8 +118,8 @@ func TestCorpusCommand(t *testing.T) {
 			right++
 		}
 	}
-	if right != 23 {
-		t.Errorf("%d cases are right, want 23: the two good tokens that are bound to a sender are refused", right)
+	if right != len(doc.Cases) {
+		t.Errorf("%d of %d cases are right", right, len(doc.Cases))
 	}
 	for _, bad := range []string{"", "{", "[]", `{"schema":"other","cases":[]}`} {
 		errs.Reset()

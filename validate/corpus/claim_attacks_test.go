@@ -149,24 +149,6 @@ func revocationAttacks(g *generator) {
 	g.refuse(yes, "third of three entries", "two entries", g.es(), "every entry counts")
 }
 
-func bindingAttacks(g *generator) {
-	const no = validate.CodeBinding
-	for name, cnf := range map[string]any{
-		"jkt": object{"jkt": "NGy8x0fuVDdHL-wVoZTuhMk6XCaCUFGjmjS4f8rjF-I"}, "x5t": object{"x5t#S256": "T1HVUG0o9NnsQjP8sDYFebW9Q6gd65a4S8991mKp1Wg"},
-		"unknown method": object{"jwk": object{}}, "null": null, "text": "jkt", "empty": object{},
-	} {
-		g.refuse(no, "cnf "+name, "work", g.es(object{"cnf": cnf}), "bound to a sender that did not show itself")
-	}
-	g.validator("dpop", func(v *corpus.Validator) { v.DPoP = &corpus.DPoP{Required: true, MaxAge: 120} })
-	g.refuse(no, "dpop required", "dpop", g.es(), "the token is not bound")
-	g.validator("mtls", func(v *corpus.Validator) { v.MTLS = true })
-	g.refuse(no, "mtls required", "mtls", g.es(), "the token is not bound")
-	g.refuse(no, "dpop scheme", "work", g.es(), "a proof that was not checked").Request = &corpus.Request{Scheme: "DPoP", Method: "GET", URL: "https://api.work.example/", DPoP: []string{"x"}}
-	g.accept("bearer scheme", "work", g.es(), "a plain bearer token").Request = &corpus.Request{Scheme: "Bearer", Method: "GET", URL: "https://api.work.example/"}
-	g.validator("dpop possible", func(v *corpus.Validator) { v.DPoP = &corpus.DPoP{MaxAge: 120} })
-	g.accept("dpop not required", "dpop possible", g.es(), "a plain bearer token where proofs are possible")
-}
-
 // replace gives the JSON of claims with one text replaced.
 func replace(c object, old, fresh string) string {
 	return strings.Replace(string(forge.JSON(c)), old, fresh, 1)

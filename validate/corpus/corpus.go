@@ -61,9 +61,9 @@ type Issuer struct {
 
 // DPoP is what a validator demands of proofs of possession (RFC 9449).
 type DPoP struct {
-	Required bool    `json:"required"`
-	MaxAge   float64 `json:"max_age_seconds,omitempty"`
-	Nonce    string  `json:"nonce,omitempty"`
+	Required bool     `json:"required"`
+	MaxAge   *float64 `json:"max_age_seconds,omitempty"`
+	Nonce    *string  `json:"nonce,omitempty"` // that every proof must carry
 }
 
 // Revocation is an entry of a validator's list of revocations.
@@ -154,17 +154,41 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) error {
 // Judge gives a verdict on every case, in order.
 func (d *Document) Judge(ctx context.Context) []Verdict {
 	judges := make(map[string]*judge)
+	proofs := &sessions{known: make(map[string]validate.Replays)}
 	verdicts := make([]Verdict, 0, len(d.Cases))
 	for _, c := range d.Cases {
 		j := judges[c.Validator]
 		if j == nil {
-			j = newJudge(d.Validators, c.Validator)
+			j = newJudge(d.Validators, c.Validator, proofs)
 			judges[c.Validator] = j
 		}
+		proofs.enter(c.Session)
 		verdicts = append(verdicts, j.verdict(ctx, c))
 	}
 	return verdicts
 }
+
+// sessions is the memory for proofs of a whole document: cases of one session share what was used,
+// across validators too, and a case without session begins with nothing.
+type sessions struct {
+	validate.Replays // of the case under way
+	known            map[string]validate.Replays
+}
+
+func (s *sessions) enter(session string) {
+	if s.Replays = s.known[session]; s.Replays == nil {
+		s.Replays = validate.NewReplays(0)
+	}
+	if session != "" {
+		s.known[session] = s.Replays
+	}
+}
+
+// nonce is the one nonce that a document's proofs must carry.
+type nonce string
+
+func (n nonce) Nonce(time.Time) string               { return string(n) }
+func (n nonce) Accepts(got string, _ time.Time) bool { return got == string(n) }
 
 // judge is a validator at work, with a clock that stands where the case wants it.
 type judge struct {
@@ -174,14 +198,14 @@ type judge struct {
 	now       time.Time
 }
 
-func newJudge(validators map[string]Validator, name string) *judge {
+func newJudge(validators map[string]Validator, name string, proofs validate.Replays) *judge {
 	config, ok := validators[name]
 	if !ok {
 		return &judge{code: CodeConfig}
 	}
 	j := &judge{start: config.Now}
 	var err error
-	if j.validator, err = config.build(func() time.Time { return j.now }); err != nil {
+	if j.validator, err = config.build(func() time.Time { return j.now }, proofs); err != nil {
 		j.code = CodeConfig
 		var refusal *validate.Error
 		if errors.As(err, &refusal) {
@@ -192,7 +216,7 @@ func newJudge(validators map[string]Validator, name string) *judge {
 }
 
 // build makes the validator that the configuration describes.
-func (v Validator) build(now func() time.Time) (*validate.Validator, error) {
+func (v Validator) build(now func() time.Time, proofs validate.Replays) (*validate.Validator, error) {
 	revocations, err := revocations(v.Revocations)
 	if err != nil {
 		return nil, err
@@ -205,7 +229,7 @@ func (v Validator) build(now func() time.Time) (*validate.Validator, error) {
 		MaxBytes:    min(v.MaxBytes, 1<<20),
 		Clients:     v.Clients,
 		Revocations: revocations,
-		RequireDPoP: v.DPoP != nil && v.DPoP.Required,
+		DPoP:        v.DPoP.policy(proofs),
 		RequireMTLS: v.MTLS,
 		Now:         now,
 	}
@@ -222,6 +246,18 @@ func (v Validator) build(now func() time.Time) (*validate.Validator, error) {
 		config.Issuers = append(config.Issuers, i.trusted())
 	}
 	return validate.New(config)
+}
+
+// policy gives what the configuration demands of proofs; nil demands the usual.
+func (d *DPoP) policy(proofs validate.Replays) *validate.DPoP {
+	if d == nil {
+		return &validate.DPoP{Replays: proofs}
+	}
+	policy := &validate.DPoP{Required: d.Required, MaxAge: span(d.MaxAge, 1), Replays: proofs}
+	if d.Nonce != nil {
+		policy.Nonces = nonce(*d.Nonce)
+	}
+	return policy
 }
 
 func (i Issuer) trusted() validate.Issuer {
@@ -277,10 +313,6 @@ func (j *judge) verdict(ctx context.Context, c Case) Verdict {
 	if c.Now != nil {
 		j.now = instant(*c.Now)
 	}
-	if c.Request != nil && c.Request.Scheme != "" && !strings.EqualFold(c.Request.Scheme, "Bearer") {
-		// A proof of possession can't be checked, so a token that comes with one is not taken.
-		return refused(string(validate.CodeBinding))
-	}
 	raw := c.Token
 	if c.TokenB64 != "" {
 		b, err := base64.StdEncoding.DecodeString(c.TokenB64)
@@ -289,7 +321,7 @@ func (j *judge) verdict(ctx context.Context, c Case) Verdict {
 		}
 		raw = string(b)
 	}
-	t, err := j.validator.Token(ctx, raw)
+	t, err := j.validator.Presented(ctx, raw, c.Request.presentation())
 	var refusal *validate.Error
 	switch {
 	case errors.As(err, &refusal):
@@ -298,4 +330,16 @@ func (j *judge) verdict(ctx context.Context, c Case) Verdict {
 		return refused(CodeConfig)
 	}
 	return Verdict{Name: c.Name, Verdict: "accept", Subject: t.Subject(), Issuer: t.Issuer(), Tenant: t.Tenant()}
+}
+
+// presentation gives how the token was presented; without a request, as a plain bearer token.
+func (r *Request) presentation() validate.Presentation {
+	if r == nil {
+		return validate.Presentation{}
+	}
+	p := validate.Presentation{Scheme: r.Scheme, Method: r.Method, URL: r.URL, Proofs: r.DPoP}
+	if sum, err := base64.RawURLEncoding.Strict().DecodeString(r.ClientCert); err == nil && len(sum) == len(p.Certificate) {
+		p.Certificate = (*validate.Thumbprint)(sum)
+	}
+	return p
 }

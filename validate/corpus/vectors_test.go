@@ -20,8 +20,8 @@ import (
 
 // The attacks are written by the functions in the *_attacks_test.go files and kept as files, one a
 // class, so that other implementations can use them. The keys are random and forgotten again;
-// "go test ./corpus -update" writes everything anew.
-var update = flag.Bool("update", false, "write the vectors anew")
+// "go test ./corpus -update all" writes everything anew.
+var update = flag.String("update", "", "write the vectors of these `classes` anew: a list with commas, or all")
 
 const (
 	vectors   = "../testdata/vectors"
@@ -59,6 +59,7 @@ func newGenerator(class string) *generator {
 		for id, alg := range map[string]string{
 			"es": "ES256", "rs": "RS256", "ps": "PS256", "ed": "EdDSA",
 			"home": "ES256", "old": "ES256", "next": "ES256", "gone": "ES256", "attacker": "ES256", "other": "ES256",
+			"client es": "ES256", "client rs": "RS256", "client ps": "PS256", "client ed": "EdDSA", "client two": "ES256",
 		} {
 			allKeys[id] = forge.NewKey(alg, id)
 			allKeys[id].Issuer = workName
@@ -185,6 +186,11 @@ var classes = map[string]func(*generator){
 	"client":       clientAttacks,
 	"revocation":   revocationAttacks,
 	"binding":      bindingAttacks,
+	"mtls":         mtlsAttacks,
+	"dpop":         dpopAttacks,
+	"dpop-form":    dpopFormAttacks,
+	"dpop-key":     dpopKeyAttacks,
+	"replay":       replayAttacks,
 	"receipt":      receiptAttacks,
 	"statement":    statementAttacks,
 }
@@ -193,7 +199,7 @@ func TestVectors(t *testing.T) {
 	names := map[string]bool{}
 	for _, class := range slices.Sorted(maps.Keys(classes)) {
 		path := filepath.Join(vectors, class+".json")
-		if *update {
+		if *update == "all" || slices.Contains(strings.Split(*update, ","), class) {
 			g := newGenerator(class)
 			classes[class](g)
 			if err := os.WriteFile(path, g.file(), 0o644); err != nil {

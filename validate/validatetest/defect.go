@@ -62,7 +62,7 @@ var (
 	NoSubject = Defect{Name: "no subject", Code: validate.CodeClaims, apply: func(d *draft) { d.claims["sub"] = nil }}
 	OtherType = Defect{Name: "an ID token's type", Code: validate.CodeTyp, apply: func(d *draft) { d.typ = "JWT" }}
 	Critical  = Defect{Name: "critical extension", Code: validate.CodeCrit, apply: func(d *draft) { d.header["crit"] = []string{"exp"} }}
-	Bound     = Defect{Name: "bound to a sender", Code: validate.CodeBinding, apply: func(d *draft) {
+	Bound     = Defect{Name: "bound to a sender", Code: validate.CodeDPoPScheme, apply: func(d *draft) {
 		d.claims["cnf"] = map[string]any{"jkt": "NGy8x0fuVDdHL-wVoZTuhMk6XCaCUFGjmjS4f8rjF-I"}
 	}}
 )

@@ -219,6 +219,17 @@ func (l *Ledger) JWK(k *Key) map[string]any {
 	return jwk
 }
 
+// AccessTokenHash is what a DPoP proof says of its token, ath (RFC 9449 §4.2).
+func AccessTokenHash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return Text(sum[:])
+}
+
+// ProofHeader gives the header of a DPoP proof by this key.
+func (k *Key) ProofHeader() map[string]any {
+	return map[string]any{"typ": "dpop+jwt", "alg": k.Alg, "jwk": k.Public()}
+}
+
 // Set gives a key document; ledger may be nil.
 func Set(ledger map[string]any, jwks ...map[string]any) []byte {
 	doc := map[string]any{"keys": jwks}

@@ -1,0 +1,226 @@
+package validate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+)
+
+const (
+	defaultProofAge = 300 * time.Second
+	maxProofAge     = 24 * time.Hour
+	proofType       = "dpop+jwt"
+)
+
+// DPoP says how proofs of possession are checked (RFC 9449). The zero value is good: a token that is
+// bound to a key needs a fresh proof by that key, and other tokens pass as bearer tokens.
+type DPoP struct {
+	// Required refuses tokens that are not bound to a key.
+	Required bool
+
+	// MaxAge is how old a proof may be. Default 300 seconds, at most a day. Config.Leeway allows
+	// for clocks that are ahead of ours.
+	MaxAge time.Duration
+
+	// Nonces makes and checks the nonces that proofs must carry (RFC 9449 §9): see RotatingNonces.
+	// nil demands none.
+	Nonces Nonces
+
+	// Origin is the scheme and host that clients see, such as https://api.example, for an API behind
+	// a proxy. htu is compared with Origin and the request's path. Default: what the request says,
+	// https if it came over TLS here. It counts for Request and Handler; whoever calls Presented
+	// gives the whole URL.
+	Origin string
+
+	// Replays remembers which proofs were used. Default: a memory of this Validator's own, NewReplays.
+	// APIs that serve one URL from several processes may share one.
+	Replays Replays
+}
+
+// proving is a DPoP in use.
+type proving struct {
+	required bool
+	maxAge   time.Duration
+	keep     time.Duration // how long a proof could be used again
+	nonces   Nonces
+	origin   string
+	replays  Replays
+}
+
+// newProving checks what was configured and fills in defaults.
+func newProving(c *DPoP, leeway time.Duration) (p proving, err error) {
+	if c == nil {
+		c = &DPoP{}
+	}
+	p = proving{required: c.Required, maxAge: c.MaxAge, nonces: c.Nonces, origin: c.Origin, replays: c.Replays}
+	if p.maxAge == 0 {
+		p.maxAge = defaultProofAge
+	}
+	if p.maxAge < 0 || p.maxAge > maxProofAge {
+		return p, fmt.Errorf("maximal age of proofs %v: it must lie between 0 and %v", p.maxAge, maxProofAge)
+	}
+	if p.origin != "" {
+		u, err := url.Parse(p.origin)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Scheme+"://"+u.Host != p.origin {
+			return p, errors.New("origin: give the scheme and host that clients see, such as https://api.example, without a path")
+		}
+	}
+	if p.replays == nil {
+		p.replays = NewReplays(0)
+	}
+	// A proof is good until its iat + maxAge, and iat is at most leeway ahead of us.
+	p.keep = p.maxAge + leeway + time.Second
+	return p, nil
+}
+
+// proof is what is read of a DPoP proof (RFC 9449 §4.2).
+type proof struct {
+	alg, typ         []byte
+	jwk              []byte
+	crit             bool
+	htm, htu         []byte
+	ath, nonce, jti  []byte
+	iat              instant
+	hasIat, wrongIat bool
+}
+
+// prove decides whether the presentation's one proof is fresh, for this request and this token, and
+// by the key that the token is bound to (RFC 9449 §4.3). Replay comes last: only a proof that is
+// good in every other way is remembered, so nobody but the key's holder uses up its room.
+func (d *proving) prove(ctx context.Context, v *Validator, t *Token, raw string, p *Presentation, now time.Time) Code {
+	switch len(p.Proofs) {
+	case 0:
+		return CodeDPoPMissing
+	case 1:
+	default:
+		return CodeDPoPMany
+	}
+	w := works.Get().(*work)
+	defer w.release()
+	var pr proof
+	if code := pr.read(w, p.Proofs[0], v.maxBytes); code != "" {
+		return code
+	}
+	if code := d.fits(&pr, v, raw, p, now); code != "" {
+		return code
+	}
+	k := readKey(pr.jwk, false)
+	switch {
+	case k.state(instantOf(now)) != "" || !k.fits(w.header.alg) || k.bound && k.issuer.text != t.issuer:
+		return CodeDPoPKey
+	case Thumbprint(k.thumbprint()) != t.jkt:
+		return CodeDPoPThumbprint
+	}
+	if w.header.alg != EdDSA {
+		w.sum = sha256.Sum256(w.signed)
+	}
+	if !k.verify(w) {
+		return CodeDPoPSignature
+	}
+	return d.replays.Use(ctx, t.jkt, string(pr.jti), now, d.keep)
+}
+
+// read takes a proof apart. It is held to the same form as a token, byte for byte.
+func (pr *proof) read(w *work, text string, maxBytes int) Code {
+	if len(text) > maxBytes || w.split(text) != "" || len(w.signature) == 0 {
+		return CodeDPoPForm
+	}
+	if !pr.readHeader(&w.headerScan, w.headerBytes) || !pr.readClaims(&w.payloadScan, w.payloadBytes) {
+		return CodeDPoPForm
+	}
+	if pr.crit || string(pr.typ) != proofType || pr.jwk == nil {
+		return CodeDPoPForm
+	}
+	switch alg := Alg(pr.alg); alg {
+	case ES256, RS256, PS256, EdDSA:
+		w.header.alg = alg
+	default:
+		return CodeDPoPAlg
+	}
+	for _, b := range [][]byte{pr.htm, pr.htu, pr.ath, pr.jti} {
+		if len(b) == 0 || hasControl(b) {
+			return CodeDPoPForm
+		}
+	}
+	if !pr.hasIat || pr.wrongIat {
+		return CodeDPoPForm
+	}
+	return ""
+}
+
+func (pr *proof) readHeader(s *scanner, data []byte) bool {
+	s.reset(data, false)
+	s.space()
+	for o := s.object(); s.member(&o); {
+		switch string(o.name) {
+		case "alg":
+			pr.alg = s.optionalText()
+		case "typ":
+			pr.typ = s.optionalText()
+		case "crit", "b64":
+			pr.crit = true
+			s.skip()
+		case "jwk":
+			pr.jwk = s.raw()
+		default:
+			s.skip()
+		}
+	}
+	return s.end()
+}
+
+func (pr *proof) readClaims(s *scanner, data []byte) bool {
+	var times claims
+	s.reset(data, false)
+	s.space()
+	for o := s.object(); s.member(&o); {
+		switch string(o.name) {
+		case "htm":
+			pr.htm = s.optionalText()
+		case "htu":
+			pr.htu = s.optionalText()
+		case "ath":
+			pr.ath = s.optionalText()
+		case "nonce":
+			pr.nonce = s.optionalText()
+		case "jti":
+			pr.jti = s.optionalText()
+		case "iat":
+			times.readTime(s, &times.iat, hasIat)
+		default:
+			s.skip()
+		}
+	}
+	pr.iat, pr.hasIat, pr.wrongIat = times.iat, times.has&hasIat != 0, times.has&hasWrong != 0
+	return s.end()
+}
+
+// fits compares a proof with the request, the token and the clock.
+func (d *proving) fits(pr *proof, v *Validator, raw string, p *Presentation, now time.Time) Code {
+	at := instantOf(now)
+	switch {
+	case string(pr.htm) != p.Method:
+		return CodeDPoPMethod
+	case !sameTarget(string(pr.htu), p.URL):
+		return CodeDPoPURL
+	case !isHashOf(pr.ath, raw):
+		return CodeDPoPToken
+	case pr.iat.after(at.add(v.leeway)) || pr.iat.before(at.add(-d.maxAge)):
+		return CodeDPoPTime
+	case d.nonces != nil && !d.nonces.Accepts(string(pr.nonce), now):
+		return CodeDPoPNonce
+	}
+	return ""
+}
+
+// isHashOf reports whether ath is the base64url of the SHA-256 of the token (RFC 9449 §4.2).
+func isHashOf(ath []byte, token string) bool {
+	sum := sha256.Sum256([]byte(token))
+	var spelled [43]byte
+	base64.RawURLEncoding.Encode(spelled[:], sum[:])
+	return string(ath) == string(spelled[:])
+}
