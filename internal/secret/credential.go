@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"hash/crc32"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,12 @@ type Kind byte
 const (
 	ClientSecret Kind = 'c' // authenticates a client at the token endpoint
 	APISecret    Kind = 'a' // authenticates an API at the introspection endpoint
+	EnrolLink    Kind = 'e' // lets a person register one passkey
+	BreakGlass   Kind = 'b' // a code on paper, for when every other way in is shut
 )
+
+// Kinds lists every kind.
+func Kinds() []Kind { return []Kind{ClientSecret, APISecret, EnrolLink, BreakGlass} }
 
 // String names the kind in words.
 func (k Kind) String() string {
@@ -32,6 +38,10 @@ func (k Kind) String() string {
 		return "client secret"
 	case APISecret:
 		return "API secret"
+	case EnrolLink:
+		return "enrolment link"
+	case BreakGlass:
+		return "break-glass code"
 	}
 	return "unknown credential"
 }
@@ -67,7 +77,7 @@ var (
 // Generate makes a new credential from the system's random source. It panics if kind or env is none of the constants
 // of this package, which is a mistake in the calling code.
 func Generate(kind Kind, env Env) Text {
-	if kind != ClientSecret && kind != APISecret || !knownEnv(string(env)) {
+	if !slices.Contains(Kinds(), kind) || !knownEnv(string(env)) {
 		panic("secret: Generate called with an unknown kind or environment")
 	}
 	b := make([]byte, 0, len("swx_")+len(env)+1+bodyLen+checksumLen)
@@ -86,7 +96,7 @@ func Parse(s string) (Kind, Env, error) {
 		return 0, "", ErrForm
 	}
 	kind := Kind(s[2])
-	if kind != ClientSecret && kind != APISecret {
+	if !slices.Contains(Kinds(), kind) {
 		return 0, "", ErrForm
 	}
 	if !checksumFits(s) {

@@ -37,6 +37,9 @@ func (s *Server) createTenant(a act) (any, error) {
 		return nil, err
 	}
 	id := strings.ToLower(q.Tenant)
+	if id == tenant.Operators {
+		return nil, tenant.Refuse(tenant.ErrConflict, "choose another id", "the tenant %s is made by seawall itself", id)
+	}
 	t, err := tenant.New(tenant.Tenant{
 		ID: id, Class: tenant.Class(q.Class), Owner: q.Owner, Contacts: q.Contacts, Issuer: s.config.Base + "/" + id,
 		Algorithm: tenant.Algorithm(q.Algorithm), Claims: q.Claims, MaxLifetime: lifetime(q.MaxLifetime), RotationDays: q.RotationDays, CreatedAt: s.now(),

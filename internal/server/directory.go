@@ -97,7 +97,7 @@ func (d *directory) tenant(ctx context.Context, id string) (*resident, error) {
 
 // possibleID keeps what cannot be an id away from the store.
 func possibleID(id string) bool {
-	folded, err := tenant.ParseID("", id)
+	folded, err := tenant.ParseTenantID(id)
 	return err == nil && folded == id
 }
 

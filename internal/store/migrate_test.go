@@ -14,10 +14,11 @@ import (
 	"seawall/internal/tenant"
 )
 
-// first is the schema of the first release, as old databases have it.
-func first() []migration { return embedded()[:1] }
+// then is the present schema with one migration more, as a later release would have it.
+func then(sql string) []migration { return append(embedded(), migration{"9999_test.sql", sql}) }
 
-func then(sql string) []migration { return append(first(), migration{"0002_test.sql", sql}) }
+// latest is the number of the present schema.
+var latest = len(embedded())
 
 func openWith(t *testing.T, dir string, steps []migration) (*Store, error) {
 	t.Helper()
@@ -28,11 +29,11 @@ func openWith(t *testing.T, dir string, steps []migration) (*Store, error) {
 	return s, err
 }
 
-// oldDatabase leaves a closed database of the first release with one tenant in it.
+// oldDatabase leaves a closed database of the present schema with one tenant in it.
 func oldDatabase(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	s, err := openWith(t, dir, first())
+	s, err := openWith(t, dir, embedded())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func TestMigrationBacksUpFirst(t *testing.T) {
 	}
 
 	found := backups(t, dir)
-	if len(found) != 1 || !regexp.MustCompile(`/seawall\.db\.v1-\d{8}T\d{6}\.\d{3}Z\.backup$`).MatchString(found[0]) {
+	if len(found) != 1 || !regexp.MustCompile(fmt.Sprintf(`/seawall\.db\.v%d-\d{8}T\d{6}\.\d{3}Z\.backup$`, latest)).MatchString(found[0]) {
 		t.Fatalf("backups: %v", found)
 	}
 	if info, err := os.Stat(found[0]); err != nil || info.Mode().Perm() != 0o600 {
@@ -98,7 +99,7 @@ func TestMigrationBacksUpFirst(t *testing.T) {
 	if err := os.Rename(found[0], filepath.Join(restored, "seawall.db")); err != nil {
 		t.Fatal(err)
 	}
-	old, err := openWith(t, restored, first())
+	old, err := openWith(t, restored, embedded())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,21 +115,21 @@ func TestMigrationBacksUpFirst(t *testing.T) {
 		t.Error("a database that is up to date was migrated or backed up again")
 	}
 	s.Close()
-	_, err = openWith(t, dir, first())
-	wantRefusal(t, err, tenant.ErrConflict, "written by a newer seawall: its schema is 2, and this program knows up to 1")
+	_, err = openWith(t, dir, embedded())
+	wantRefusal(t, err, tenant.ErrConflict, fmt.Sprintf("written by a newer seawall: its schema is %d, and this program knows up to %d", latest+1, latest))
 }
 
 func TestFailedMigrationIsUndone(t *testing.T) {
 	dir := oldDatabase(t)
 	_, err := openWith(t, dir, then(`create table harbour (name text); delete from policy_outbox; insert into harbour values (1, 2)`))
-	if err == nil || !strings.Contains(err.Error(), "migrating the database to schema 2 (0002_test.sql), which was undone: ") {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("migrating the database to schema %d (9999_test.sql), which was undone: ", latest+1)) {
 		t.Fatalf("got %v", err)
 	}
-	s, err := openWith(t, dir, first())
+	s, err := openWith(t, dir, embedded())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tableThere(t, s, "harbour") || count(t, s, `select count(*) from policy_outbox`) != 1 || count(t, s, `select max(version) from schema_version`) != 1 {
+	if tableThere(t, s, "harbour") || count(t, s, `select count(*) from policy_outbox`) != 1 || count(t, s, `select max(version) from schema_version`) != latest {
 		t.Error("the failed migration left something")
 	}
 	addTenant(t, s, "globex")
@@ -156,7 +157,7 @@ func TestKilledMigration(t *testing.T) {
 	}
 	dir := oldDatabase(t)
 	killed(t, child(t, "migrating", dir))
-	s, err := openWith(t, dir, first())
+	s, err := openWith(t, dir, embedded())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,8 +195,41 @@ func TestCanceledMigration(t *testing.T) {
 	if _, err := open(ctx, filepath.Join(dir, "seawall.db"), Options{}, then(`create table harbour (name text)`)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	s, err := openWith(t, dir, first())
+	s, err := openWith(t, dir, embedded())
 	if err != nil || tableThere(t, s, "harbour") {
 		t.Fatal(err)
+	}
+}
+
+// TestTheFirstReleaseMigrates opens a database as the first release left it: its tenant is there, asks for any passkey,
+// and has no people until it is completed.
+func TestTheFirstReleaseMigrates(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openWith(t, dir, embedded()[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.act(t.Context(), func(x *tx) error {
+		return x.exec(`insert into tenant (id, class, owner, contacts, issuer, algorithm, claims, max_lifetime_ms, rotation_days, created_at, policy_version, policy_applied)
+			values ('acme', 'production', 'ops@acme.example', '["a@acme.example","b@acme.example"]', 'https://id.example/acme', 'ES256', '[]', 3600000, 30, 1, 0, 0)`)
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openWith(t, dir, embedded()); err != nil {
+		t.Fatal(err)
+	}
+	old, err := s.Tenant(t.Context(), "acme")
+	if err != nil || old.Passkeys != tenant.AnyPasskey || len(old.Models) != 0 {
+		t.Fatalf("the old tenant is %+v, %v", old, err)
+	}
+	for round, want := range []int{0, tenant.BreakGlassPrincipals, tenant.BreakGlassPrincipals} {
+		people, err := s.People(t.Context(), "acme")
+		if err != nil || len(people) != want {
+			t.Errorf("round %d: %d people, %v; want %d", round, len(people), err, want)
+		}
+		if _, err := s.CompleteTenant(t.Context(), tenant.Tenant{ID: "acme"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

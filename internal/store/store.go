@@ -1,5 +1,5 @@
-// Package store is the attic: it keeps tenants, APIs and clients in a SQLite database, and remembers which client
-// assertions were used. Every query and migration of the house is here.
+// Package store is the attic: it keeps tenants, APIs, clients and people with their passkeys and browsers in a SQLite
+// database, and remembers which client assertions were used. Every query and migration of the house is here.
 //
 // A method is one whole atomic act: it has happened and is on the disk when the method returns nil, and nothing of it
 // has happened otherwise. No transaction leaves the package. Acts that write are handed to a single writer, which
@@ -9,7 +9,7 @@
 // What is returned belongs to the caller: the store keeps no reference to it, so a cache may hand one value to many
 // readers as long as nobody writes into it. [Store.Generation] tells such a cache when to forget.
 //
-// Names (ids of tenants, clients and APIs, issuers, audiences) are never given out twice; a table remembers them even
+// Names (ids of tenants, clients and APIs, subjects of people, issuers, audiences) are never given out twice; a table remembers them even
 // when nothing else does. Credentials are kept as hashes only. One process owns a database at a time.
 package store
 

@@ -166,7 +166,7 @@ func TestOpenRefusesFiles(t *testing.T) {
 		{"another program's", func(path string) error { return foreign(path, `create table recipes (cake text)`) }, "the database of another program"},
 		{"newer", func(path string) error {
 			return foreign(path, `create table schema_version (version bigint, applied_at bigint); insert into schema_version values (9, 0)`)
-		}, "written by a newer seawall: its schema is 9, and this program knows up to 1"},
+		}, fmt.Sprint("written by a newer seawall: its schema is 9, and this program knows up to ", latest)},
 	}
 	for _, c := range cases {
 		dir := t.TempDir()

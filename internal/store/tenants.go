@@ -10,9 +10,9 @@ import (
 	"seawall/internal/tenant"
 )
 
-const tenantColumns = `id, class, owner, contacts, issuer, algorithm, claims, max_lifetime_ms, rotation_days, created_at, disabled_at, policy_version, policy_applied`
+const tenantColumns = `id, class, owner, contacts, issuer, algorithm, claims, max_lifetime_ms, rotation_days, created_at, disabled_at, policy_version, policy_applied, passkeys, models`
 
-// CreateTenant keeps a new tenant and its first policy, and returns it as it was kept. Actor is who asked, for the
+// CreateTenant keeps a new tenant, its break-glass principals and its first policy, and returns it as it was kept. Actor is who asked, for the
 // policy. It fails with [tenant.ErrExists], or [tenant.ErrUsedBefore], if the id or the issuer was ever given out.
 func (s *Store) CreateTenant(ctx context.Context, actor string, t tenant.Tenant) (tenant.Tenant, error) {
 	t.DisabledAt = time.Time{}
@@ -25,10 +25,13 @@ func (s *Store) CreateTenant(ctx context.Context, actor string, t tenant.Tenant)
 		if err := x.takeTenant(t); err != nil {
 			return err
 		}
-		err := x.exec(`insert into tenant (`+tenantColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null, 0, 0)`,
+		err := x.exec(`insert into tenant (`+tenantColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null, 0, 0, $11, $12)`,
 			t.ID, string(t.Class), t.Owner, toJSON(t.Contacts), t.Issuer, string(t.Algorithm), toJSON(t.Claims),
-			t.MaxLifetime.Milliseconds(), t.RotationDays, millis(t.CreatedAt))
+			t.MaxLifetime.Milliseconds(), t.RotationDays, millis(t.CreatedAt), string(t.Passkeys), toJSON(t.Models))
 		if err != nil {
+			return err
+		}
+		if err := x.completePeople(t.ID); err != nil {
 			return err
 		}
 		kept, err = x.changePolicy(actor, t.ID)
@@ -121,7 +124,7 @@ func scanTenant(scan func(...any) error) (t tenant.Tenant, err error) {
 	var lifetime int64
 	var created, disabled sql.NullInt64
 	err = scan(&t.ID, &t.Class, &t.Owner, column{&t.Contacts}, &t.Issuer, &t.Algorithm, column{&t.Claims},
-		&lifetime, &t.RotationDays, &created, &disabled, &t.PolicyVersion, &t.PolicyApplied)
+		&lifetime, &t.RotationDays, &created, &disabled, &t.PolicyVersion, &t.PolicyApplied, &t.Passkeys, column{&t.Models})
 	t.MaxLifetime = time.Duration(lifetime) * time.Millisecond
 	t.CreatedAt, t.DisabledAt = fromMillis(created), fromMillis(disabled)
 	return t, err

@@ -41,7 +41,7 @@ func NewAPI(a API) (API, error) {
 	if a.ID, err = ParseID("API id", a.ID); err != nil {
 		return API{}, err
 	}
-	if a.Tenant, err = ParseID("tenant id", a.Tenant); err != nil {
+	if a.Tenant, err = ParseTenantID(a.Tenant); err != nil {
 		return API{}, err
 	}
 	if err := checkAudience(a.Audience); err != nil {

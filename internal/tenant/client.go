@@ -96,7 +96,7 @@ func NewClient(c Client) (Client, error) {
 	if c.ID, err = ParseID("client id", c.ID); err != nil {
 		return Client{}, err
 	}
-	if c.Tenant, err = ParseID("tenant id", c.Tenant); err != nil {
+	if c.Tenant, err = ParseTenantID(c.Tenant); err != nil {
 		return Client{}, err
 	}
 	if c.Name, err = displayName(c.Name, c.ID); err != nil {

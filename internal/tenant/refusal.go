@@ -19,6 +19,9 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrDisabled: what the act needs is disabled. An error that is ErrDisabled is also ErrConflict.
 	ErrDisabled = fmt.Errorf("disabled: %w", ErrConflict)
+	// ErrCounter: a passkey's signature counter went back, so there may be two of it. It is suspended. An error that is
+	// ErrCounter is also ErrConflict.
+	ErrCounter = fmt.Errorf("counter went back: %w", ErrConflict)
 	// ErrUnwritten: the act did not happen, because the disk is full or failing, and can be tried again. Only if the disk
 	// failed at the very moment of the commit, which the text says, is it decided when the database is opened the next
 	// time.

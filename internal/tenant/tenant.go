@@ -1,5 +1,5 @@
 // Package tenant says what a tenant is, what it owns, and what must always be true of them: tenants, their APIs
-// (resource servers) and their clients, as values with invariants.
+// (resource servers), their clients and their people with passkeys and sessions, as values with invariants.
 //
 // A value is made by a constructor, [New], [NewAPI] or [NewClient], which takes a filled-in value and returns a checked
 // and normalised copy, or an [*Invalid] that tells a person what is wrong, why, and what to do. Constructing again
@@ -87,6 +87,9 @@ type Tenant struct {
 	MaxLifetime  time.Duration // of any of its access tokens, whole seconds
 	RotationDays int           // how long one key signs
 
+	Passkeys Tier     // what is asked of its people's passkeys
+	Models   []string // AAGUIDs of the authenticators that Attested admits, sorted; empty: every certified one
+
 	CreatedAt  time.Time
 	DisabledAt time.Time // zero while the tenant is live
 
@@ -98,10 +101,11 @@ type Tenant struct {
 // Live reports whether the tenant may be issued tokens.
 func (t Tenant) Live() bool { return t.DisabledAt.IsZero() }
 
-// New checks a tenant. Empty settings get their defaults: ES256, [DefaultMaxLifetime], [DefaultRotationDays].
+// New checks a tenant. Empty settings get their defaults: ES256, [DefaultMaxLifetime], [DefaultRotationDays],
+// [AnyPasskey]. Only the tenant [Operators] may be without owner and contacts, until they are named.
 func New(t Tenant) (Tenant, error) {
 	var err error
-	if t.ID, err = ParseID("tenant id", t.ID); err != nil {
+	if t.ID, err = ParseTenantID(t.ID); err != nil {
 		return Tenant{}, err
 	}
 	if !slices.Contains(Classes(), t.Class) {
@@ -110,10 +114,18 @@ func New(t Tenant) (Tenant, error) {
 	if t.ID == string(Support) && t.Class != Support {
 		return Tenant{}, invalid("tenant id", `"support" belongs to the tenant of class support`, "choose another id")
 	}
-	if t.Owner, err = mailAddress("owner", t.Owner); err != nil {
-		return Tenant{}, err
+	if t.ID == Operators && t.Class != Production {
+		return Tenant{}, invalid("tenant class", "the tenant "+Operators+" is a production tenant", "")
 	}
-	if t.Contacts, err = contacts(t.Contacts); err != nil {
+	if t.ID != Operators || t.Owner != Unnamed || len(t.Contacts) > 0 {
+		if t.Owner, err = mailAddress("owner", t.Owner); err != nil {
+			return Tenant{}, err
+		}
+		if t.Contacts, err = contacts(t.Contacts); err != nil {
+			return Tenant{}, err
+		}
+	}
+	if t, err = passkeyPolicy(t); err != nil {
 		return Tenant{}, err
 	}
 	if err := checkIssuer(t.Issuer, t.ID); err != nil {

@@ -54,7 +54,7 @@ func TestNewFillsIn(t *testing.T) {
 	got, err := New(given)
 	want := goodTenant()
 	want.Contacts = []string{"a@acme.example", "b@acme.example"}
-	want.Algorithm, want.MaxLifetime, want.RotationDays = ES256, time.Hour, 30
+	want.Algorithm, want.MaxLifetime, want.RotationDays, want.Passkeys = ES256, time.Hour, 30, AnyPasskey
 	want.CreatedAt = created.Truncate(time.Millisecond)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %+v, %v\nwant %+v", got, err, want)

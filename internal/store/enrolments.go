@@ -1,0 +1,246 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+const enrolmentColumns = `hash, tenant, person, why, issued_by, issued_at, expires_at`
+
+// IssueEnrolment keeps a link for a person and makes their earlier ones useless. Somebody who has a passkey gets one
+// only if a recovery is ready, which is over with it; otherwise [tenant.ErrConflict]. Why is set accordingly.
+func (s *Store) IssueEnrolment(ctx context.Context, e tenant.Enrolment) (tenant.Enrolment, error) {
+	err := s.act(ctx, func(x *tx) error {
+		p, _, err := livePerson(x, e.Tenant, e.Person)
+		if err != nil {
+			return err
+		}
+		if p.Kind == tenant.BreakGlass {
+			return tenant.Refuse(tenant.ErrConflict, "use its code: `seawall break-glass use`", "%s gets a link by its code only", p.Login)
+		}
+		e.Why = tenant.FirstPasskey
+		keys, err := passkeysOf(x, e.Tenant, e.Person)
+		if err != nil {
+			return err
+		}
+		if len(keys) > 0 {
+			e.Why = tenant.Recovered
+			if err := x.spendRecovery(p); err != nil {
+				return err
+			}
+		}
+		return x.insertEnrolment(e)
+	})
+	return e, err
+}
+
+// spendRecovery takes a recovery that is ready.
+func (x *tx) spendRecovery(p tenant.Person) error {
+	r, err := recoveryOf(x, p.Tenant, p.ID)
+	if errors.Is(err, tenant.ErrNotFound) {
+		return tenant.Refuse(tenant.ErrConflict, "they add another one when they are signed in; if all are lost: `seawall person recover "+p.Login+" --tenant "+p.Tenant+"`",
+			"%s has a passkey, and a link for them would be a recovery", p.Login)
+	}
+	if err == nil {
+		err = r.Ready(x.now)
+	}
+	if err != nil {
+		return err
+	}
+	return x.exec(`delete from recovery where tenant = $1 and person = $2`, p.Tenant, p.ID)
+}
+
+func (x *tx) insertEnrolment(e tenant.Enrolment) error {
+	if err := x.exec(`delete from enrolment where tenant = $1 and person = $2 or expires_at <= $3`, e.Tenant, e.Person, x.now.UnixMilli()); err != nil {
+		return err
+	}
+	return x.exec(`insert into enrolment (`+enrolmentColumns+`) values ($1, $2, $3, $4, $5, $6, $7)`,
+		e.Hash[:], e.Tenant, e.Person, string(e.Why), e.IssuedBy, millis(e.IssuedAt), millis(e.ExpiresAt))
+}
+
+// Enrolment returns a live link of a tenant and whom it is for, or [tenant.ErrNotFound].
+func (s *Store) Enrolment(ctx context.Context, tenantID string, hash secret.Hash) (e tenant.Enrolment, p tenant.Person, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		if e, err = one(q, scanEnrolment, `select `+enrolmentColumns+` from enrolment where hash = $1 and tenant = $2`, hash[:], tenantID); err != nil {
+			return err
+		}
+		p, _, err = livePerson(q, tenantID, e.Person)
+		return err
+	})
+	return e, p, linkOver(err, err == nil && !e.Live(s.now()))
+}
+
+func linkOver(err error, over bool) error {
+	if errors.Is(err, sql.ErrNoRows) || over {
+		return tenant.Refuse(tenant.ErrNotFound, "ask for a new one", "this link was used already, or is over")
+	}
+	return err
+}
+
+// Enrol uses a link: it keeps the passkey, opens a session with it, and the link is gone, in one act. Of any number of
+// calls with the same link one succeeds; the others get [tenant.ErrNotFound].
+func (s *Store) Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, session tenant.Session) error {
+	k, err := tenant.NewPasskey(k)
+	if err != nil {
+		return err
+	}
+	return s.act(ctx, func(x *tx) error {
+		e, err := one(x, scanEnrolment, `delete from enrolment where hash = $1 and tenant = $2 and person = $3 returning `+enrolmentColumns, hash[:], k.Tenant, k.Person)
+		if err := linkOver(err, err == nil && !e.Live(x.now)); err != nil {
+			return err
+		}
+		if err := x.insertPasskey(k); err != nil {
+			return err
+		}
+		if err := x.exec(`update passkey set used_at = $2 where id = $1`, k.ID, x.now.UnixMilli()); err != nil {
+			return err
+		}
+		return x.insertSession(session)
+	})
+}
+
+// RequestRecovery begins a recovery of a person who has passkeys. There is one at a time; one that is over gives way.
+func (s *Store) RequestRecovery(ctx context.Context, tenantID, person, by string) (r tenant.Recovery, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		p, _, err := livePerson(x, tenantID, person)
+		if err != nil {
+			return err
+		}
+		if p.Kind == tenant.BreakGlass {
+			return tenant.Refuse(tenant.ErrConflict, "use its code: `seawall break-glass use`", "%s is not recovered, it has a code", p.Login)
+		}
+		if keys, err := passkeysOf(x, tenantID, person); err != nil {
+			return err
+		} else if len(keys) == 0 {
+			return tenant.Refuse(tenant.ErrConflict, "`seawall person enrol` gives them a link at once", "%s has no passkey to recover from", p.Login)
+		}
+		old, err := recoveryOf(x, tenantID, person)
+		if err == nil && old.Live(x.now) {
+			return tenant.Refuse(tenant.ErrConflict, "approve it, or wait", "a recovery of %s is under way, asked for by %s", p.Login, old.RequestedBy)
+		}
+		if err != nil && !errors.Is(err, tenant.ErrNotFound) {
+			return err
+		}
+		if err := x.exec(`delete from recovery where tenant = $1 and person = $2`, tenantID, person); err != nil {
+			return err
+		}
+		if err := x.exec(`insert into recovery (tenant, person, requested_by, requested_at, approved_by, approved_at) values ($1, $2, $3, $4, '', null)`, tenantID, person, by, x.now.UnixMilli()); err != nil {
+			return err
+		}
+		r, err = recoveryOf(x, tenantID, person)
+		return err
+	})
+	return r, err
+}
+
+// ApproveRecovery is the word of the second administrator; the first one's is refused with [tenant.ErrConflict].
+func (s *Store) ApproveRecovery(ctx context.Context, tenantID, person, by string) (r tenant.Recovery, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		if _, _, err := livePerson(x, tenantID, person); err != nil {
+			return err
+		}
+		if r, err = recoveryOf(x, tenantID, person); err != nil {
+			return err
+		}
+		if r, err = r.Approve(by, x.now); err != nil {
+			return err
+		}
+		return x.exec(`update recovery set approved_by = $3, approved_at = $4 where tenant = $1 and person = $2`, tenantID, person, r.ApprovedBy, millis(r.ApprovedAt))
+	})
+	return r, err
+}
+
+// Recovery returns a person's recovery if one is under way, or [tenant.ErrNotFound].
+func (s *Store) Recovery(ctx context.Context, tenantID, person string) (r tenant.Recovery, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		r, err = recoveryOf(q, tenantID, person)
+		return err
+	})
+	if err == nil && !r.Live(s.now()) {
+		err = noRecovery()
+	}
+	return r, err
+}
+
+// CancelRecovery ends a recovery, and a link that came of it, and reports whether there was one.
+func (s *Store) CancelRecovery(ctx context.Context, tenantID, person string) (canceled bool, err error) {
+	err = s.act(ctx, func(x *tx) error {
+		r, err := x.affected(`delete from recovery where tenant = $1 and person = $2`, tenantID, person)
+		if err != nil {
+			return err
+		}
+		e, err := x.affected(`delete from enrolment where tenant = $1 and person = $2 and why = 'recovery'`, tenantID, person)
+		canceled = r+e > 0
+		return err
+	})
+	return canceled, err
+}
+
+func recoveryOf(q querier, tenantID, person string) (tenant.Recovery, error) {
+	r, err := one(q, scanRecovery, `select tenant, person, requested_by, requested_at, approved_by, approved_at from recovery where tenant = $1 and person = $2`, tenantID, person)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = noRecovery()
+	}
+	return r, err
+}
+
+func noRecovery() error {
+	return tenant.Refuse(tenant.ErrNotFound, "ask for one with `seawall person recover`", "no recovery is under way")
+}
+
+// KeepBreakGlassCode keeps the hash of a principal's code, in place of an earlier one.
+func (s *Store) KeepBreakGlassCode(ctx context.Context, c tenant.BreakGlassCode) error {
+	return s.act(ctx, func(x *tx) error {
+		p, _, err := livePerson(x, c.Tenant, c.Person)
+		if err != nil {
+			return err
+		}
+		if p.Kind != tenant.BreakGlass {
+			return tenant.Refuse(tenant.ErrConflict, "", "%s is a person, and codes are for break-glass principals", p.Login)
+		}
+		return x.exec(`insert into break_glass_code (hash, tenant, person, issued_by, issued_at) values ($1, $2, $3, $4, $5)
+			on conflict (tenant, person) do update set hash = excluded.hash, issued_by = excluded.issued_by, issued_at = excluded.issued_at`,
+			c.Hash[:], c.Tenant, c.Person, c.IssuedBy, millis(c.IssuedAt))
+	})
+}
+
+// BreakGlass uses a code up and keeps a link for its principal instead, in one act: of any number of calls one succeeds,
+// the others get [tenant.ErrNotFound]. It returns the link as kept.
+func (s *Store) BreakGlass(ctx context.Context, tenantID string, code secret.Hash, e tenant.Enrolment) (tenant.Enrolment, error) {
+	err := s.act(ctx, func(x *tx) error {
+		person, err := one(x, func(scan func(...any) error) (p string, err error) { err = scan(&p); return p, err },
+			`delete from break_glass_code where hash = $1 and tenant = $2 returning person`, code[:], tenantID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return tenant.Refuse(tenant.ErrNotFound, "check the tenant, and that nobody has used the code", "this is no break-glass code of %s", tenantID)
+		}
+		if err != nil {
+			return err
+		}
+		e.Tenant, e.Person, e.Why = tenantID, person, tenant.GlassBroken
+		if _, _, err := livePerson(x, tenantID, person); err != nil {
+			return err
+		}
+		return x.insertEnrolment(e)
+	})
+	return e, err
+}
+
+func scanEnrolment(scan func(...any) error) (e tenant.Enrolment, err error) {
+	var hash []byte
+	var issued, expires sql.NullInt64
+	err = scan(&hash, &e.Tenant, &e.Person, &e.Why, &e.IssuedBy, &issued, &expires)
+	copy(e.Hash[:], hash)
+	e.IssuedAt, e.ExpiresAt = fromMillis(issued), fromMillis(expires)
+	return e, err
+}
+
+func scanRecovery(scan func(...any) error) (r tenant.Recovery, err error) {
+	var requested, approved sql.NullInt64
+	err = scan(&r.Tenant, &r.Person, &r.RequestedBy, &requested, &r.ApprovedBy, &approved)
+	r.RequestedAt, r.ApprovedAt = fromMillis(requested), fromMillis(approved)
+	return r, err
+}

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+const passkeyColumns = `id, tenant, person, name, public_key, flags, counter, aaguid, transports, format, attested, hardware, attestation, created_at, used_at, suspended_at`
+
+// Passkeys returns a person's passkeys, the oldest first, suspended ones too.
+func (s *Store) Passkeys(ctx context.Context, tenantID, person string) (all []tenant.Passkey, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		all, err = passkeysOf(q, tenantID, person)
+		return err
+	})
+	return all, err
+}
+
+func passkeysOf(q querier, tenantID, person string) ([]tenant.Passkey, error) {
+	return collect(q, scanPasskey, `select `+passkeyColumns+` from passkey where tenant = $1 and person = $2 order by created_at, id`, tenantID, person)
+}
+
+func passkeyOf(q querier, tenantID, person string, id []byte) (tenant.Passkey, error) {
+	k, err := one(q, scanPasskey, `select `+passkeyColumns+` from passkey where tenant = $1 and person = $2 and id = $3`, tenantID, person, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = tenant.Refuse(tenant.ErrNotFound, "", "this person has no such passkey")
+	}
+	return k, err
+}
+
+// AddPasskey keeps one more passkey of a person who is signed in.
+func (s *Store) AddPasskey(ctx context.Context, k tenant.Passkey) (tenant.Passkey, error) {
+	k, err := tenant.NewPasskey(k)
+	if err != nil {
+		return tenant.Passkey{}, err
+	}
+	return k, s.act(ctx, func(x *tx) error { return x.insertPasskey(k) })
+}
+
+// insertPasskey keeps a passkey if its person and tenant admit it. A credential id is in the database once.
+func (x *tx) insertPasskey(k tenant.Passkey) error {
+	_, t, err := livePerson(x, k.Tenant, k.Person)
+	if err != nil {
+		return err
+	}
+	if err := t.AdmitsPasskey(k); err != nil {
+		return err
+	}
+	all, err := passkeysOf(x, k.Tenant, k.Person)
+	if err != nil {
+		return err
+	}
+	if len(all) >= tenant.MaxPasskeys {
+		return tenant.Refuse(tenant.ErrConflict, "remove one first", "a person has at most %d passkeys", tenant.MaxPasskeys)
+	}
+	n, err := x.affected(`insert into passkey (`+passkeyColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, null, null) on conflict (id) do nothing`,
+		k.ID, k.Tenant, k.Person, k.Name, k.Key, int64(k.Flags), int64(k.Count), k.AAGUID[:], toJSON(k.Transports), k.Format,
+		bit(k.Attested), bit(k.Hardware), append([]byte{}, k.Attestation...), millis(k.CreatedAt))
+	if err == nil && n == 0 {
+		return tenant.Refuse(tenant.ErrExists, "use another authenticator", "this passkey is registered already")
+	}
+	return err
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// RenamePasskey gives a passkey another name.
+func (s *Store) RenamePasskey(ctx context.Context, tenantID, person string, id []byte, name string) (k tenant.Passkey, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		if k, err = passkeyOf(x, tenantID, person, id); err != nil {
+			return err
+		}
+		k.Name = name
+		if k, err = tenant.NewPasskey(k); err != nil {
+			return err
+		}
+		return x.exec(`update passkey set name = $2 where id = $1`, id, k.Name)
+	})
+	return k, err
+}
+
+// RemovePasskey removes a passkey and ends the sessions that it opened. The last one that works stays: nobody shuts
+// themselves out, [tenant.ErrConflict].
+func (s *Store) RemovePasskey(ctx context.Context, tenantID, person string, id []byte) (k tenant.Passkey, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		if k, err = passkeyOf(x, tenantID, person, id); err != nil {
+			return err
+		}
+		others, err := one(x, scanCount, `select count(*) from passkey where tenant = $1 and person = $2 and id <> $3 and suspended_at is null`, tenantID, person, id)
+		if err != nil {
+			return err
+		}
+		if others == 0 {
+			return tenant.Refuse(tenant.ErrConflict, "add another one first", "this is the last passkey that works")
+		}
+		if err := x.exec(`delete from browser_session where tenant = $1 and person = $2 and passkey = $3`, tenantID, person, id); err != nil {
+			return err
+		}
+		return x.exec(`delete from passkey where id = $1`, id)
+	})
+	return k, err
+}
+
+func scanCount(scan func(...any) error) (n int, err error) {
+	err = scan(&n)
+	return n, err
+}
+
+// SignIn notes that a passkey was used and opens a session, in one act. It ends the session that the browser had before,
+// if replaces is its hash. A counter that did not grow (WebAuthn §6.1.1) suspends the passkey, opens nothing, and is
+// [tenant.ErrCounter]: there are two of it. A passkey or a person that stopped working since they were read is refused too.
+func (s *Store) SignIn(ctx context.Context, session tenant.Session, used tenant.Passkey, replaces secret.Hash) error {
+	cloned := false
+	err := s.act(ctx, func(x *tx) error {
+		cloned = false
+		if _, _, err := livePerson(x, session.Tenant, session.Person); err != nil {
+			return err
+		}
+		k, err := passkeyOf(x, session.Tenant, session.Person, used.ID)
+		if err != nil {
+			return err
+		}
+		if !k.Live() {
+			return tenant.Refuse(tenant.ErrDisabled, "use another one", "this passkey is suspended")
+		}
+		if (k.Count > 0 || used.Count > 0) && used.Count <= k.Count {
+			cloned = true // and the suspension is kept, so the act succeeds
+			return x.exec(`update passkey set suspended_at = $2 where id = $1`, k.ID, x.now.UnixMilli())
+		}
+		if err := x.exec(`update passkey set counter = $2, flags = $3, used_at = $4 where id = $1`, k.ID, int64(used.Count), int64(used.Flags), x.now.UnixMilli()); err != nil {
+			return err
+		}
+		if err := x.exec(`delete from browser_session where tenant = $1 and hash = $2`, session.Tenant, replaces[:]); err != nil {
+			return err
+		}
+		return x.insertSession(session)
+	})
+	if err == nil && cloned {
+		return tenant.Refuse(tenant.ErrCounter, "use another passkey, and tell an administrator", "this passkey's counter went back, so there may be two of it: it is suspended")
+	}
+	return err
+}
+
+func scanPasskey(scan func(...any) error) (k tenant.Passkey, err error) {
+	var flags, counter, attested, hardware int64
+	var aaguid []byte
+	var created, used, suspended sql.NullInt64
+	err = scan(&k.ID, &k.Tenant, &k.Person, &k.Name, &k.Key, &flags, &counter, &aaguid, column{&k.Transports}, &k.Format,
+		&attested, &hardware, &k.Attestation, &created, &used, &suspended)
+	copy(k.AAGUID[:], aaguid)
+	k.Flags, k.Count, k.Attested, k.Hardware = byte(flags), uint32(counter), attested == 1, hardware == 1
+	k.CreatedAt, k.UsedAt, k.SuspendedAt = fromMillis(created), fromMillis(used), fromMillis(suspended)
+	return k, err
+}

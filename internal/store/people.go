@@ -1,0 +1,249 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"seawall/internal/tenant"
+)
+
+const personColumns = `tenant, id, handle, kind, login, name, role, created_at, disabled_at`
+
+// CreatePerson keeps a new person of a live tenant and returns them as they were kept. It fails with
+// [tenant.ErrUsedBefore] if the subject was ever given out, and with [tenant.ErrExists] if somebody who is not disabled
+// has the login.
+func (s *Store) CreatePerson(ctx context.Context, p tenant.Person) (tenant.Person, error) {
+	p.DisabledAt = time.Time{}
+	p, err := tenant.NewPerson(p)
+	if err != nil {
+		return tenant.Person{}, err
+	}
+	if p.Kind != tenant.Human {
+		return tenant.Person{}, tenant.Refuse(tenant.ErrConflict, "run `seawall tenant complete "+p.Tenant+"`", "break-glass principals are made with their tenant")
+	}
+	err = s.act(ctx, func(x *tx) error {
+		if _, err := liveTenant(x, p.Tenant); err != nil {
+			return err
+		}
+		return x.insertPerson(p)
+	})
+	return p, err
+}
+
+// insertPerson gives out the subject and keeps the person.
+func (x *tx) insertPerson(p tenant.Person) error {
+	same, err := collect(x, scanPerson, `select `+personColumns+` from person where tenant = $1 and login = $2 and disabled_at is null`, p.Tenant, p.Login)
+	if err != nil {
+		return err
+	}
+	if len(same) > 0 {
+		return tenant.Refuse(tenant.ErrExists, "see `seawall person list --tenant "+p.Tenant+"`", "there is already a person %s in %s", p.Login, p.Tenant)
+	}
+	if ok, err := x.take("subject/"+p.Tenant, p.ID); err != nil {
+		return err
+	} else if !ok {
+		return taken(false, "a person", p.ID)
+	}
+	return x.exec(`insert into person (`+personColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, null)`,
+		p.Tenant, p.ID, p.Handle[:], string(p.Kind), p.Login, p.Name, string(p.Role), millis(p.CreatedAt))
+}
+
+// Person returns a person by subject or, if they are not disabled, by login, or [tenant.ErrNotFound].
+func (s *Store) Person(ctx context.Context, tenantID, name string) (p tenant.Person, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		p, err = personNamed(q, tenantID, name)
+		return err
+	})
+	return p, err
+}
+
+func personNamed(q querier, tenantID, name string) (tenant.Person, error) {
+	p, err := one(q, scanPerson, `select `+personColumns+` from person where tenant = $1 and (id = $2 or login = $2 and disabled_at is null) order by id = $2 desc limit 1`, tenantID, name)
+	return p, noPerson(err, tenantID, name)
+}
+
+func personByID(q querier, tenantID, id string) (tenant.Person, error) {
+	p, err := one(q, scanPerson, `select `+personColumns+` from person where tenant = $1 and id = $2`, tenantID, id)
+	return p, noPerson(err, tenantID, id)
+}
+
+func noPerson(err error, tenantID, name string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return tenant.Refuse(tenant.ErrNotFound, "see `seawall person list --tenant "+tenantID+"`", "there is no person %.70q in %s", name, tenantID)
+	}
+	return err
+}
+
+// livePerson returns a person who may get a passkey, with their tenant.
+func livePerson(q querier, tenantID, id string) (tenant.Person, tenant.Tenant, error) {
+	t, err := liveTenant(q, tenantID)
+	if err != nil {
+		return tenant.Person{}, t, err
+	}
+	p, err := personByID(q, tenantID, id)
+	if err == nil && !p.Live() {
+		err = tenant.Refuse(tenant.ErrDisabled, "a disabled person stays disabled: create another", "the person %s is disabled", id)
+	}
+	return p, t, err
+}
+
+// PersonByHandle returns the person whom authenticators know by a handle, if they are of this tenant, or
+// [tenant.ErrNotFound]. A handle of another tenant's person is nobody here.
+func (s *Store) PersonByHandle(ctx context.Context, tenantID string, handle []byte) (p tenant.Person, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		p, err = one(q, scanPerson, `select `+personColumns+` from person where tenant = $1 and handle = $2`, tenantID, handle)
+		return noPerson(err, tenantID, "with this passkey")
+	})
+	return p, err
+}
+
+// People returns all people of a tenant by login, disabled ones too. A tenant that is not there is [tenant.ErrNotFound].
+func (s *Store) People(ctx context.Context, tenantID string) (all []tenant.Person, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		if _, err := tenantByID(q, tenantID); err != nil {
+			return err
+		}
+		all, err = peopleOf(q, tenantID)
+		return err
+	})
+	return all, err
+}
+
+func peopleOf(q querier, tenantID string) ([]tenant.Person, error) {
+	return collect(q, scanPerson, `select `+personColumns+` from person where tenant = $1 order by login, id`, tenantID)
+}
+
+// DisablePerson stops a person for good and ends their sessions, links, codes and recovery in the same act. The last
+// owner who could get in is refused with [tenant.ErrConflict]. Doing it again changes nothing.
+func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenant.Person, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		if p, err = personByID(x, tenantID, id); err != nil || !p.Live() {
+			return err
+		}
+		if err := x.keepsAnOwner(p); err != nil {
+			return err
+		}
+		if err := x.exec(`update person set disabled_at = $3 where tenant = $1 and id = $2`, tenantID, id, x.now.UnixMilli()); err != nil {
+			return err
+		}
+		for _, table := range []string{"browser_session", "enrolment", "break_glass_code", "recovery", "ceremony"} {
+			if err := x.exec(`delete from `+table+` where tenant = $1 and person = $2`, tenantID, id); err != nil {
+				return err
+			}
+		}
+		p, err = personByID(x, tenantID, id)
+		return err
+	})
+	return p, err
+}
+
+// keepsAnOwner refuses what would leave nobody to own the house. Break-glass principals do not count: they are for when
+// there is nobody.
+func (x *tx) keepsAnOwner(leaving tenant.Person) error {
+	if leaving.Role != tenant.Owner {
+		return nil
+	}
+	if leaving.Kind == tenant.BreakGlass {
+		return tenant.Refuse(tenant.ErrConflict, "", "%s is for when nobody else gets in, and can't be disabled", leaving.Login)
+	}
+	people, err := peopleOf(x, leaving.Tenant)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(people, func(p tenant.Person) bool {
+		return p.ID != leaving.ID && p.Live() && p.Kind == tenant.Human && p.Role == tenant.Owner && x.hasPasskey(p)
+	}) {
+		return tenant.Refuse(tenant.ErrConflict, "make another owner first, who has a passkey", "%s is the last owner", leaving.Login)
+	}
+	return nil
+}
+
+// hasPasskey reports whether somebody could sign in; in doubt nobody could.
+func (x *tx) hasPasskey(p tenant.Person) bool {
+	keys, err := passkeysOf(x, p.Tenant, p.ID)
+	return err == nil && slices.ContainsFunc(keys, tenant.Passkey.Live)
+}
+
+// CompleteTenant makes a tenant's break-glass principals if it has none, and sets its owner, contacts and what it asks of
+// passkeys, each if given. Whatever is there stays; doing it again changes nothing.
+func (s *Store) CompleteTenant(ctx context.Context, given tenant.Tenant) (t tenant.Tenant, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		if t, err = liveTenant(x, given.ID); err != nil {
+			return err
+		}
+		if given.Owner != "" {
+			t.Owner = given.Owner
+		}
+		if len(given.Contacts) > 0 {
+			t.Contacts = given.Contacts
+		}
+		if given.Passkeys != "" {
+			t.Passkeys, t.Models = given.Passkeys, given.Models
+		}
+		if t, err = tenant.New(t); err != nil {
+			return err
+		}
+		x.changed = true
+		if err := x.exec(`update tenant set owner = $2, contacts = $3, passkeys = $4, models = $5 where id = $1`,
+			t.ID, t.Owner, toJSON(t.Contacts), string(t.Passkeys), toJSON(t.Models)); err != nil {
+			return err
+		}
+		return x.completePeople(t.ID)
+	})
+	return t, err
+}
+
+// completePeople makes the break-glass principals that are missing.
+func (x *tx) completePeople(tenantID string) error {
+	people, err := peopleOf(x, tenantID)
+	if err != nil {
+		return err
+	}
+	both, err := tenant.BreakGlassPeople(tenantID, x.now)
+	if err != nil {
+		return err
+	}
+	for _, p := range both {
+		if slices.ContainsFunc(people, func(old tenant.Person) bool { return old.Login == p.Login && old.Kind == tenant.BreakGlass }) {
+			continue
+		}
+		if err := x.insertPerson(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WaysIn counts, for each person of a tenant, the passkeys that work and the break-glass codes that were not used.
+func (s *Store) WaysIn(ctx context.Context, tenantID string) (map[string]int, error) {
+	ways := map[string]int{}
+	err := s.read(ctx, func(q querier) error {
+		clear(ways)
+		for _, query := range []string{
+			`select person from passkey where tenant = $1 and suspended_at is null`,
+			`select person from break_glass_code where tenant = $1`,
+		} {
+			names, err := collect(q, func(scan func(...any) error) (name string, err error) { err = scan(&name); return name, err }, query, tenantID)
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				ways[name]++
+			}
+		}
+		return nil
+	})
+	return ways, err
+}
+
+func scanPerson(scan func(...any) error) (p tenant.Person, err error) {
+	var handle []byte
+	var created, disabled sql.NullInt64
+	err = scan(&p.Tenant, &p.ID, &handle, &p.Kind, &p.Login, &p.Name, &p.Role, &created, &disabled)
+	copy(p.Handle[:], handle)
+	p.CreatedAt, p.DisabledAt = fromMillis(created), fromMillis(disabled)
+	return p, err
+}

@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+const sessionColumns = `hash, id, tenant, person, passkey, acr, amr, device, place, at, seen_at`
+
+// seenEvery is how exactly the last use of a session is kept: a page view should not cost a write.
+const seenEvery = time.Minute
+
+func (x *tx) insertSession(n tenant.Session) error {
+	return x.exec(`insert into browser_session (`+sessionColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		n.Hash[:], n.ID, n.Tenant, n.Person, n.Passkey, n.ACR, toJSON(n.AMR), n.Device, n.Place, millis(n.At), millis(n.SeenAt))
+}
+
+// Session returns the live session of a tenant with this hash and its person, or [tenant.ErrNotFound], and notes that it
+// was used. A session whose person, passkey or tenant stopped working is not found.
+func (s *Store) Session(ctx context.Context, tenantID string, hash secret.Hash) (n tenant.Session, p tenant.Person, err error) {
+	now := s.now()
+	err = s.read(ctx, func(q querier) (err error) {
+		if n, err = one(q, scanSession, `select `+sessionColumns+` from browser_session where hash = $1 and tenant = $2`, hash[:], tenantID); err != nil {
+			return err
+		}
+		if p, _, err = livePerson(q, tenantID, n.Person); err != nil {
+			return err
+		}
+		k, err := passkeyOf(q, tenantID, n.Person, n.Passkey)
+		if err == nil && (!k.Live() || !n.Live(now)) {
+			err = sql.ErrNoRows
+		}
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) || errors.Is(err, tenant.ErrNotFound) || errors.Is(err, tenant.ErrDisabled) {
+		return tenant.Session{}, tenant.Person{}, tenant.Refuse(tenant.ErrNotFound, "sign in again", "nobody is signed in here")
+	}
+	if err != nil || now.Sub(n.SeenAt) < seenEvery {
+		return n, p, err
+	}
+	n.SeenAt = time.UnixMilli(now.UnixMilli()).UTC()
+	return n, p, s.act(ctx, func(x *tx) error {
+		return x.exec(`update browser_session set seen_at = $2 where hash = $1 and seen_at < $2`, hash[:], n.SeenAt.UnixMilli())
+	})
+}
+
+// Sessions returns a person's live sessions, the one used last first.
+func (s *Store) Sessions(ctx context.Context, tenantID, person string) (live []tenant.Session, err error) {
+	now := s.now()
+	err = s.read(ctx, func(q querier) error {
+		all, err := collect(q, scanSession, `select `+sessionColumns+` from browser_session where tenant = $1 and person = $2 order by seen_at desc, id`, tenantID, person)
+		live = live[:0]
+		for _, n := range all {
+			if n.Live(now) {
+				live = append(live, n)
+			}
+		}
+		return err
+	})
+	return live, err
+}
+
+// EndSession ends a person's session by its public name and reports whether there was one.
+func (s *Store) EndSession(ctx context.Context, tenantID, person, id string) (ended bool, err error) {
+	err = s.act(ctx, func(x *tx) error {
+		n, err := x.affected(`delete from browser_session where tenant = $1 and person = $2 and id = $3`, tenantID, person, id)
+		ended = n == 1
+		return err
+	})
+	return ended, err
+}
+
+// EndSessions ends all sessions of a person, except one that is named, and returns how many.
+func (s *Store) EndSessions(ctx context.Context, tenantID, person, except string) (ended int, err error) {
+	err = s.act(ctx, func(x *tx) error {
+		n, err := x.affected(`delete from browser_session where tenant = $1 and person = $2 and id <> $3`, tenantID, person, except)
+		ended = int(n)
+		return err
+	})
+	return ended, err
+}
+
+// BeginCeremony remembers a challenge until it is consumed or its time is over.
+func (s *Store) BeginCeremony(ctx context.Context, c tenant.Ceremony) error {
+	return s.act(ctx, func(x *tx) error {
+		if err := x.forget("ceremony"); err != nil {
+			return err
+		}
+		return x.exec(`insert into ceremony (challenge, browser, kind, tenant, person, enrolment, state, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			c.Challenge[:], c.Browser[:], string(c.Kind), c.Tenant, c.Person, hashOrNull(c.Enrolment), c.State, millis(c.ExpiresAt))
+	})
+}
+
+func hashOrNull(h secret.Hash) any {
+	if h == (secret.Hash{}) {
+		return nil
+	}
+	return h[:]
+}
+
+// forget removes some rows whose time is over. Two for each new one, so that a table does not grow beyond what is live.
+func (x *tx) forget(table string) error {
+	key := map[string]string{"ceremony": "challenge", "interaction": "hash"}[table]
+	return x.exec(`delete from `+table+` where `+key+` in (select `+key+` from `+table+` where expires_at <= $1 order by expires_at limit 2)`, x.now.UnixMilli())
+}
+
+// ConsumeCeremony returns the ceremony of a challenge and forgets it: of any number of calls one gets it, whatever comes
+// of the ceremony, across restarts too. It must have been begun by this browser for this kind and tenant; otherwise, or
+// when it is over, [tenant.ErrNotFound], and it is spent all the same.
+func (s *Store) ConsumeCeremony(ctx context.Context, tenantID string, kind tenant.CeremonyKind, challenge, browser secret.Hash) (tenant.Ceremony, error) {
+	var c tenant.Ceremony
+	found := false
+	err := s.act(ctx, func(x *tx) (err error) {
+		found = false
+		c, err = one(x, scanCeremony, `delete from ceremony where challenge = $1 returning challenge, browser, kind, tenant, person, enrolment, state, expires_at`, challenge[:])
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		found = err == nil && c.Tenant == tenantID && c.Kind == kind && c.Browser == browser && x.now.Before(c.ExpiresAt)
+		return err
+	})
+	if err == nil && !found {
+		return tenant.Ceremony{}, tenant.Refuse(tenant.ErrNotFound, "begin again", "this challenge was used, is over, or is another browser's")
+	}
+	return c, err
+}
+
+// SaveInteraction remembers what somebody was about to do.
+func (s *Store) SaveInteraction(ctx context.Context, i tenant.Interaction) error {
+	return s.act(ctx, func(x *tx) error {
+		if err := x.forget("interaction"); err != nil {
+			return err
+		}
+		return x.exec(`insert into interaction (hash, tenant, demand, expires_at) values ($1, $2, $3, $4)`, i.Hash[:], i.Tenant, toJSON(i), millis(i.ExpiresAt))
+	})
+}
+
+// Interaction returns what somebody was about to do, or [tenant.ErrNotFound].
+func (s *Store) Interaction(ctx context.Context, tenantID string, hash secret.Hash) (i tenant.Interaction, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		i, err = one(q, scanInteraction, `select hash, tenant, demand, expires_at from interaction where hash = $1 and tenant = $2`, hash[:], tenantID)
+		return err
+	})
+	return i, interactionOver(i, err, s.now())
+}
+
+// ConsumeInteraction returns what somebody was about to do and forgets it: one call gets it.
+func (s *Store) ConsumeInteraction(ctx context.Context, tenantID string, hash secret.Hash) (i tenant.Interaction, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		i, err = one(x, scanInteraction, `delete from interaction where hash = $1 and tenant = $2 returning hash, tenant, demand, expires_at`, hash[:], tenantID)
+		return err
+	})
+	return i, interactionOver(i, err, s.now())
+}
+
+func interactionOver(i tenant.Interaction, err error, now time.Time) error {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !now.Before(i.ExpiresAt) {
+		return tenant.Refuse(tenant.ErrNotFound, "go back to the application and begin again", "this sign-in was finished already, or took too long")
+	}
+	return err
+}
+
+func scanSession(scan func(...any) error) (n tenant.Session, err error) {
+	var hash []byte
+	var at, seen sql.NullInt64
+	err = scan(&hash, &n.ID, &n.Tenant, &n.Person, &n.Passkey, &n.ACR, column{&n.AMR}, &n.Device, &n.Place, &at, &seen)
+	copy(n.Hash[:], hash)
+	n.At, n.SeenAt = fromMillis(at), fromMillis(seen)
+	return n, err
+}
+
+func scanCeremony(scan func(...any) error) (c tenant.Ceremony, err error) {
+	var challenge, browser, enrolment []byte
+	var expires sql.NullInt64
+	err = scan(&challenge, &browser, &c.Kind, &c.Tenant, &c.Person, &enrolment, &c.State, &expires)
+	copy(c.Challenge[:], challenge)
+	copy(c.Browser[:], browser)
+	copy(c.Enrolment[:], enrolment)
+	c.ExpiresAt = fromMillis(expires)
+	return c, err
+}
+
+func scanInteraction(scan func(...any) error) (i tenant.Interaction, err error) {
+	var hash []byte
+	var tenantID string
+	var expires sql.NullInt64
+	err = scan(&hash, &tenantID, column{&i}, &expires)
+	copy(i.Hash[:], hash)
+	i.Tenant, i.ExpiresAt = tenantID, fromMillis(expires)
+	return i, err
+}

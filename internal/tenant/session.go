@@ -1,0 +1,167 @@
+package tenant
+
+import (
+	"time"
+
+	"seawall/internal/secret"
+)
+
+// How long things of people live.
+const (
+	SessionIdle     = 12 * time.Hour     // without being used
+	SessionLongest  = 7 * 24 * time.Hour // however much it is used
+	FreshTouch      = 5 * time.Minute    // how long ago a touch may be for what changes an account
+	EnrolmentLife   = 15 * time.Minute   // of a link
+	CeremonyLife    = 5 * time.Minute    // of a challenge
+	InteractionLife = 30 * time.Minute   // of where to go on after signing in
+	RecoveryDelay   = 24 * time.Hour     // between the second administrator's word and the link
+	RecoveryLife    = 72 * time.Hour     // of an approved recovery
+)
+
+// Session is a signed-in browser. The browser has the secret; we have its hash.
+type Session struct {
+	ID             string      // a public name: for its owner's eyes, and for the log
+	Hash           secret.Hash // of the cookie's value
+	Tenant, Person string
+	Passkey        []byte // credential id that opened it
+	ACR            string // what the sign-in proved (OpenID Connect EAP ACR Values §2)
+	AMR            []string
+	Device         string    // such as "Firefox on Linux", as the browser said
+	Place          string    // network address that it came from
+	At             time.Time // of the sign-in
+	SeenAt         time.Time
+}
+
+// EndsAt is when a session ends by itself.
+func (s Session) EndsAt() time.Time {
+	idle, longest := s.SeenAt.Add(SessionIdle), s.At.Add(SessionLongest)
+	if idle.Before(longest) {
+		return idle
+	}
+	return longest
+}
+
+// Live reports whether the session is good at now.
+func (s Session) Live(now time.Time) bool { return now.Before(s.EndsAt()) }
+
+// Fresh reports whether the person touched their authenticator a short while ago.
+func (s Session) Fresh(now time.Time) bool { return now.Before(s.At.Add(FreshTouch)) }
+
+// CeremonyKind says what a challenge was made for. It is good for nothing else.
+type CeremonyKind string
+
+// The kinds of ceremony.
+const (
+	CeremonySignIn CeremonyKind = "sign-in"
+	CeremonyEnrol  CeremonyKind = "enrol"
+	CeremonyAdd    CeremonyKind = "add"
+)
+
+// Ceremony is a WebAuthn ceremony under way: made with its challenge, consumed once whatever comes of it.
+type Ceremony struct {
+	Challenge secret.Hash // of the challenge
+	Browser   secret.Hash // of the cookie of the browser that asked for it: no other one may finish it
+	Kind      CeremonyKind
+	Tenant    string
+	Person    string      // who it is for; empty when the passkey will tell
+	Enrolment secret.Hash // the link that it began with, for CeremonyEnrol
+	State     []byte      // what the library wants back, as JSON
+	ExpiresAt time.Time
+}
+
+// Reason says why somebody was given a link.
+type Reason string
+
+// The reasons for a link.
+const (
+	FirstPasskey Reason = "first"       // they have none yet
+	Recovered    Reason = "recovery"    // they lost theirs, two administrators said so, and time has passed
+	GlassBroken  Reason = "break-glass" // a code was used
+)
+
+// Enrolment is a link that lets somebody register one passkey. The link has the secret; we have its hash.
+type Enrolment struct {
+	Hash           secret.Hash
+	Tenant, Person string
+	Why            Reason
+	IssuedBy       string
+	IssuedAt       time.Time
+	ExpiresAt      time.Time
+}
+
+// Live reports whether the link is good at now.
+func (e Enrolment) Live(now time.Time) bool { return now.Before(e.ExpiresAt) }
+
+// Recovery is the slow way back for somebody who has lost their passkeys: two administrators, a notice that the person
+// sees and can stop, a delay, and only then a link.
+type Recovery struct {
+	Tenant, Person string
+	RequestedBy    string
+	RequestedAt    time.Time
+	ApprovedBy     string    // empty: nobody yet
+	ApprovedAt     time.Time // zero: not yet
+}
+
+// UsableFrom is when a link may be made; zero before somebody has approved.
+func (r Recovery) UsableFrom() time.Time {
+	if r.ApprovedAt.IsZero() {
+		return time.Time{}
+	}
+	return r.ApprovedAt.Add(RecoveryDelay)
+}
+
+// Live reports whether the recovery is not over at now.
+func (r Recovery) Live(now time.Time) bool {
+	if r.ApprovedAt.IsZero() {
+		return now.Before(r.RequestedAt.Add(RecoveryLife))
+	}
+	return now.Before(r.UsableFrom().Add(RecoveryLife))
+}
+
+// Approve is the word of the second administrator, who is not the first.
+func (r Recovery) Approve(actor string, now time.Time) (Recovery, error) {
+	switch {
+	case !r.Live(now):
+		return r, Refuse(ErrConflict, "ask for it again", "the recovery was asked for too long ago")
+	case r.ApprovedBy != "":
+		return r, Refuse(ErrConflict, "", "the recovery was approved by %s already", r.ApprovedBy)
+	case r.RequestedBy == actor:
+		return r, Refuse(ErrConflict, "another administrator has to approve it, with an account of their own", "%s asked for this recovery, and can't approve it too", actor)
+	}
+	r.ApprovedBy, r.ApprovedAt = actor, wholeMillis(now)
+	return r, nil
+}
+
+// Ready says whether a link may be made at now.
+func (r Recovery) Ready(now time.Time) error {
+	switch {
+	case !r.Live(now):
+		return Refuse(ErrConflict, "ask for it again", "the recovery is over")
+	case r.ApprovedBy == "":
+		return Refuse(ErrConflict, "another administrator approves it with `seawall person recover --approve`", "the recovery waits for a second administrator")
+	case now.Before(r.UsableFrom()):
+		return Refuse(ErrConflict, "the person is told, and may stop it until then", "the recovery waits until %s", r.UsableFrom().UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// BreakGlassCode is a code on paper. We have its hash; a new one is made once it was used.
+type BreakGlassCode struct {
+	Tenant, Person string
+	Hash           secret.Hash
+	IssuedBy       string
+	IssuedAt       time.Time
+}
+
+// Interaction is what somebody was about to do when they were asked to sign in: where to go on, and what the sign-in must
+// prove. It is made and kept by seawall and used once, so no address from outside decides where a person ends up.
+type Interaction struct {
+	Hash      secret.Hash `json:"-"`
+	Tenant    string      `json:"-"`
+	Next      string      `json:"next"`             // path below the issuer, query included
+	Person    string      `json:"person,omitempty"` // who it must be; empty: anybody of the tenant
+	After     time.Time   `json:"after,omitzero"`   // the touch must be later (prompt=login, max_age, step-up); zero: any session will do
+	ACR       string      `json:"acr,omitempty"`    // what it must prove; empty: anything we take
+	LoginHint string      `json:"login_hint,omitempty"`
+	ExpiresAt time.Time   `json:"-"`
+}
