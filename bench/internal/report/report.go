@@ -99,10 +99,10 @@ func (r Report) Markdown() string {
 	fmt.Fprintf(&b, "Measured on %s by `make bench`.\n\n", r.Taken.UTC().Format("2 January 2006, 15:04 MST"))
 	fmt.Fprintf(&b, "**Machine.** %s\n\n", r.Machine)
 	if len(r.Bars) > 0 {
-		b.WriteString(r.bars().markdown())
+		b.WriteString(r.bars().Markdown())
 	}
 	for _, t := range r.Tables {
-		b.WriteString(t.markdown())
+		b.WriteString(t.Markdown())
 	}
 	b.WriteString("### Method\n\n")
 	for _, paragraph := range r.Method {
@@ -167,7 +167,8 @@ func thousands(digits string) string {
 	return sign + digits
 }
 
-func (t Table) markdown() string {
+// Markdown is the table alone, under its title if it has one.
+func (t Table) Markdown() string {
 	widths := make([]int, len(t.Head))
 	for _, row := range append([][]string{t.Head}, t.Rows...) {
 		for i, cell := range row {
@@ -179,7 +180,9 @@ func (t Table) markdown() string {
 		rule[i] = strings.Repeat("-", w)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "### %s\n\n", t.Title)
+	if t.Title != "" {
+		fmt.Fprintf(&b, "### %s\n\n", t.Title)
+	}
 	for _, row := range append([][]string{t.Head, rule}, t.Rows...) {
 		b.WriteString("|")
 		for i, cell := range row {

@@ -1,0 +1,120 @@
+package differential
+
+import (
+	"encoding/json"
+	"strings"
+
+	"seawall/validate"
+)
+
+// explanation is why a library and validate may disagree.
+type explanation struct {
+	lax    map[validate.Code]string // what validate refuses and the library lets pass, and why
+	strict []strictness
+	folds  bool // names of members are compared without case, so that Sub may stand in for sub
+}
+
+// strictness is why the library refuses what validate accepts, and why that is no fault of ours.
+type strictness struct {
+	words  string // of the library's error
+	folded bool   // only if the payload has a name that is one of ours in another case
+	why    string
+}
+
+// refuse reports whether the library's refusal of a token that validate accepts is explained.
+func (e explanation) refuse(err error, raw string) bool {
+	for _, s := range e.strict {
+		if strings.Contains(err.Error(), s.words) && (!s.folded || folded(raw)) {
+			return true
+		}
+	}
+	return false
+}
+
+// rename reports whether it is explained that the two sides read another subject.
+func (e explanation) rename(raw string) bool { return e.folds && folded(raw) }
+
+// folded reports whether a payload has a member whose name is a registered one but for case.
+func folded(raw string) bool {
+	_, rest, _ := strings.Cut(raw, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	var claims map[string]json.RawMessage
+	if json.Unmarshal(lenient(payload), &claims) != nil {
+		return false
+	}
+	for name := range claims {
+		for _, registered := range []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti"} {
+			if name != registered && strings.EqualFold(name, registered) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Why a library lets pass what validate refuses, where several have the same reason.
+const (
+	noKind     = "it does not look at typ, so an ID token may stand in for an access token"
+	noClient   = "it does not compare azp with client_id"
+	noLifetime = "it knows no longest lifetime, and a token may expire before it was issued"
+	noBinding  = "it does not look at cnf"
+	noForms    = "sub and iat need not be there, and of most claims any form will do"
+	jsonV1     = "encoding/json takes the last of two members, puts U+FFFD for bad text and knows no limit of depth"
+	rounding   = "it compares with another rounding, or takes the very second of the end for before it"
+	foldedName = "it takes a member for another whose name differs in case"
+)
+
+var explained = map[string]explanation{
+	"golang-jwt": {
+		folds: true,
+		lax: map[validate.Code]string{
+			validate.CodeTyp: noKind, validate.CodeClient: noClient, validate.CodeLifetime: noLifetime, validate.CodeBinding: noBinding, validate.CodeClaims: noForms,
+			validate.CodeJSON:        jsonV1,
+			validate.CodeCrit:        "it knows no critical extensions",
+			validate.CodeEncoding:    "line ends and unused bits pass unless strict decoding is asked for",
+			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
+		},
+		strict: []strictness{
+			{"token is expired", false, "it cuts fractions off before it compares"},
+			{"invalid", true, foldedName}, {"not valid yet", true, foldedName}, {"used before issued", true, foldedName}, {"malformed", true, foldedName},
+		},
+	},
+	"go-jose": {
+		lax: map[validate.Code]string{
+			validate.CodeTyp: noKind, validate.CodeClient: noClient, validate.CodeLifetime: noLifetime, validate.CodeBinding: noBinding, validate.CodeClaims: noForms,
+			validate.CodeJSON:        "nested members may come twice, and bad text and any depth pass",
+			validate.CodeCrit:        "an empty crit, and b64, pass",
+			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
+		},
+		strict: []strictness{{"x5c", false, "it reads certificates in the header, which validate never looks at"}},
+	},
+	"go-oidc": {
+		folds: true,
+		lax: map[validate.Code]string{
+			validate.CodeTyp: noKind, validate.CodeClient: noClient, validate.CodeLifetime: noLifetime, validate.CodeBinding: noBinding, validate.CodeClaims: noForms,
+			validate.CodeJSON:        jsonV1,
+			validate.CodeCrit:        "an empty crit, and b64, pass",
+			validate.CodeKid:         "a token that names no key is tried with all of them",
+			validate.CodeEncoding:    "white space passes",
+			validate.CodeNotYetValid: "it does not look at iat, and forgives nbf five minutes",
+		},
+		strict: []strictness{
+			{"x5c", false, "it reads certificates in the header, which validate never looks at"},
+			{"token is expired", false, "it knows no leeway for exp"},
+			{"issued by a different provider", true, foldedName}, {"failed to unmarshal claims", true, foldedName}, {"audience", true, foldedName},
+		},
+	},
+	"jwx": {
+		lax: map[validate.Code]string{
+			validate.CodeTyp: noKind, validate.CodeClient: noClient, validate.CodeLifetime: noLifetime, validate.CodeBinding: noBinding, validate.CodeClaims: noForms,
+			validate.CodeJSON:        jsonV1,
+			validate.CodeAlg:         "the header's alg need not be there: the key's counts",
+			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
+		},
+		strict: []strictness{
+			{"x5c", false, "it reads certificates in the header, which validate never looks at"},
+			{`"exp" not satisfied`, false, "it cuts fractions off before it compares"},
+			{"parse it as RFC3339", false, "it reads minus zero as no time"},
+		},
+	},
+}
