@@ -64,40 +64,46 @@ const (
 	foldedName = "it takes a member for another whose name differs in case"
 )
 
+// also adds what none of the libraries looks at.
+func also(lax map[validate.Code]string) map[validate.Code]string {
+	lax[validate.CodeTyp], lax[validate.CodeClient], lax[validate.CodeLifetime], lax[validate.CodeClaims] = noKind, noClient, noLifetime, noForms
+	for _, c := range []validate.Code{validate.CodeBindingForm, validate.CodeBindingUnknown, validate.CodeDPoPScheme, validate.CodeMTLSMissing} {
+		lax[c] = noBinding
+	}
+	return lax
+}
+
 var explained = map[string]explanation{
 	"golang-jwt": {
 		folds: true,
-		lax: map[validate.Code]string{
-			validate.CodeTyp: noKind, validate.CodeClient: noClient, validate.CodeLifetime: noLifetime, validate.CodeBinding: noBinding, validate.CodeClaims: noForms,
+		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        jsonV1,
 			validate.CodeCrit:        "it knows no critical extensions",
 			validate.CodeEncoding:    "line ends and unused bits pass unless strict decoding is asked for",
 			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
-		},
+		}),
 		strict: []strictness{
 			{"token is expired", false, "it cuts fractions off before it compares"},
 			{"invalid", true, foldedName}, {"not valid yet", true, foldedName}, {"used before issued", true, foldedName}, {"malformed", true, foldedName},
 		},
 	},
 	"go-jose": {
-		lax: map[validate.Code]string{
-			validate.CodeTyp: noKind, validate.CodeClient: noClient, validate.CodeLifetime: noLifetime, validate.CodeBinding: noBinding, validate.CodeClaims: noForms,
+		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        "nested members may come twice, and bad text and any depth pass",
 			validate.CodeCrit:        "an empty crit, and b64, pass",
 			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
-		},
+		}),
 		strict: []strictness{{"x5c", false, "it reads certificates in the header, which validate never looks at"}},
 	},
 	"go-oidc": {
 		folds: true,
-		lax: map[validate.Code]string{
-			validate.CodeTyp: noKind, validate.CodeClient: noClient, validate.CodeLifetime: noLifetime, validate.CodeBinding: noBinding, validate.CodeClaims: noForms,
+		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        jsonV1,
 			validate.CodeCrit:        "an empty crit, and b64, pass",
 			validate.CodeKid:         "a token that names no key is tried with all of them",
 			validate.CodeEncoding:    "white space passes",
 			validate.CodeNotYetValid: "it does not look at iat, and forgives nbf five minutes",
-		},
+		}),
 		strict: []strictness{
 			{"x5c", false, "it reads certificates in the header, which validate never looks at"},
 			{"token is expired", false, "it knows no leeway for exp"},
@@ -105,12 +111,11 @@ var explained = map[string]explanation{
 		},
 	},
 	"jwx": {
-		lax: map[validate.Code]string{
-			validate.CodeTyp: noKind, validate.CodeClient: noClient, validate.CodeLifetime: noLifetime, validate.CodeBinding: noBinding, validate.CodeClaims: noForms,
+		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        jsonV1,
 			validate.CodeAlg:         "the header's alg need not be there: the key's counts",
 			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
-		},
+		}),
 		strict: []strictness{
 			{"x5c", false, "it reads certificates in the header, which validate never looks at"},
 			{`"exp" not satisfied`, false, "it cuts fractions off before it compares"},
