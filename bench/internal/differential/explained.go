@@ -11,6 +11,7 @@ import (
 type explanation struct {
 	lax    map[validate.Code]string // what validate refuses and the library lets pass, and why
 	strict []strictness
+	salts  bool // PS256 signatures pass whatever the length of their salt (RFC 7518 §3.5 wants 32 bytes)
 	folds  bool // names of members are compared without case, so that Sub may stand in for sub
 }
 
@@ -19,6 +20,16 @@ type strictness struct {
 	words  string // of the library's error
 	folded bool   // only if the payload has a name that is one of ours in another case
 	why    string
+}
+
+// pass reports whether it is explained that the library accepts what validate refuses.
+func (e explanation) pass(code validate.Code, raw string) bool {
+	if code == validate.CodeSignature {
+		head, _, _ := strings.Cut(raw, ".")
+		var header struct{ Alg string }
+		return e.salts && json.Unmarshal(lenient(head), &header) == nil && header.Alg == "PS256"
+	}
+	return e.lax[code] != ""
 }
 
 // refuse reports whether the library's refusal of a token that validate accepts is explained.
@@ -75,7 +86,7 @@ func also(lax map[validate.Code]string) map[validate.Code]string {
 
 var explained = map[string]explanation{
 	"golang-jwt": {
-		folds: true,
+		folds: true, salts: true,
 		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        jsonV1,
 			validate.CodeCrit:        "it knows no critical extensions",
@@ -88,6 +99,7 @@ var explained = map[string]explanation{
 		},
 	},
 	"go-jose": {
+		salts: true,
 		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        "nested members may come twice, and bad text and any depth pass",
 			validate.CodeCrit:        "an empty crit, and b64, pass",
@@ -96,7 +108,7 @@ var explained = map[string]explanation{
 		strict: []strictness{{"x5c", false, "it reads certificates in the header, which validate never looks at"}},
 	},
 	"go-oidc": {
-		folds: true,
+		folds: true, salts: true,
 		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        jsonV1,
 			validate.CodeCrit:        "an empty crit, and b64, pass",

@@ -103,12 +103,13 @@ func (s Setup) route(token string) (Issuer, string, error) {
 	if err != nil {
 		return Issuer{}, "", errors.New("a payload that is not base64")
 	}
-	var claims map[string]any
+	var claims map[string]json.RawMessage // a map tells letters' cases apart, as a struct does not
 	if err := json.Unmarshal(text, &claims); err != nil {
 		return Issuer{}, "", errors.New("a payload that is not JSON")
 	}
-	iss, _ := claims["iss"].(string)
-	tid, _ := claims["tid"].(string)
+	var iss, tid string
+	_ = json.Unmarshal(claims["iss"], &iss) // what is no text names nobody
+	_ = json.Unmarshal(claims["tid"], &tid)
 	for _, i := range s.Issuers {
 		name := i.Name
 		if strings.Contains(name, "{tenantid}") {
