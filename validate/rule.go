@@ -16,11 +16,11 @@ const Untyped = "(untyped)"
 type ClaimRule struct {
 	// Path leads to the claim: its name, or for a claim inside an object the names from the outside
 	// in, as "kubernetes.io", "namespace".
-	Path []string
+	Path []string `json:"path"`
 
 	// OneOf are the accepted values. nil accepts every string that is not empty; an empty list that
 	// is not nil accepts none.
-	OneOf []string
+	OneOf []string `json:"one_of,omitzero"`
 }
 
 // demand is a node of all rules of one issuer, which together are a tree of names.

@@ -37,6 +37,7 @@ func commands() []command {
 		{name: "keys", help: "list a tenant's signing keys, and rotate them", sub: keysCommands()},
 		{name: "clock", help: "settle a jump of the clock", sub: clockCommands()},
 		{name: "log", help: "verify, search and export the ledger's log", sub: logCommands()},
+		{name: "issuer", help: "pin an issuer that is not a seawall", sub: issuerCommands()},
 		{name: "validate", help: "check a token on standard input, as an API would", run: runValidate},
 		{name: "corpus", help: "check recorded tokens on standard input, one verdict a line", run: runCorpus},
 		{name: "drill", help: "rehearse an attack against a throw-away seawall", sub: drillCommands()},
