@@ -30,7 +30,7 @@ var house = []room{
 	// Public: its own module, the standard library only.
 	{"validate", []string{"validate/internal/wire"}},
 	{"validate/corpus", []string{"validate"}},
-	{"validate/validatetest", []string{"validate", "validate/internal/forge"}},
+	{"validate/validatetest", []string{"validate", "validate/internal/forge", "validate/internal/wire"}},
 	{"validate/internal/forge", []string{"validate/internal/wire"}},
 	{"validate/internal/wire", nil},
 	{"examples/api", []string{"validate"}},

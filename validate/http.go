@@ -77,8 +77,8 @@ func (d *proving) url(r *http.Request) string {
 // Handler lets requests with a good token that fulfils every requirement through to next, which finds
 // the token with FromContext. All others are answered with a challenge: of RFC 6750 §3, of RFC 9449
 // §7.1 where DPoP is spoken, and of RFC 9470 §3 where the user must sign in again. The
-// error_description is the reason code. When the issuer's keys can't be had the answer is 503,
-// because then nobody knows; a key that sends more proofs than can be remembered gets 429.
+// error_description is the reason code. When the issuer's keys can't be had, or its distrust feed is
+// too old, the answer is 503, because then nobody knows; a key that sends more proofs than can be remembered gets 429.
 func (v *Validator) Handler(next http.Handler, needs ...Requirement) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, scheme, err := v.request(r)
@@ -120,6 +120,10 @@ func (v *Validator) challenge(w http.ResponseWriter, scheme string, err error, n
 	case CodeDPoPFull:
 		h.Set("Retry-After", "60")
 		http.Error(w, code.Reason(), http.StatusTooManyRequests)
+		return
+	case CodeFeedUnavailable, CodeFeedStale:
+		h.Set("Retry-After", "5")
+		http.Error(w, "it is not known which tokens are still to be believed: try again", http.StatusServiceUnavailable)
 		return
 	}
 	status, word := code.refusal()

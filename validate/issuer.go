@@ -23,6 +23,7 @@ type Issuer struct {
 	algorithms []Alg    // nil for Config.Algorithms
 	claims     []ClaimRule
 	flaw       error // why it can't be used; a preset's or a pin's
+	feed       *Feed
 }
 
 // SeawallIssuer trusts the seawall issuer at url, whose ledger root has the given pin (swl1-…, shown
@@ -151,6 +152,7 @@ type issuer struct {
 	demands    demand
 	static     *keySet
 	remote     *remote
+	feed       *feed // nil if none is configured
 }
 
 // check finds what is wrong with an Issuer before anything is made of it.
@@ -182,6 +184,11 @@ func (i Issuer) check() error {
 	for _, t := range i.tenants {
 		if t == "" || !newPattern(name).exact() && !isUUID([]byte(t)) {
 			return fmt.Errorf("issuer %q: tenant %q is not a lower-case UUID, so it would never match", name, t)
+		}
+	}
+	if i.feed != nil {
+		if err := i.feed.check(i.terms); err != nil {
+			return fmt.Errorf("distrust feed of issuer %q: %w", name, err)
 		}
 	}
 	switch {

@@ -12,10 +12,11 @@ import (
 // keySet is one key document of one issuer, checked and indexed; it never changes.
 type keySet struct {
 	keys     map[string][]*key
-	literal  map[string]bool // issuers that some key of the set names literally
-	receipts []receiptKey    // certified by the pinned root
-	owner    pattern         // what keys call the issuer, where that is not its name
-	notes    []string        // what was skipped, and why
+	literal  map[string]bool   // issuers that some key of the set names literally
+	receipts []receiptKey      // certified by the pinned root
+	owner    pattern           // what keys call the issuer, where that is not its name
+	notes    []string          // what was skipped, and why
+	root     ed25519.PublicKey // the pinned ledger's; nil for a foreign issuer
 }
 
 // receiptKey is a ledger key that may sign receipts in its window, Unix seconds.
@@ -44,6 +45,14 @@ type loadError struct {
 
 func (e *loadError) Error() string { return e.text }
 
+// orNil keeps a nil *loadError from becoming an error that is not nil.
+func (e *loadError) orNil() error {
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
 // Unwrap lets errors.Is and errors.As find the reason code of a failed load.
 func (e *loadError) Unwrap() error { return refuse(e.code) }
 
@@ -71,6 +80,7 @@ func newKeySet(doc []byte, t terms) (*keySet, *loadError) {
 		if root, err = set.pinLedger(ledger, t.pin); err != nil {
 			return nil, err
 		}
+		set.root = root
 	}
 	for _, raw := range keys {
 		k := newKey(raw)

@@ -30,6 +30,7 @@ type Event struct {
 	KeyID     string // of a key that the issuer has; "" otherwise
 	Code      Code   // "" if all went well
 	Notes     []string
+	Sequence  uint64 // of feed events: the number of the newest statement that counts
 }
 
 // tell counts what happened and passes it on.

@@ -64,12 +64,6 @@ type Config struct {
 	// is bound to one needs it in any case.
 	RequireMTLS bool
 
-	// Remember is how many accepted tokens are remembered, so that the same token again costs a
-	// hundredth: neither signature nor JSON is looked at anew. Clock, key, revocations and sender are.
-	// Default 8192, rounded up to a power of two, at some 1.5 KB each; NoMemory means none. Tokens
-	// of more than 4 KiB are not remembered.
-	Remember int
-
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 
@@ -91,7 +85,6 @@ type Validator struct {
 	maxLifetime time.Duration
 	maxBytes    int
 	clients     map[string]bool // nil for every client
-	memory      memory
 	dpop        proving
 	speaksDPoP  bool // Config.DPoP was given, so clients are told of it
 	requireMTLS bool
@@ -126,6 +119,9 @@ func New(c Config) (*Validator, error) {
 	}
 	for _, r := range v.remotes() {
 		r.start()
+	}
+	for _, f := range v.feeds() {
+		f.start()
 	}
 	return v, nil
 }
@@ -168,13 +164,6 @@ func (v *Validator) configure(c Config) error {
 	if v.now == nil {
 		v.now = time.Now
 	}
-	if c.Remember < NoMemory || c.Remember > maxRemembered {
-		return fmt.Errorf("%d tokens to remember: give at most %d, or NoMemory", c.Remember, maxRemembered)
-	}
-	if c.Remember == 0 {
-		c.Remember = defaultRemembered
-	}
-	v.memory = newMemory(c.Remember)
 	var err error
 	v.dpop, err = newProving(c.DPoP, v.leeway)
 	return err
@@ -250,6 +239,9 @@ func (v *Validator) trust(i Issuer) error {
 	} else {
 		in.remote = newRemote(i.terms, i.keys, v.now, v.tellKeys)
 	}
+	if i.feed != nil {
+		in.feed = newFeed(i.feed, in, v)
+	}
 	if in.name.exact() {
 		v.issuers[name] = in
 	} else {
@@ -272,20 +264,39 @@ func (v *Validator) remotes() (list []*remote) {
 	return list
 }
 
+// feeds gives the distrust feeds, in the order of their issuers' names. Only a seawall issuer, which
+// has an exact name, can have one.
+func (v *Validator) feeds() (list []*feed) {
+	for _, name := range slices.Sorted(maps.Keys(v.issuers)) {
+		if f := v.issuers[name].feed; f != nil {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
 // Close ends the background refreshes and waits for them. Tokens may still be validated with the
-// keys at hand until those are stale.
+// keys and feeds at hand until those are stale.
 func (v *Validator) Close() {
+	for _, f := range v.feeds() {
+		f.close()
+	}
 	for _, r := range v.remotes() {
 		r.close()
 	}
 }
 
-// Ready waits until every issuer's keys are loaded, so that the first token need not. It fails with
-// the reason if a load fails, for people to read; errors.Is finds its Code. Loading goes on in the
-// background either way.
+// Ready waits until every issuer's keys and distrust feed are loaded, so that the first token need
+// not. It fails with the reason if a load fails, for people to read; errors.Is finds its Code.
+// Loading goes on in the background either way.
 func (v *Validator) Ready(ctx context.Context) error {
 	for _, r := range v.remotes() {
 		if err := r.ready(ctx); err != nil {
+			return err
+		}
+	}
+	for _, f := range v.feeds() {
+		if err := f.ready(ctx); err != nil {
 			return err
 		}
 	}

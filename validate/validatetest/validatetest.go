@@ -16,9 +16,11 @@
 package validatetest
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -151,10 +153,12 @@ func (i *Issuer) Token(c Claims, defects ...Defect) string {
 	return d.token()
 }
 
-// Server is an Issuer that serves its key document on a loopback address.
+// Server is an Issuer that serves its key document and its distrust feed on a loopback address.
 type Server struct {
 	*Issuer
+	feed     *Feed
 	listener *httptest.Server
+	end      func() // ends the streams of the feed
 }
 
 // NewServer starts a server; Config.URL is replaced by its address. Close it when done.
@@ -163,9 +167,16 @@ func NewServer(c Config) *Server {
 	s.listener = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	c.URL = "http://" + s.listener.Listener.Addr().String()
 	s.Issuer = NewIssuer(c)
+	s.feed = NewFeed(s.Issuer)
+	streams, end := context.WithCancel(context.Background())
+	s.end = end
+	s.listener.Config.BaseContext = func(net.Listener) context.Context { return streams }
 	s.listener.Start()
 	return s
 }
+
+// Feed is the issuer's distrust feed, which the server serves too.
+func (s *Server) Feed() *Feed { return s.feed }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
@@ -179,6 +190,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(metadata)
+	case "/distrust", "/distrust/events", "/distrust/changes":
+		if s.foreign {
+			http.NotFound(w, r)
+			return
+		}
+		s.feed.ServeHTTP(w, r)
 	default:
 		http.NotFound(w, r)
 	}
@@ -193,7 +210,10 @@ func (s *Server) Trusted() validate.Issuer {
 }
 
 // Close stops the server.
-func (s *Server) Close() { s.listener.Close() }
+func (s *Server) Close() {
+	s.end()
+	s.listener.Close()
+}
 
 // Clock is a clock that tests can move. The zero Clock shows the system's time.
 type Clock struct {

@@ -1,0 +1,303 @@
+package validate_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"seawall/validate"
+	"seawall/validate/validatetest"
+)
+
+// pipes is a listener whose connections never leave the process, so that real HTTP runs in false time.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error { p.once.Do(func() { close(p.done) }); return nil }
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+		return ours, nil
+	case <-p.done:
+		return nil, errors.New("connection refused")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// fault answers in the place of the feed; next is the feed itself.
+type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
+
+// feedWorld is an issuer with its feed on a real HTTP server that may misbehave, and what a
+// validator reported.
+type feedWorld struct {
+	*testing.T
+	issuer    *validatetest.Issuer
+	feed      *validatetest.Feed
+	clock     *validatetest.Clock // the validator's
+	transport *http.Transport
+
+	mu       sync.Mutex
+	fault    fault
+	ended    chan struct{} // closed when what the server does changes
+	requests []*http.Request
+	events   []validate.Event
+}
+
+// withFeed runs a test in false time.
+func withFeed(t *testing.T, test func(t *testing.T, w *feedWorld)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &feedWorld{T: t, clock: &validatetest.Clock{}, ended: make(chan struct{})}
+		w.issuer = validatetest.NewIssuer(validatetest.Config{URL: "http://127.0.0.1:1/acme"})
+		w.feed = validatetest.NewFeed(w.issuer)
+		listener := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		w.transport = &http.Transport{DialContext: listener.dial}
+		streams, end := context.WithCancel(context.Background())
+		server := http.Server{Handler: w, BaseContext: func(net.Listener) context.Context { return streams }}
+		served := make(chan struct{})
+		go func() { server.Serve(listener); close(served) }()
+		defer func() {
+			end()
+			w.transport.CloseIdleConnections()
+			server.Close()
+			<-served
+		}()
+		test(t, w)
+	})
+}
+
+func (w *feedWorld) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	w.requests = append(w.requests, r)
+	bad, ended := w.fault, w.ended
+	w.mu.Unlock()
+	ctx, end := context.WithCancel(r.Context())
+	go func() {
+		select {
+		case <-ended:
+			end()
+		case <-ctx.Done():
+		}
+	}()
+	defer end()
+	r = r.WithContext(ctx)
+	if bad == nil {
+		w.feed.ServeHTTP(out, r)
+		return
+	}
+	bad(out, r, w.feed)
+}
+
+// misbehave changes what the server does from now on, for streams that are open too: they end.
+func (w *feedWorld) misbehave(f fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = f
+	close(w.ended)
+	w.ended = make(chan struct{})
+}
+
+// count tells how many requests there were for an address.
+func (w *feedWorld) count(path string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.requests {
+		if r.URL.Path == path {
+			n++
+		}
+	}
+	return n
+}
+
+// trust makes a validator that follows the feed.
+func (w *feedWorld) trust(onStale validate.StalePolicy, changes ...func(*validate.Feed)) *validate.Validator {
+	w.Helper()
+	feed := w.feed.Config(onStale)
+	feed.Transport = w.transport
+	for _, change := range changes {
+		change(&feed)
+	}
+	v, err := validate.New(validate.Config{
+		Issuers: []validate.Issuer{w.issuer.Trusted().WithFeed(feed)}, Audiences: []string{audience}, Now: w.clock.Now,
+		Observe: func(e validate.Event) {
+			w.mu.Lock()
+			w.events = append(w.events, e)
+			w.mu.Unlock()
+		},
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return v
+}
+
+func (w *feedWorld) token(claims validatetest.Claims) string {
+	all := validatetest.Claims{"aud": audience, "exp": time.Now().Add(20 * time.Hour).Unix()}
+	for name, value := range claims {
+		all[name] = value
+	}
+	return w.issuer.Token(all)
+}
+
+// told gives the events about the feed since the last call.
+func (w *feedWorld) told() (list []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.events {
+		if e.Kind != validate.TokenAccepted && e.Kind != validate.TokenRefused {
+			list = append(list, string(e.Kind)+" "+string(e.Code))
+		}
+	}
+	w.events = nil
+	return list
+}
+
+// expect demands that the events since the last call hold these, in this order.
+func (w *feedWorld) expect(want ...string) {
+	w.Helper()
+	got := w.told()
+	rest := got
+	for _, event := range want {
+		i := slices.Index(rest, event)
+		if i < 0 {
+			w.Fatalf("events %q, want %q among them", got, want)
+		}
+		rest = rest[i+1:]
+	}
+}
+
+// after lets time pass.
+func after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestWhatTheFeedSaysCounts(t *testing.T) {
+	withFeed(t, func(t *testing.T, w *feedWorld) {
+		v := w.trust(validate.RefuseWhenStale())
+		defer v.Close()
+		if err := v.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Minute)
+		now := time.Now()
+		for name, c := range map[string]struct {
+			kind, value string
+			before      time.Time
+			claims      validatetest.Claims
+			spared      validatetest.Claims // nil if nothing is
+			code        validate.Code
+		}{
+			"token":   {"token", "j-1", time.Time{}, validatetest.Claims{"jti": "j-1"}, validatetest.Claims{"jti": "j-2", "sub": "j-1", "client_id": "j-1", "sid": "j-1"}, validate.CodeRevoked},
+			"session": {"session", "s-1", time.Time{}, validatetest.Claims{"sid": "s-1"}, validatetest.Claims{"sid": "s-2", "sub": "s-1"}, validate.CodeRevoked},
+			"subject": {"subject", "u-1", now, validatetest.Claims{"sub": "u-1", "iat": now.Unix() - 1}, validatetest.Claims{"sub": "u-1", "iat": now.Unix()}, validate.CodeRevoked},
+			"client":  {"client", "c-1", time.Time{}, validatetest.Claims{"client_id": "c-1"}, validatetest.Claims{"client_id": "c-2"}, validate.CodeRevoked},
+			"azp":     {"client", "c-3", time.Time{}, validatetest.Claims{"azp": "c-3", "client_id": nil}, validatetest.Claims{"azp": "c-4", "client_id": nil}, validate.CodeRevoked},
+			"key":     {"key", "active", time.Time{}, validatetest.Claims{}, nil, validate.CodeKeyDistrusted},
+		} {
+			raw := w.token(c.claims)
+			accepted(t, v, raw)
+			accepted(t, v, raw) // and from the cache, if there is one
+			n := w.feed.DistrustBefore(c.kind, c.value, c.before)
+			synctest.Wait() // no time passes
+			refused(t, v, raw, c.code)
+			if c.spared != nil {
+				accepted(t, v, w.token(c.spared))
+			}
+			w.feed.Restore(n)
+			synctest.Wait()
+			accepted(t, v, raw)
+			if t.Failed() {
+				t.Fatal("that was ", name)
+			}
+		}
+		if s := v.Feeds(); len(s) != 1 || s[0].Sequence != 12 || s[0].Statements != 0 || s[0].Phase != validate.FeedFresh || !s[0].Streaming || s[0].Alarms != 0 || s[0].LastRefusal != "" {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+func TestADistrustedKeyBeatsEverything(t *testing.T) {
+	withFeed(t, func(t *testing.T, w *feedWorld) {
+		w.feed.Distrust("token", "j-1")
+		w.feed.Distrust("key", "active")
+		v := w.trust(validate.RefuseWhenStale())
+		defer v.Close()
+		raw := w.token(validatetest.Claims{"jti": "j-1"})
+		refused(t, v, raw, validate.CodeKeyDistrusted)
+		w.misbehave(func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) })
+		after(10 * time.Minute)
+		refused(t, v, raw, validate.CodeKeyDistrusted) // what is certain is told before what is not
+		refused(t, v, w.issuer.Token(validatetest.Claims{"aud": audience}, validatetest.UnknownKey), validate.CodeFeedStale)
+	})
+}
+
+// Over loopback TCP, with the real clock and the server that other people's tests use.
+func TestFeedOverTCP(t *testing.T) {
+	wall := validatetest.NewServer(validatetest.Config{})
+	defer wall.Close()
+	changed := make(chan uint64, 100)
+	v, err := validate.New(validate.Config{
+		Issuers:   []validate.Issuer{wall.Trusted().WithFeed(wall.Feed().Config(validate.ServeWithAlarm(time.Hour)))},
+		Audiences: []string{audience},
+		Observe: func(e validate.Event) {
+			if e.Kind == validate.FeedChanged {
+				changed <- e.Sequence
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if err := v.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	raw := wall.Token(validatetest.Claims{"aud": audience, "jti": "j-1"})
+	accepted(t, v, raw)
+	accepted(t, v, raw)
+	n := wall.Feed().Distrust("token", "j-1")
+	<-changed
+	refused(t, v, raw, validate.CodeRevoked)
+	wall.Feed().Restore(n)
+	<-changed
+	accepted(t, v, raw)
+}
+
+func TestHandlerSays503WhileTheFeedIsUnknown(t *testing.T) {
+	withFeed(t, func(t *testing.T, w *feedWorld) {
+		w.misbehave(func(out http.ResponseWriter, r *http.Request, _ http.Handler) { http.NotFound(out, r) })
+		v := w.trust(validate.RefuseWhenStale())
+		defer v.Close()
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+w.token(nil))
+		out := httptest.NewRecorder()
+		v.Handler(http.NotFoundHandler()).ServeHTTP(out, r)
+		if out.Code != http.StatusServiceUnavailable || out.Header().Get("Retry-After") == "" || out.Header().Get("WWW-Authenticate") != "" {
+			t.Errorf("%d %v", out.Code, out.Header())
+		}
+	})
+}
