@@ -149,7 +149,7 @@ func bigLog(b *testing.B, n, each int) (r *rig) {
 				b.Error(err)
 				return
 			}
-			l.advance(w.head)
+			l.advance(w)
 		}
 		if err := l.journal.sync(); err != nil {
 			b.Error(err)

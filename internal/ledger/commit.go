@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,22 +25,29 @@ const (
 	receiptsAtOnce = 8
 )
 
-// job is a message on its way through the committer. Exactly one of tokens, entries and alone is set.
+// job is a message on its way through the committer. Exactly one of tokens, entries, ask and alone is set.
 type job struct {
 	tokens  []draft         // in order; those refused in advance are empty
 	results []mint.Recorded // of the tokens
 	digests []mint.Digest   // of the tokens
 	entries []*mint.Entry   // all of them or none; they change no state
+	ask     *mint.StateQuery
+	stated  *mint.Distrust  // what was asked for
 	alone   func()          // runs between two batches
 	size    int             // bytes of the message, and so about what it adds to a batch
-	refusal *mint.Refusal   // of the entries
+	refusal *mint.Refusal   // of the entries, or of what was asked for
 	first   uint64          // number of the first entry
 	answer  []byte          // to tokens, signed
 	done    func(mint.Head) // called once everything is durable
 	pending atomic.Int32    // groups of receipts to sign
 }
 
-func (j *job) count() int { return len(j.tokens) + len(j.entries) }
+func (j *job) count() int {
+	if j.ask != nil {
+		return 1
+	}
+	return len(j.tokens) + len(j.entries)
+}
 
 // queue is where messages wait for the committer.
 type queue struct {
@@ -158,6 +166,7 @@ func (l *Ledger) commit(jobs []*job) {
 	b.finish()
 	err := l.journal.write(b.bytes)
 	if errors.Is(err, errFull) {
+		b.back()
 		l.refuseAll(jobs, l.noRoom(err))
 		return
 	}
@@ -170,7 +179,7 @@ func (l *Ledger) commit(jobs []*job) {
 		l.fail(err)
 		return
 	}
-	l.advance(b.head)
+	l.advance(b)
 	for _, j := range jobs {
 		j.done(b.head)
 	}
@@ -193,7 +202,7 @@ func (l *Ledger) open() (*building, *mint.Refusal) {
 		return nil, mint.Refuse(mint.Unavailable, "the ledger has no receipt key for this time; its log says why")
 	}
 	b := &l.batch
-	b.bytes, b.tree, b.key = beginBatch(b.bytes[:0]), merkle{}, key
+	b.bytes, b.tree, b.key, b.undo, b.grown = beginBatch(b.bytes[:0]), merkle{}, key, nil, nil
 	b.trailer = trailer{first: l.head.Size, millis: ms, prev: l.head.Batch, key: key.id}
 	return b, nil
 }
@@ -205,6 +214,8 @@ type building struct {
 	tree  merkle
 	key   *receiptKey
 	head  mint.Head // once it is finished
+	undo  []func()  // of what its entries did to the state
+	grown []stroke  // feeds
 }
 
 func (b *building) count() uint32 { return b.tree.count }
@@ -215,6 +226,27 @@ func (b *building) add(e *mint.Entry) uint64 {
 	n := b.first + uint64(b.tree.count)
 	b.bytes = appendLeaf(b.bytes, &b.tree, e)
 	return n
+}
+
+// admit applies an entry to the state and appends it, or does neither.
+func (b *building) admit(s *state, e *mint.Entry) *mint.Refusal {
+	e.Millis = b.millis
+	undo, refusal := s.admit(e)
+	if refusal != nil {
+		return refusal
+	}
+	b.undo = append(b.undo, undo)
+	if n := b.add(e); e.Kind == mint.DistrustStated {
+		b.grown = append(b.grown, stroke{n, e.Issuer})
+	}
+	return nil
+}
+
+// back takes back what the batch did to the state.
+func (b *building) back() {
+	for _, undo := range slices.Backward(b.undo) {
+		undo()
+	}
 }
 
 // finish signs the batch.
@@ -228,6 +260,9 @@ func (b *building) finish() {
 // place puts what a job wants to record into the batch, token by token: each is judged by the keys as they are now.
 func (l *Ledger) place(b *building, j *job) {
 	j.first = b.first + uint64(b.count())
+	if j.ask != nil {
+		j.stated, j.refusal = l.distrust(b, j.ask)
+	}
 	for _, e := range j.entries {
 		b.add(e)
 	}
@@ -328,31 +363,32 @@ func (l *Ledger) refuseAll(jobs []*job, refusal *mint.Refusal) {
 	}
 }
 
-// record makes a batch of its own of entries that change the state: all of them are admitted, or nothing happens.
+// record makes a batch of its own of entries that change the state: all of them are admitted, or nothing happens. What
+// follows from them for a feed is stated behind them.
 func (l *Ledger) record(entries []*mint.Entry) (first uint64, refusal *mint.Refusal) {
-	var undo []func()
-	back := func() {
-		for i := len(undo) - 1; i >= 0; i-- {
-			undo[i]()
-		}
-	}
 	b, refusal := l.open()
 	if refusal != nil {
 		return 0, refusal
 	}
 	for _, e := range entries {
-		u, refusal := l.state.admit(e)
-		if refusal != nil {
-			back()
+		if refusal := b.admit(l.state, e); refusal != nil {
+			b.back()
 			return 0, refusal
 		}
-		undo = append(undo, u)
-		b.add(e)
+	}
+	for _, e := range entries {
+		if kindOf(e.Kind).Writer != ByKeys {
+			continue
+		}
+		if refusal := l.follow(b, e); refusal != nil {
+			b.back()
+			return 0, refusal
+		}
 	}
 	b.finish()
 	err := l.journal.write(b.bytes)
 	if errors.Is(err, errFull) {
-		back()
+		b.back()
 		return 0, l.noRoom(err)
 	}
 	if err == nil {
@@ -362,14 +398,15 @@ func (l *Ledger) record(entries []*mint.Entry) (first uint64, refusal *mint.Refu
 		l.fail(err)
 		return 0, mint.Refuse(mint.Unavailable, "the ledger stopped: its disk failed")
 	}
-	l.advance(b.head)
+	l.advance(b)
 	return b.first, nil
 }
 
-// advance makes a durable batch the head.
-func (l *Ledger) advance(head mint.Head) {
-	l.head = head
-	l.recent.add(head)
+// advance makes a durable batch the head, and lets it be known which feeds have grown.
+func (l *Ledger) advance(b *building) {
+	l.head = b.head
+	l.recent.add(b.head)
+	l.bell.ring(b.grown)
 }
 
 // fail stops the ledger for good: what is on the disk is unknown until it has been read again.

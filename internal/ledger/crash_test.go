@@ -16,6 +16,7 @@ import (
 type acknowledged struct {
 	mu       sync.Mutex
 	receipts map[uint64]mint.Digest // by sequence
+	stated   map[uint64]string      // what was distrusted, by sequence
 	heads    []mint.Head
 }
 
@@ -30,10 +31,16 @@ func (a *acknowledged) add(head mint.Head, digests []mint.Digest, list []mint.Re
 	}
 }
 
+func (a *acknowledged) state(sequence uint64, name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stated[sequence] = name
+}
+
 // lost returns what is wrong with a log, given what was acknowledged.
 func (a *acknowledged) lost(d disk) error {
 	found := map[uint64]mint.Digest{}
-	keep := &keeper{found: found}
+	keep := &keeper{found: found, stated: map[uint64]string{}}
 	firsts, err := segments(d)
 	if err != nil {
 		return err
@@ -44,6 +51,11 @@ func (a *acknowledged) lost(d disk) error {
 	for sequence, digest := range a.receipts {
 		if found[sequence] != digest {
 			return fmt.Errorf("the receipt of entry %d was given out, and the entry is not there", sequence)
+		}
+	}
+	for sequence, value := range a.stated {
+		if keep.stated[sequence] != value {
+			return fmt.Errorf("the statement in entry %d was acknowledged, and is not there", sequence)
 		}
 	}
 	var heads []Remembered
@@ -60,8 +72,11 @@ func (a *acknowledged) lost(d disk) error {
 	return nil
 }
 
-// keeper collects the digests of tokens.
-type keeper struct{ found map[uint64]mint.Digest }
+// keeper collects the digests of tokens, and subjects that are distrusted.
+type keeper struct {
+	found  map[uint64]mint.Digest
+	stated map[uint64]string
+}
 
 func (k *keeper) segment(string, header) error  { return nil }
 func (k *keeper) end(string, error, bool) error { return nil }
@@ -69,6 +84,9 @@ func (k *keeper) batch(w *walked) error {
 	for i, e := range w.entries {
 		if e.Kind == mint.TokenIssued {
 			k.found[w.first+uint64(i)] = e.Digest
+		}
+		if e.Kind == mint.DistrustStated && k.stated != nil {
+			k.stated[w.first+uint64(i)] = e.Subject
 		}
 	}
 	return nil
@@ -112,6 +130,22 @@ func life(t *testing.T, r *rig, d *faultDisk, i *issuer, told *acknowledged) (*f
 			}
 		})
 	}
+	house := r.dial(House)
+	writers.Go(func() {
+		if _, err := house.hello(mint.Head{}); err != nil {
+			return
+		}
+		for n := 0; ; n++ {
+			a, name := new(mint.Stated), fmt.Sprint("user-", n)
+			if err := house.askJSON(mint.MsgState, i.about(mint.DistrustSubject, name), a); err != nil {
+				if !d.crashed() {
+					t.Errorf("a statement was refused: %v", err)
+				}
+				return
+			}
+			told.state(a.Sequence, name)
+		}
+	})
 	writers.Wait()
 	r.stop()
 	r.serve.Wait()
@@ -135,7 +169,7 @@ func crashes(t *testing.T, seed uint64, lives int, early bool) error {
 	i := p.issuer("acme", r.clock.now())
 	r.close()
 	d.early = early
-	told := &acknowledged{receipts: map[uint64]mint.Digest{}}
+	told := &acknowledged{receipts: map[uint64]mint.Digest{}, stated: map[uint64]string{}}
 	for n := range lives {
 		d.ops, d.crashAt = 0, 1+random.IntN(60)
 		next, err := life(t, r, d, i, told)
@@ -223,7 +257,7 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	p := r.dial(Signer)
 	p.mustHello()
 	i := p.issuer("acme", r.clock.now())
-	told := &acknowledged{receipts: map[uint64]mint.Digest{}}
+	told := &acknowledged{receipts: map[uint64]mint.Digest{}, stated: map[uint64]string{}}
 	full := 0
 	for round := range 40 {
 		d.mu.Lock()
@@ -282,7 +316,7 @@ func TestAFullDiskAtASegmentSwitch(t *testing.T) {
 	p := r.dial(Signer)
 	p.mustHello()
 	i := p.issuer("acme", r.clock.now())
-	told := &acknowledged{receipts: map[uint64]mint.Digest{}}
+	told := &acknowledged{receipts: map[uint64]mint.Digest{}, stated: map[uint64]string{}}
 	send := func() *mint.Refusal {
 		list := []mint.Unsigned{i.token(r.clock.now()), i.token(r.clock.now())}
 		head, got, err := p.tokens(r.l, list...)

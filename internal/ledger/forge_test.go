@@ -64,6 +64,17 @@ func TestVerifyFindsWhatALedgerMayNotDo(t *testing.T) {
 		return e
 	}
 	none := func(*mint.Entry) {}
+	// stated is the first statement of the issuer's feed, as the batch that is forged next will have it.
+	stated := func(s *specimen, change func(*mint.Distrust)) *mint.Entry {
+		d := mint.Distrust{Issuer: s.i.url, N: 1, Act: mint.ActDistrust, Kind: mint.DistrustSubject, Value: "ann", Before: 5, Until: 1 << 40,
+			Reason: mint.ByAdmin, Millis: s.head.Millis + 1}
+		change(&d)
+		if d.Signature == "" {
+			d.Sign(loadedKeys(t, s.r.dir).root)
+		}
+		return distrustEntry(&d, s.i.tenant, "uid:0")
+	}
+	as := func(*mint.Distrust) {}
 	for name, c := range map[string]struct {
 		harm func(s *specimen)
 		code FindingCode
@@ -116,6 +127,41 @@ func TestVerifyFindsWhatALedgerMayNotDo(t *testing.T) {
 				setDetail(e, "statement", st.Sign(other))
 			})}, nil, nil)
 		}, StatementWrong, "not by the root"},
+		"distrust": {func(s *specimen) { s.forge([]*mint.Entry{stated(s, as)}, nil, nil) }, "", ""},
+		"distrust with a number left out": {func(s *specimen) {
+			s.forge([]*mint.Entry{stated(s, func(d *mint.Distrust) { d.N = 2 })}, nil, nil)
+		}, DistrustBroken, "the statement 2 does not follow 0"},
+		"distrust with a number used again": {func(s *specimen) {
+			s.forge([]*mint.Entry{stated(s, as), stated(s, as)}, nil, nil)
+		}, DistrustBroken, "the statement 1 does not follow 1"},
+		"distrust on another chain": {func(s *specimen) {
+			s.forge([]*mint.Entry{stated(s, func(d *mint.Distrust) { d.Prev = hash{1} })}, nil, nil)
+		}, DistrustBroken, "does not continue its chain"},
+		"distrust by somebody else": {func(s *specimen) {
+			s.forge([]*mint.Entry{stated(s, func(d *mint.Distrust) {
+				_, other, _ := ed25519.GenerateKey(rand.Reader)
+				d.Sign(other)
+			})}, nil, nil)
+		}, DistrustBroken, "not by the root"},
+		"distrust of somebody else": {func(s *specimen) {
+			e := stated(s, as)
+			e.Subject = "bob"
+			s.forge([]*mint.Entry{e}, nil, nil)
+		}, DistrustBroken, "not by the root"},
+		"distrust in another tenant's name": {func(s *specimen) {
+			e := stated(s, as)
+			e.Tenant = "globex"
+			s.forge([]*mint.Entry{e}, nil, nil)
+		}, DistrustBroken, "not the one bound to the tenant"},
+		"a restore of nothing": {func(s *specimen) {
+			s.forge([]*mint.Entry{stated(s, func(d *mint.Distrust) { d.Act, d.Undoes = mint.ActRestore, 1 })}, nil, nil)
+		}, DistrustBroken, "says something else or nothing"},
+		"a key distrusted without a step": {func(s *specimen) {
+			s.forge([]*mint.Entry{stated(s, func(d *mint.Distrust) { d.Kind, d.Value, d.Before = mint.DistrustKey, s.i.key.KID, 0 })}, nil, nil)
+		}, DistrustBroken, "what the steps of the key do not"},
+		"a step that nobody is told of": {func(s *specimen) {
+			s.forge([]*mint.Entry{stepOf(s, mint.KeySuspended, none)}, nil, nil)
+		}, DistrustBroken, "does not say what the step key.suspended"},
 		"no statement": {func(s *specimen) {
 			s.forge([]*mint.Entry{stepOf(s, mint.KeyVerifyOnly, func(e *mint.Entry) {
 				e.Detail = slices.DeleteFunc(e.Detail, func(f mint.Field) bool { return f.Name == "statement" })

@@ -192,6 +192,8 @@ func appendBatch(t *testing.T, b []byte, read *batch) []byte {
 
 func FuzzEntry(f *testing.F) {
 	f.Add((&mint.Entry{Kind: mint.AuthFailed, Millis: 1, Tenant: "acme", Detail: []mint.Field{{Name: "reason", Value: "x"}}}).Append(nil))
+	f.Add(distrustEntry(&mint.Distrust{Issuer: "https://id.example/acme", N: 1, Act: mint.ActDistrust, Kind: mint.DistrustSession, Value: "s", Before: 1, Until: 2,
+		Reason: mint.ByUser, Signature: "x"}, "acme", "uid:0").Append(nil))
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		e, err := mint.ReadEntry(raw)

@@ -82,7 +82,11 @@ var kinds = []Kind{
 	{mint.KeyActivated, ByKeys, Always, keyFields, fActor, keyDetails, keyMay},
 	{mint.KeyVerifyOnly, ByKeys, Always, keyFields, fActor, keyDetails, keyMay},
 	{mint.KeyRetired, ByKeys, Always, keyFields, fActor, keyDetails, keyMay},
+	{mint.KeySuspended, ByKeys, Always, keyFields, fActor, keyDetails, keyMay},
 	{mint.KeyRevoked, ByKeys, Always, keyFields, fActor, keyDetails, keyMay},
+
+	{mint.DistrustStated, ByLedger, Always, fTenant | fIssuer, fActor | fClient | fSubject | fKID | fJTI,
+		[]string{"act", "before", "kind", "n", "reason", "signature", "undoes", "until"}, []string{"value"}},
 
 	{mint.LedgerCreated, ByLedger, Always, 0, 0, []string{"origin", "root"}, nil},
 	{mint.LedgerKeyAdded, ByLedger, Always, fKID, 0, []string{"certificate", "exp", "nbf", "x"}, nil},

@@ -184,6 +184,7 @@ type Ledger struct {
 	batch   building
 
 	recent   recentHeads
+	bell     bell
 	document atomic.Pointer[mint.Document]
 	alarm    atomic.Pointer[mint.Refusal]
 	failed   atomic.Pointer[error]
@@ -257,6 +258,7 @@ func (l *Ledger) loadLog() error {
 	}
 	l.state, l.head = s, r.at.Head
 	l.recent.add(l.head)
+	l.bell.start(l.head.Size)
 	l.journal, err = reopenJournal(l.disk, l.sizes, s.Origin, r.at.Segment, r.at.Offset)
 	return err
 }

@@ -576,7 +576,7 @@ func TestTheHouseReadsItsOwn(t *testing.T) {
 // TestTheKindsAreAllThere holds the table against the list of kinds in the contract.
 func TestTheKindsAreAllThere(t *testing.T) {
 	for _, kind := range []mint.EntryKind{mint.TokenIssued, mint.PolicyChanged, mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly, mint.KeyRetired,
-		mint.KeyRevoked, mint.ClockWasFrozen, mint.ClockWasAccepted, mint.LedgerCreated, mint.LedgerKeyAdded, mint.BaseRecorded, mint.TenantCreated,
+		mint.KeySuspended, mint.KeyRevoked, mint.DistrustStated, mint.ClockWasFrozen, mint.ClockWasAccepted, mint.LedgerCreated, mint.LedgerKeyAdded, mint.BaseRecorded, mint.TenantCreated,
 		mint.TenantWasDisabled, mint.APICreated, mint.APIDisabled, mint.ClientCreated, mint.ClientDisabled, mint.SecretRotated, mint.AuthFailed, mint.RotationAsked} {
 		k := kindOf(kind)
 		if k == nil {
@@ -590,7 +590,7 @@ func TestTheKindsAreAllThere(t *testing.T) {
 			t.Errorf("%s: it is not told alike whether it changes the state", kind)
 		}
 	}
-	if len(Kinds()) != 21 {
+	if len(Kinds()) != 23 {
 		t.Errorf("the table has %d kinds", len(Kinds()))
 	}
 }

@@ -32,6 +32,7 @@ type exchange struct {
 	w     *mint.FrameWriter
 	slots chan struct{} // one per message under way
 	out   chan reply    // never blocks: there is room for an answer to each
+	gone  chan struct{} // closed when nothing more is read
 
 	// Of the reading goroutine alone.
 	met     bool          // it has said hello
@@ -51,7 +52,8 @@ type reply struct {
 // Serve answers one writer until its connection or ctx ends, or the ledger stops. Messages under way are answered before
 // it returns, unless the ledger failed. It closes conn.
 func (l *Ledger) Serve(ctx context.Context, conn net.Conn, role Role) error {
-	s := &exchange{l: l, role: role, w: mint.NewFrameWriter(conn), slots: make(chan struct{}, inFlight), out: make(chan reply, inFlight)}
+	s := &exchange{l: l, role: role, w: mint.NewFrameWriter(conn), slots: make(chan struct{}, inFlight), out: make(chan reply, inFlight),
+		gone: make(chan struct{})}
 	defer conn.Close()
 	// Ending the reading side alone lets the answers under way go out.
 	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })()
@@ -63,6 +65,7 @@ func (l *Ledger) Serve(ctx context.Context, conn net.Conn, role Role) error {
 		s.write(conn, all)
 	}()
 	err := s.read(mint.NewFrameReader(conn))
+	close(s.gone)
 	s.drain()
 	close(all)
 	<-written
@@ -138,7 +141,8 @@ func (s *exchange) handle(f mint.Frame) error {
 		return s.hello(id, f.Body)
 	}
 	refusal := s.refusal()
-	switch allowed := s.role == Signer; {
+	allowed := s.role == Signer
+	switch {
 	case f.Type == mint.MsgTokens && allowed:
 		return s.tokens(id, f.Body, refusal)
 	case refusal != nil:
@@ -147,15 +151,36 @@ func (s *exchange) handle(f mint.Frame) error {
 		s.keys(id, f.Body)
 	case f.Type == mint.MsgEntries:
 		s.entries(id, f.Body)
-	case f.Type == mint.MsgRead && s.role == House:
-		s.readLog(id, f.Body)
-	case f.Type == mint.MsgTokens || f.Type == mint.MsgKey || f.Type == mint.MsgRead:
+	case s.role == House && s.asked(id, f.Body):
+	case knownMessage(f.Type):
 		s.answer(id, nil, mint.Refuse(mint.EntryNotAllowed, "the %s may not ask for this", s.role))
 	default:
 		s.answer(id, nil, mint.Refuse(mint.Malformed, "there is no such message"))
 	}
 	return nil
 }
+
+// asked answers what only the house may ask, and reports whether this was of that kind.
+func (s *exchange) asked(f mint.Frame, body []byte) bool {
+	switch f.Type {
+	case mint.MsgRead:
+		s.readLog(f, body)
+	case mint.MsgState:
+		s.state(f, body)
+	case mint.MsgFeed:
+		s.feed(f, body)
+	case mint.MsgWatch:
+		s.watch(f, body)
+	case mint.MsgCount:
+		s.count(f, body)
+	default:
+		return false
+	}
+	return true
+}
+
+// knownMessage reports whether a message is one that some writer may send.
+func knownMessage(t mint.MsgType) bool { return mint.MsgTokens <= t && t <= mint.MsgCount }
 
 // refusal says why this writer is refused everything, if it is.
 func (s *exchange) refusal() *mint.Refusal {

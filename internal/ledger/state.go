@@ -23,18 +23,20 @@ func decode(s string) ([]byte, error) {
 	return b, err
 }
 
-// state is what the entries so far amount to: the keys of all issuers, the policy versions of all tenants, the receipt
-// keys. It can be rebuilt from the log at any time, and [Verify] does. It is not safe for concurrent use.
+// state is what the entries so far amount to: the keys of all issuers, the policy versions of all tenants, the distrust
+// feeds, the receipt keys. It can be rebuilt from the log at any time, and [Verify] does. It is not safe for concurrent use.
 type state struct {
 	Origin   originID            `json:"origin"`
 	Root     []byte              `json:"root"` // public, empty before ledger.created
 	Receipts []mint.Certificate  `json:"receipt_keys"`
 	Keys     map[string]key      `json:"keys"`     // by kid
 	Policies map[string]policyAt `json:"policies"` // by tenant
+	Feeds    map[string]feed     `json:"feeds"`    // by issuer
 
 	active  map[role]string         // kid of the active key of each role
 	prints  map[string]string       // thumbprint to kid
 	issuers map[string]string       // issuer to tenant
+	lives   map[string]int64        // the longest life of a token under any key of an issuer, in seconds
 	known   map[mint.KeyID]verifier // receipt keys, ready to use
 }
 
@@ -80,10 +82,14 @@ func (s *state) index() *state {
 	if s.Policies == nil {
 		s.Policies = map[string]policyAt{}
 	}
-	s.active, s.prints = map[role]string{}, map[string]string{}
+	if s.Feeds == nil {
+		s.Feeds = map[string]feed{}
+	}
+	s.active, s.prints, s.lives = map[role]string{}, map[string]string{}, map[string]int64{}
 	s.issuers, s.known = map[string]string{}, map[mint.KeyID]verifier{}
 	for kid, k := range s.Keys {
 		s.prints[k.Thumbprint] = kid
+		s.lives[k.Issuer] = max(s.lives[k.Issuer], k.Expires-k.SigningEnds)
 		if k.State == mint.KeyActivated {
 			s.active[k.role()] = kid
 		}
@@ -109,8 +115,10 @@ func (s *state) admit(e *mint.Entry) (undo func(), refusal *mint.Refusal) {
 	switch e.Kind {
 	case mint.PolicyChanged:
 		return s.admitPolicy(e)
-	case mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly, mint.KeyRetired, mint.KeyRevoked:
+	case mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly, mint.KeyRetired, mint.KeySuspended, mint.KeyRevoked:
 		return s.admitStep(e)
+	case mint.DistrustStated:
+		return s.admitDistrust(e)
 	case mint.LedgerCreated:
 		return s.admitCreation(e)
 	case mint.LedgerKeyAdded:
@@ -122,8 +130,8 @@ func (s *state) admit(e *mint.Entry) (undo func(), refusal *mint.Refusal) {
 // changes reports whether entries of a kind change the state.
 func changes(kind mint.EntryKind) bool {
 	switch kind {
-	case mint.PolicyChanged, mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly, mint.KeyRetired, mint.KeyRevoked,
-		mint.LedgerCreated, mint.LedgerKeyAdded:
+	case mint.PolicyChanged, mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly, mint.KeyRetired, mint.KeySuspended, mint.KeyRevoked,
+		mint.DistrustStated, mint.LedgerCreated, mint.LedgerKeyAdded:
 		return true
 	}
 	return false
@@ -163,9 +171,10 @@ func (s *state) admitPolicy(e *mint.Entry) (func(), *mint.Refusal) {
 // after tells which states may come before a step.
 var after = map[mint.EntryKind][]mint.EntryKind{
 	mint.KeyActivated:  {mint.KeyStaged},
-	mint.KeyVerifyOnly: {mint.KeyActivated},
+	mint.KeyVerifyOnly: {mint.KeyActivated, mint.KeySuspended},
 	mint.KeyRetired:    {mint.KeyVerifyOnly, mint.KeyStaged},
-	mint.KeyRevoked:    {mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly},
+	mint.KeySuspended:  {mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly},
+	mint.KeyRevoked:    {mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly, mint.KeySuspended},
 }
 
 func (s *state) admitStep(e *mint.Entry) (func(), *mint.Refusal) {
@@ -194,6 +203,7 @@ func (s *state) admitStep(e *mint.Entry) (func(), *mint.Refusal) {
 func (s *state) put(kid string, k key) {
 	s.Keys[kid] = k
 	s.prints[k.Thumbprint] = kid
+	s.lives[k.Issuer] = max(s.lives[k.Issuer], k.Expires-k.SigningEnds)
 	if k.State == mint.KeyActivated {
 		s.active[k.role()] = kid
 	} else if s.active[k.role()] == kid {

@@ -71,7 +71,9 @@ func stepEntry(step *mint.KeyRecord, root ed25519.PrivateKey, now time.Time) (*m
 }
 
 // verifies reports whether a key may still verify tokens after a step.
-func verifies(step mint.EntryKind) bool { return step != mint.KeyRetired && step != mint.KeyRevoked }
+func verifies(step mint.EntryKind) bool {
+	return step != mint.KeyRetired && step != mint.KeySuspended && step != mint.KeyRevoked
+}
 
 func checkDates(k *mint.Key, now time.Time) error {
 	switch {

@@ -102,7 +102,7 @@ func TestStepsOfAKey(t *testing.T) {
 	if _, got, _ := p.tokens(r.l, i.token(now)); got[0].Refusal != nil {
 		t.Errorf("a token under the new key: %v", got[0].Refusal)
 	}
-	recorded, err = p.steps(step(&old, mint.KeyRetired), step(&spare, mint.KeyRevoked))
+	recorded, err = p.steps(step(&old, mint.KeyRetired), because(step(&spare, mint.KeyRevoked), mint.ByAdmin))
 	if err != nil || recorded.Statements[0] != "" || recorded.Statements[1] != "" {
 		t.Errorf("a key that may not verify has a statement: %+v, %v", recorded, err)
 	}

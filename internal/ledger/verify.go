@@ -32,6 +32,7 @@ const (
 	SignerUnknown   FindingCode = "signer_unknown"   // a batch names a key that the root has not certified for its time
 	KeyStateBroken  FindingCode = "key_state_broken" // an impossible step, or a token under a key that was not active
 	StatementWrong  FindingCode = "statement_wrong"  // a key's statement is not by the root
+	DistrustBroken  FindingCode = "distrust_broken"  // a feed has a gap, a forged statement, or lacks one that a key's step brings
 	RootOther       FindingCode = "root_other"       // the log belongs to another root than expected
 	Truncated       FindingCode = "truncated"        // somebody remembers a longer log
 	HistoryOther    FindingCode = "history_other"    // somebody remembers another log
@@ -378,6 +379,23 @@ func (c *checker) entries(w *walked, intact bool) {
 			c.find(Finding{Code: code, Segment: w.segment, Offset: w.offset, Sequence: sequence, Text: text})
 		}
 	}
+	if intact && c.sure {
+		c.followed(w)
+	}
+}
+
+// followed checks that a batch with a step of a key says what follows from it to those who trust the key.
+func (c *checker) followed(w *walked) {
+	for i, e := range w.entries {
+		if k := kindOf(e.Kind); k == nil || k.Writer != ByKeys {
+			continue
+		}
+		k, f := c.state.Keys[e.KID], c.state.Feeds[e.Issuer]
+		if over := uint64(k.Expires)*1000 <= w.millis; !over && k.distrusted() != (f.about(e.KID) != nil) {
+			c.find(Finding{Code: DistrustBroken, Segment: w.segment, Offset: w.offset, Sequence: w.first + uint64(i),
+				Text: fmt.Sprintf("the feed of %s does not say what the step %s of the key %s means", e.Issuer, e.Kind, e.KID)})
+		}
+	}
 }
 
 func (c *checker) entry(e *mint.Entry, w *walked) (code FindingCode, text string) {
@@ -398,6 +416,9 @@ func (c *checker) entry(e *mint.Entry, w *walked) (code FindingCode, text string
 		return EntryImpossible, "a log begins with " + string(mint.LedgerCreated) + ", and has no other"
 	}
 	if _, refusal := c.state.admit(e); refusal != nil && c.sure {
+		if e.Kind == mint.DistrustStated {
+			return DistrustBroken, refusal.Error()
+		}
 		return KeyStateBroken, refusal.Error()
 	}
 	switch {

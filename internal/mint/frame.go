@@ -36,12 +36,17 @@ const (
 	MsgRotate MsgType = 4 // Rotate → Rotated
 	MsgClock  MsgType = 5 // ClockAccept → ClockAccepted
 	MsgHealth MsgType = 6 // {} → Health
+	MsgDoubt  MsgType = 7 // KeyDistrust → KeyDistrusted
 
 	MsgTokens  MsgType = 16 // AppendTokens → AppendRecorded (signer only)
 	MsgEntries MsgType = 17 // AppendEntries → Appended
 	MsgKey     MsgType = 18 // KeyRecords → KeysRecorded (signer only)
 	MsgHello   MsgType = 19 // HelloQuery → Hello
 	MsgRead    MsgType = 20 // ReadQuery → ReadAnswer (house only)
+	MsgState   MsgType = 21 // StateQuery → Stated (house only)
+	MsgFeed    MsgType = 22 // FeedQuery → Feed (house only)
+	MsgWatch   MsgType = 23 // WatchQuery → Watched (house only)
+	MsgCount   MsgType = 24 // CountQuery → Counted (house only)
 )
 
 // Frame is one message. Body is valid until the next read on the connection.

@@ -239,7 +239,10 @@ type KeyRecords struct {
 // possible, records it and states the key, as it will be, under its root.
 //
 // Steps are staged → active → verify-only → retired, staged → retired (a spare
-// that was never used), and anything but retired → revoked. Epoch is 1 when
+// that was never used), anything but retired → suspended and → revoked, and back
+// from suspended to verify-only. Suspending, revoking and giving back are also
+// stated in the issuer's distrust feed, in the same batch, and need one of the
+// feed's reasons. Epoch is 1 when
 // staged and grows by 1 with each. Everything else that was stated stays: tenant,
 // issuer, family, alg, token kinds, public key and dates. The tenant's policy,
 // which binds its issuer, must have been recorded before.

@@ -42,6 +42,16 @@ const (
 	EntryNotAllowed      Code = "entry_not_allowed"      // ledger: not a kind this writer may record
 	EntryInvalid         Code = "entry_invalid"          // ledger: fields missing or not of this kind
 	KeyTransition        Code = "key_transition_invalid" // ledger: not a possible step of this key
+	StatedByKey          Code = "stated_by_key"          // ledger: keys are distrusted, and believed again, by their steps alone
+	StatedKind           Code = "stated_kind"            // ledger: nothing that a feed can speak of, or no act of it
+	StatedReason         Code = "stated_reason"          // ledger: not one of the reasons
+	StatedValue          Code = "stated_value"           // ledger: empty, too long or not plain text
+	StatedCredential     Code = "stated_credential"      // ledger: a value that looks like a credential
+	StatedTime           Code = "stated_time"            // ledger: a time that no token concerned can have
+	StatedNever          Code = "stated_never"           // ledger: there is no statement of this number to take back
+	StatedOver           Code = "stated_over"            // ledger: the statement was taken back before, or its time is over
+	StatedFull           Code = "stated_full"            // ledger: the issuer has as many live statements as a feed can hold
+	KeyLast              Code = "key_last"               // distrust: no other key could sign
 	SpareTooYoung        Code = "spare_too_young"        // rotation: validators may not know the next key yet
 	StateRolledBack      Code = "state_rolled_back"      // state older than what was recorded
 	NotFound             Code = "not_found"
