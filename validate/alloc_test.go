@@ -4,18 +4,28 @@ package validate_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
+
+	"seawall/validate"
+	"seawall/validate/validatetest"
 )
 
 // Memory is a promise too: a good token costs what the signature checks cost and two allocations,
-// the claims and what they are returned in; a bad one costs nothing. (The race detector makes the
+// the claims and what they are returned in; a bad one costs nothing, and neither
+// does the same token again. (The race detector makes the
 // pool of buffers forget, so this is not measured under it.)
 func TestAllocations(t *testing.T) {
 	for _, s := range subjects(t) {
 		raw := testing.AllocsPerRun(200, func() { s.raw() })
-		full := testing.AllocsPerRun(200, func() { s.v.Token(context.Background(), s.token) })
+		full := testing.AllocsPerRun(200, func() { s.full() })
 		if full > raw+2 {
 			t.Errorf("%s: %v allocations, the signature checks alone %v", s.name, full, raw)
+		}
+	}
+	for _, s := range subjects(t) {
+		if n := testing.AllocsPerRun(200, func() { s.again() }); n > 0 {
+			t.Errorf("%s: %v allocations for a token that was accepted before", s.name, n)
 		}
 	}
 	s := subjects(t)[0]
@@ -23,5 +33,43 @@ func TestAllocations(t *testing.T) {
 		if n := testing.AllocsPerRun(200, func() { s.v.Token(context.Background(), c.token) }); n > 0 {
 			t.Errorf("%s: %v allocations", c.name, n)
 		}
+	}
+}
+
+// What is remembered is bounded: far more tokens than there is room for take no more memory, and a
+// flood of refused ones takes nothing away.
+func TestMemoryIsBounded(t *testing.T) {
+	s := subjects(t)[4] // EdDSA, without receipts
+	v := newValidator(t, s.issuer, func(c *validate.Config) { c.Remember = 64 })
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	flood := func(n int) {
+		for range n {
+			if _, err := v.Token(context.Background(), s.issuer.Token(validatetest.Claims{"aud": audience})); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	flood(1000)
+	before := heap()
+	flood(4000)
+	if after := heap(); after > before+64<<10 {
+		t.Errorf("4,000 more tokens took %d bytes", after-before)
+	}
+	if _, err := v.Token(context.Background(), s.token); err != nil {
+		t.Fatal(err)
+	}
+	bad := refusals(s)
+	for range 1000 {
+		for _, c := range bad {
+			v.Token(context.Background(), c.token)
+		}
+	}
+	if n := testing.AllocsPerRun(1, func() { v.Token(context.Background(), s.token) }); n > 0 {
+		t.Errorf("refused tokens drove an accepted one out: %v allocations", n)
 	}
 }

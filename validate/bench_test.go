@@ -87,31 +87,53 @@ func rawReceipt(tb testing.TB) func() bool {
 	return func() bool { return ed25519.Verify(public, input, sig) }
 }
 
-// subject is one kind of issuer with a good token of it.
+// subject is one kind of issuer with good tokens of it. The first validator remembers a few tokens
+// and meets so many by turns that it knows one in fifty of them; the second knows the token.
 type subject struct {
 	name    string
 	issuer  *validatetest.Issuer
 	v       *validate.Validator
+	tokens  []string
+	at      int
+	known   *validate.Validator
 	token   string
 	raw     func() bool
 	receipt func() bool // nil for a foreign issuer
 }
 
-func subjects(tb testing.TB) (list []subject) {
+// full checks a token that the validator does not remember, and remembers it.
+func (s *subject) full() error {
+	s.at = (s.at + 1) % len(s.tokens)
+	_, err := s.v.Token(context.Background(), s.tokens[s.at])
+	return err
+}
+
+// again checks a token that the validator has accepted before.
+func (s *subject) again() error {
+	_, err := s.known.Token(context.Background(), s.token)
+	return err
+}
+
+func subjects(tb testing.TB) (list []*subject) {
 	tb.Helper()
 	for _, alg := range []validate.Alg{validate.ES256, validate.RS256, validate.EdDSA} {
 		for _, foreign := range []bool{true, false} {
-			s := subject{name: string(alg) + "/receipt"}
+			s := &subject{name: string(alg) + "/receipt"}
 			s.issuer = validatetest.NewIssuer(validatetest.Config{Algorithm: alg, Foreign: foreign, URL: "https://login.example/7c1e"})
-			v, err := validate.New(validate.Config{Issuers: []validate.Issuer{s.issuer.Trusted()}, Audiences: []string{audience}, Now: s.issuer.Clock().Now})
-			if err != nil {
-				tb.Fatal(err)
+			s.v = newValidator(tb, s.issuer, func(c *validate.Config) { c.Remember = 1 })
+			s.known = newValidator(tb, s.issuer)
+			for range 150 {
+				s.tokens = append(s.tokens, s.issuer.Token(validatetest.Claims{
+					"aud": audience, "scope": "stock.read stock.write", "tid": "2a9c4e71-65d0-4b3f-8e12-b7d4f09a3c55",
+					"sid": "5b2e1f6a9c", "auth_time": 1785499400, "acr": "urn:example:phr", "amr": []string{"hwk", "user"}, "roles": []string{"clerk", "auditor"},
+				}))
 			}
-			s.v = v
-			s.token = s.issuer.Token(validatetest.Claims{
-				"aud": audience, "scope": "stock.read stock.write", "tid": "2a9c4e71-65d0-4b3f-8e12-b7d4f09a3c55",
-				"sid": "5b2e1f6a9c", "auth_time": 1785499400, "acr": "urn:example:phr", "amr": []string{"hwk", "user"}, "roles": []string{"clerk", "auditor"},
-			})
+			s.token = s.tokens[0]
+			for range 2 {
+				if err := s.again(); err != nil {
+					tb.Fatal(err)
+				}
+			}
 			s.raw = rawCheck(tb, s.issuer.Keys(), s.token)
 			if foreign {
 				s.name = string(alg) + "/plain"
@@ -138,7 +160,15 @@ func BenchmarkToken(b *testing.B) {
 		b.Run(s.name+"/full", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.v.Token(context.Background(), s.token); err != nil {
+				if err := s.full(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(s.name+"/again", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.again(); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -152,7 +182,7 @@ type refusal struct {
 	code        validate.Code
 }
 
-func refusals(s subject) []refusal {
+func refusals(s *subject) []refusal {
 	header, rest, _ := strings.Cut(s.token, ".")
 	other := s.issuer.Token(validatetest.Claims{"aud": "https://elsewhere.example", "scope": "stock.read stock.write", "tid": "2a9c4e71-65d0-4b3f-8e12-b7d4f09a3c55"})
 	return []refusal{

@@ -28,6 +28,9 @@ type work struct {
 	signature    []byte
 	der          []byte // the same as ASN.1, for ES256
 	signed       []byte // the signing input; then room for the ledger's
+
+	text    [sha256.Size]byte // of the token as it was sent, if hasText
+	hasText bool
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
@@ -56,9 +59,9 @@ func (v *Validator) Presented(ctx context.Context, raw string, p Presentation) (
 	w := works.Get().(*work)
 	e := Event{Kind: TokenAccepted}
 	now := v.now()
-	t, code := v.check(ctx, w, raw, now, &e)
+	t, code := v.judge(ctx, w, raw, now, &e)
 	if code == "" {
-		code = v.sender(ctx, t, raw, &p, now)
+		code = v.sender(ctx, w, t, raw, &p, now)
 	}
 	w.release()
 	if code != "" {
@@ -71,8 +74,29 @@ func (v *Validator) Presented(ctx context.Context, raw string, p Presentation) (
 	return t, nil
 }
 
-// check is the order of all checks of a token: cheap ones first, then the signature, then the receipt.
-func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Time, e *Event) (*Token, Code) {
+// judge decides about a token by itself, whoever presents it. A token that was accepted before needs
+// no second look at its signature and its JSON; everything else is looked at every time.
+func (v *Validator) judge(ctx context.Context, w *work, raw string, now time.Time, e *Event) (*Token, Code) {
+	w.hasText = false
+	if known := v.memory.find(w, raw); known != nil {
+		if t, code, ok := v.again(ctx, known, now, e); ok {
+			return t, code
+		}
+	}
+	d, code := v.check(ctx, w, raw, now, e)
+	if code != "" {
+		return nil, code
+	}
+	if code := v.standing(ctx, d, now); code != "" {
+		return nil, code
+	}
+	v.memory.keep(w, raw, d, now)
+	return &d.token, ""
+}
+
+// check is the order of all checks of a token that can have one outcome only: cheap ones first, then
+// the signature, then the receipt.
+func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Time, e *Event) (*verdict, Code) {
 	if code := v.parse(w, raw); code != "" {
 		e.Algorithm, e.Type = w.header.alg, w.header.kind
 		return nil, code
@@ -89,13 +113,8 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Tim
 	if code := in.admits(w); code != "" {
 		return nil, code
 	}
-	if code := v.checkClaims(&w.claims, w.header.kid, now); code != "" {
+	if code := v.checkClaims(&w.claims, now); code != "" {
 		return nil, code
-	}
-	if in.feed != nil {
-		if code := in.feed.check(ctx, &w.claims, w.header.kid, now); code != "" {
-			return nil, code
-		}
 	}
 	set, k, code := in.key(ctx, w, now)
 	if code != "" {
@@ -117,7 +136,12 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Tim
 	if code != "" {
 		return nil, code
 	}
-	return newToken(w, k, in.terms.seawall), ""
+	d := &verdict{issuer: in, key: k, audience: w.claims.audience, kind: w.header.kind, alg: w.header.alg}
+	if len(set.keys[k.id]) == 1 {
+		d.set = set // else which of them counts may change with the clock
+	}
+	d.token.read(w, k, in.terms.seawall)
+	return d, ""
 }
 
 // parse takes a token apart: form, header, payload, in this order.
@@ -189,14 +213,19 @@ func (v *Validator) issuerOf(c *claims) (*issuer, Code) {
 	return nil, code
 }
 
+// current gives the issuer's keys as they are now.
+func (i *issuer) current(ctx context.Context, now time.Time) (*keySet, Code) {
+	if i.remote != nil {
+		return i.remote.set(ctx, now)
+	}
+	return i.static, ""
+}
+
 // key gives the key that the token names, from the issuer's own set, and that set.
 func (i *issuer) key(ctx context.Context, w *work, now time.Time) (*keySet, *key, Code) {
-	set := i.static
-	if i.remote != nil {
-		var code Code
-		if set, code = i.remote.set(ctx, now); code != "" {
-			return nil, nil, code
-		}
+	set, code := i.current(ctx, now)
+	if code != "" {
+		return nil, nil, code
 	}
 	k, code := set.find(&w.claims, w.header.kid, instantOf(now))
 	if code == CodeKeyUnknown && i.remote != nil {

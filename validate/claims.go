@@ -13,7 +13,6 @@ type claims struct {
 	binding  Code       // what is wrong with cnf
 
 	has      presence
-	sidWrong bool   // there is a sid, but it is not a string
 	audience string // the one of ours that aud names; "" if it names none
 	aud      span   // where its value is
 }
@@ -29,9 +28,10 @@ const (
 	hasIat
 	hasNbf
 	hasAuthTime
-	hasJKT   // cnf.jkt
-	hasX5T   // cnf.x5t#S256
-	hasWrong // a claim that matters has the wrong form
+	hasJKT    // cnf.jkt
+	hasX5T    // cnf.x5t#S256
+	hasOddSID // there is a sid, but it is not a string
+	hasWrong  // a claim that matters has the wrong form
 )
 
 // scanClaims reads a decoded payload; false means that it is not one strict JSON object.
@@ -62,7 +62,9 @@ func (v *Validator) scanClaims(c *claims, s *scanner, data []byte) bool {
 		case "aud":
 			v.readAudience(c, s)
 		case "sid":
-			c.sidWrong = s.peek() != '"'
+			if s.peek() != '"' {
+				c.has |= hasOddSID
+			}
 			c.readOptional(s, &c.sid)
 		case "scope":
 			c.readOptional(s, &c.scope)
@@ -180,7 +182,7 @@ func (c *claims) client() text {
 }
 
 // checkClaims applies every rule about claims that needs no key.
-func (v *Validator) checkClaims(c *claims, kid []byte, now time.Time) Code {
+func (v *Validator) checkClaims(c *claims, now time.Time) Code {
 	if c.has&(hasWrong|hasExp|hasIat) != hasExp|hasIat || len(c.sub.b) == 0 {
 		return CodeClaims
 	}
@@ -196,24 +198,26 @@ func (v *Validator) checkClaims(c *claims, kid []byte, now time.Time) Code {
 	if v.clients != nil && !v.clients[string(c.client().b)] {
 		return CodeClient
 	}
-	if v.revocations != nil {
-		if code := v.revocations.check(c, kid); code != "" {
-			return code
-		}
-	}
 	return c.binding
 }
 
 func (v *Validator) checkTimes(c *claims, now instant) Code {
-	latest := now.add(v.leeway)
 	switch {
 	case !c.exp.after(c.iat.ceil()):
 		return CodeLifetime
 	case c.exp.ceil().after(c.iat.floor().add(v.maxLifetime)):
 		return CodeLifetime
-	case !c.exp.add(v.leeway).after(now):
+	}
+	return v.checkClock(c.iat, c.nbf, c.exp, now)
+}
+
+// checkClock holds a token's times to the clock, which may also have been set back.
+func (v *Validator) checkClock(iat, nbf, exp, now instant) Code {
+	latest := now.add(v.leeway)
+	switch {
+	case !exp.add(v.leeway).after(now):
 		return CodeExpired
-	case c.iat.after(latest) || c.nbf.after(latest):
+	case iat.after(latest) || nbf.after(latest):
 		return CodeNotYetValid
 	}
 	return ""

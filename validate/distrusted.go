@@ -93,11 +93,11 @@ func newDistrusted() *distrusted {
 }
 
 // has reports whether a rule names this value and concerns a token that was issued at iat.
-func (d *distrusted) has(kind distrustKind, value []byte, iat instant) bool {
+func (d *distrusted) has(kind distrustKind, value string, iat instant) bool {
 	if d.kinds.Load()&(1<<kind) == 0 || len(value) == 0 {
 		return false
 	}
-	h := maphash.Bytes(d.seeds[kind], value)
+	h := maphash.String(d.seeds[kind], value)
 	if !d.filter.Load().may(h) {
 		return false
 	}
@@ -105,11 +105,11 @@ func (d *distrusted) has(kind distrustKind, value []byte, iat instant) bool {
 	return s != nil && s.has(h, kind, value, iat)
 }
 
-func (s *shard) has(h uint64, kind distrustKind, value []byte, iat instant) bool {
+func (s *shard) has(h uint64, kind distrustKind, value string, iat instant) bool {
 	mask := len(s.slots) - 1
 	for i := s.home(h); s.slots[i] != 0; i = (i + 1) & mask {
 		r := &s.rules[s.slots[i]-1]
-		if r.kind == kind && string(s.value(r)) == string(value) && r.concerns(iat) {
+		if r.kind == kind && string(s.value(r)) == value && r.concerns(iat) {
 			return true
 		}
 	}
@@ -278,18 +278,18 @@ func (b *distrustedBuilder) build() *distrusted {
 
 // check gives the reason why a token is not to be believed, or "". A key that is distrusted comes
 // before everything else.
-func (d *distrusted) check(c *claims, kid []byte) Code {
+func (d *distrusted) check(t *Token) Code {
 	switch {
 	case d.kinds.Load() == 0:
 		return ""
-	case d.has(distrustKey, kid, c.iat):
+	case d.has(distrustKey, t.keyID, t.issued):
 		return CodeKeyDistrusted
-	case c.sidWrong && d.kinds.Load()&(1<<distrustSession) != 0:
+	case t.has&hasOddSID != 0 && d.kinds.Load()&(1<<distrustSession) != 0:
 		return CodeClaims // it can't be told which session this is
-	case d.has(distrustToken, c.jti.b, c.iat),
-		d.has(distrustSession, c.sid.b, c.iat),
-		d.has(distrustSubject, c.sub.b, c.iat),
-		d.has(distrustClient, c.client().b, c.iat):
+	case d.has(distrustToken, t.id, t.issued),
+		d.has(distrustSession, t.session, t.issued),
+		d.has(distrustSubject, t.subject, t.issued),
+		d.has(distrustClient, t.client, t.issued):
 		return CodeRevoked
 	}
 	return ""

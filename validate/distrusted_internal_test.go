@@ -63,7 +63,7 @@ func TestDistrustedAnswersAsAMapDoes(t *testing.T) {
 		for _, value := range values {
 			for kind := range distrustKinds {
 				for _, iat := range []instant{{sec: 99}, {sec: 100}, {sec: 1000}} {
-					if got, want := d.has(kind, []byte(value), iat), m.has(kind, value, iat); got != want {
+					if got, want := d.has(kind, value, iat), m.has(kind, value, iat); got != want {
 						t.Fatalf("step %d: kind %d %s at %d: %v, want %v", n, kind, value, iat.sec, got, want)
 					}
 				}

@@ -30,7 +30,7 @@
 // background; the usual call reads memory only.
 //
 // The order of the checks is part of the design. Everything cheap comes first: size, shape, JSON,
-// header, issuer, claims, revocation, key. Then the signature. The receipt's verdict comes last, so
+// header, issuer, claims, key. Then the signature. The receipt's verdict comes last, so
 // [CodeReceiptMissing], [CodeReceiptKey], [CodeReceiptTime] and [CodeReceiptMismatch] each mean that
 // the issuer's own key did sign this token while the ledger does not stand behind it: the mark of a
 // stolen key, and worth an alarm.

@@ -91,7 +91,7 @@ type proof struct {
 // prove decides whether the presentation's one proof is fresh, for this request and this token, and
 // by the key that the token is bound to (RFC 9449 §4.3). Replay comes last: only a proof that is
 // good in every other way is remembered, so nobody but the key's holder uses up its room.
-func (d *proving) prove(ctx context.Context, v *Validator, t *Token, raw string, p *Presentation, now time.Time) Code {
+func (d *proving) prove(ctx context.Context, v *Validator, t *Token, text [sha256.Size]byte, p *Presentation, now time.Time) Code {
 	switch len(p.Proofs) {
 	case 0:
 		return CodeDPoPMissing
@@ -105,7 +105,7 @@ func (d *proving) prove(ctx context.Context, v *Validator, t *Token, raw string,
 	if code := pr.read(w, p.Proofs[0], v.maxBytes); code != "" {
 		return code
 	}
-	if code := d.fits(&pr, v, raw, p, now); code != "" {
+	if code := d.fits(&pr, v, text, p, now); code != "" {
 		return code
 	}
 	k := readKey(pr.jwk, false)
@@ -200,14 +200,14 @@ func (pr *proof) readClaims(s *scanner, data []byte) bool {
 }
 
 // fits compares a proof with the request, the token and the clock.
-func (d *proving) fits(pr *proof, v *Validator, raw string, p *Presentation, now time.Time) Code {
+func (d *proving) fits(pr *proof, v *Validator, text [sha256.Size]byte, p *Presentation, now time.Time) Code {
 	at := instantOf(now)
 	switch {
 	case string(pr.htm) != p.Method:
 		return CodeDPoPMethod
 	case !sameTarget(string(pr.htu), p.URL):
 		return CodeDPoPURL
-	case !isHashOf(pr.ath, raw):
+	case !spells(pr.ath, text):
 		return CodeDPoPToken
 	case pr.iat.after(at.add(v.leeway)) || pr.iat.before(at.add(-d.maxAge)):
 		return CodeDPoPTime
@@ -217,10 +217,9 @@ func (d *proving) fits(pr *proof, v *Validator, raw string, p *Presentation, now
 	return ""
 }
 
-// isHashOf reports whether ath is the base64url of the SHA-256 of the token (RFC 9449 §4.2).
-func isHashOf(ath []byte, token string) bool {
-	sum := sha256.Sum256([]byte(token))
+// spells reports whether ath is the base64url of the token's SHA-256 (RFC 9449 §4.2).
+func spells(ath []byte, text [sha256.Size]byte) bool {
 	var spelled [43]byte
-	base64.RawURLEncoding.Encode(spelled[:], sum[:])
+	base64.RawURLEncoding.Encode(spelled[:], text[:])
 	return string(ath) == string(spelled[:])
 }

@@ -77,7 +77,7 @@ func TestSharedFeeds(t *testing.T) {
 				continue
 			}
 			for _, r := range s.rules {
-				live := bySnapshot.rules.Load().has(r.kind, s.value(&r), instant{})
+				live := bySnapshot.rules.Load().has(r.kind, string(s.value(&r)), instant{})
 				if over := r.until*1000 <= uint64(head.Time); live == over {
 					t.Errorf("%s: statement %d: live %v, over %v", v.Name, r.n, live, over)
 				}

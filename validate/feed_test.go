@@ -251,7 +251,7 @@ func TestADistrustedKeyBeatsEverything(t *testing.T) {
 		w.misbehave(func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) })
 		after(10 * time.Minute)
 		refused(t, v, raw, validate.CodeKeyDistrusted) // what is certain is told before what is not
-		refused(t, v, w.issuer.Token(validatetest.Claims{"aud": audience}, validatetest.UnknownKey), validate.CodeFeedStale)
+		refused(t, v, w.issuer.Token(validatetest.Claims{"aud": audience}, validatetest.UnknownKey), validate.CodeKeyUnknown)
 	})
 }
 

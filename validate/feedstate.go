@@ -118,7 +118,7 @@ func (f *feed) close() {
 
 // check gives the reason why the feed forbids a token, or "". What is known to be distrusted is
 // refused first: that is certain, however old it is.
-func (f *feed) check(ctx context.Context, c *claims, kid []byte, now time.Time) Code {
+func (f *feed) check(ctx context.Context, t *Token, now time.Time) Code {
 	h := f.head.Load()
 	if h == nil {
 		f.await(ctx)
@@ -126,7 +126,7 @@ func (f *feed) check(ctx context.Context, c *claims, kid []byte, now time.Time) 
 			return CodeFeedUnavailable
 		}
 	}
-	if code := f.rules.Load().check(c, kid); code != "" {
+	if code := f.rules.Load().check(t); code != "" {
 		return code
 	}
 	if h != nil && h.refuses(now) {

@@ -77,31 +77,34 @@ func (r *Revocations) Replace(list []Revocation) error {
 }
 
 // check gives CodeRevoked if an entry applies.
-func (r *Revocations) check(c *claims, kid []byte) Code {
+func (r *Revocations) check(t *Token) Code {
 	rules := *r.rules.Load()
 	if len(rules) == 0 {
 		return ""
 	}
-	if c.sidWrong && rules[RevokeSession] != nil {
+	if t.has&hasOddSID != 0 && rules[RevokeSession] != nil {
 		return CodeClaims // it can't be told which session this is
 	}
-	if revokes(rules[RevokeToken], c.jti.b, c) ||
-		revokes(rules[RevokeSubject], c.sub.b, c) ||
-		revokes(rules[RevokeSession], c.sid.b, c) ||
-		revokes(rules[RevokeClient], c.client().b, c) ||
-		revokes(rules[RevokeTenant], c.tid.b, c) ||
-		revokes(rules[RevokeKey], kid, c) {
+	if t.revokedBy(rules[RevokeToken], t.id) ||
+		t.revokedBy(rules[RevokeSubject], t.subject) ||
+		t.revokedBy(rules[RevokeSession], t.session) ||
+		t.revokedBy(rules[RevokeClient], t.client) ||
+		t.revokedBy(rules[RevokeTenant], t.tenant) ||
+		t.revokedBy(rules[RevokeKey], t.keyID) {
 		return CodeRevoked
 	}
 	return ""
 }
 
-func revokes(rules map[string][]rule, value []byte, c *claims) bool {
-	for _, rule := range rules[string(value)] {
-		if rule.issuer.text != "" && !rule.issuer.match(c.iss.b, c.tid.b) {
+func (t *Token) revokedBy(rules map[string][]rule, value string) bool {
+	if len(rules) == 0 {
+		return false
+	}
+	for _, rule := range rules[value] {
+		if rule.issuer.text != "" && !rule.issuer.match([]byte(t.issuer), []byte(t.tenant)) {
 			continue
 		}
-		if !rule.limited || c.iat.before(rule.before) {
+		if !rule.limited || t.issued.before(rule.before) {
 			return true
 		}
 	}

@@ -91,7 +91,7 @@ func (s *scanner) thumbprint(to *Thumbprint) bool {
 
 // sender holds a presentation to what a good token is bound to. It runs for every presentation of a
 // token, also of one that was judged before.
-func (v *Validator) sender(ctx context.Context, t *Token, raw string, p *Presentation, now time.Time) Code {
+func (v *Validator) sender(ctx context.Context, w *work, t *Token, raw string, p *Presentation, now time.Time) Code {
 	dpop, ok := p.scheme()
 	switch {
 	case !ok:
@@ -117,5 +117,5 @@ func (v *Validator) sender(ctx context.Context, t *Token, raw string, p *Present
 	case !dpop:
 		return CodeDPoPScheme // RFC 9449 §7.2
 	}
-	return v.dpop.prove(ctx, v, t, raw, p, now)
+	return v.dpop.prove(ctx, v, t, w.textSum(raw), p, now)
 }

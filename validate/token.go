@@ -43,8 +43,8 @@ type Receipt struct {
 	Time     time.Time // when it was recorded, to the millisecond
 }
 
-// newToken copies what was found out of the work buffers.
-func newToken(w *work, k *key, recorded bool) *Token {
+// read copies what was found out of the work buffers.
+func (t *Token) read(w *work, k *key, recorded bool) {
 	payload := string(w.payloadBytes)
 	c := &w.claims
 	keep := func(t text) string {
@@ -53,7 +53,7 @@ func newToken(w *work, k *key, recorded bool) *Token {
 		}
 		return string(t.b)
 	}
-	t := &Token{
+	*t = Token{
 		payload:  payload,
 		issuer:   keep(c.iss),
 		subject:  keep(c.sub),
@@ -80,7 +80,6 @@ func newToken(w *work, k *key, recorded bool) *Token {
 		t.recorded = true
 		t.receipt = Receipt{Sequence: w.receipt.Sequence, Time: time.UnixMilli(int64(w.receipt.Time))}
 	}
-	return t
 }
 
 // Issuer is iss.

@@ -64,6 +64,12 @@ type Config struct {
 	// is bound to one needs it in any case.
 	RequireMTLS bool
 
+	// Remember is how many accepted tokens are remembered, so that the same token again costs a
+	// hundredth: neither signature nor JSON is looked at anew. Clock, key, revocations and sender are.
+	// Default 8192, rounded up to a power of two, at some 1.5 KB each; NoMemory means none. Tokens
+	// of more than 4 KiB are not remembered.
+	Remember int
+
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 
@@ -85,6 +91,7 @@ type Validator struct {
 	maxLifetime time.Duration
 	maxBytes    int
 	clients     map[string]bool // nil for every client
+	memory      memory
 	dpop        proving
 	speaksDPoP  bool // Config.DPoP was given, so clients are told of it
 	requireMTLS bool
@@ -164,6 +171,13 @@ func (v *Validator) configure(c Config) error {
 	if v.now == nil {
 		v.now = time.Now
 	}
+	if c.Remember < NoMemory || c.Remember > maxRemembered {
+		return fmt.Errorf("%d tokens to remember: give at most %d, or NoMemory", c.Remember, maxRemembered)
+	}
+	if c.Remember == 0 {
+		c.Remember = defaultRemembered
+	}
+	v.memory = newMemory(c.Remember)
 	var err error
 	v.dpop, err = newProving(c.DPoP, v.leeway)
 	return err

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -209,6 +210,7 @@ func TestVectors(t *testing.T) {
 		t.Run(class, func(t *testing.T) {
 			doc, b := load(t, path)
 			judge(t, doc)
+			judge(t, again(doc))
 			for _, c := range doc.Cases {
 				if names[c.Name] {
 					t.Errorf("two cases are called %s", c.Name)
@@ -259,6 +261,23 @@ func judge(t *testing.T, doc corpus.Document) {
 			t.Errorf("%s (%s): %s %q subject %q, want %s %q subject %q", c.Name, c.Reason, v.Verdict, v.Code, v.Subject, c.Expect, c.Code, c.Subject)
 		}
 	}
+}
+
+// again gives the document with every case three times and in another order, so that validators meet
+// tokens that they have accepted before. What they remember must change no verdict.
+func again(doc corpus.Document) corpus.Document {
+	var alone, together []corpus.Case
+	for _, c := range doc.Cases {
+		if c.Session == "" {
+			alone = append(alone, c, c, c)
+		} else {
+			together = append(together, c)
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	random.Shuffle(len(alone), func(i, j int) { alone[i], alone[j] = alone[j], alone[i] })
+	doc.Cases = append(alone, together...)
+	return doc
 }
 
 // noTokenText runs the whole program and looks for parts of tokens in what it writes.

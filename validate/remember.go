@@ -1,0 +1,154 @@
+package validate
+
+import (
+	"context"
+	"crypto/sha256"
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	defaultRemembered = 8192
+	maxRemembered     = 1 << 22
+	maxRememberedText = 4096 // bytes of a token that is worth remembering; longer ones are rare
+	ways              = 4    // slots of a bucket
+)
+
+// NoMemory, as Config.Remember, means that every token is checked from the beginning.
+const NoMemory = -1
+
+// verdict is what never changes about an accepted token: that its bytes say what they say, and that
+// the key of this set signed them, and the ledger too. Everything that may change is looked at every
+// time, by standing. Only accepted tokens get one, so a stranger can't fill the memory.
+type verdict struct {
+	token    Token
+	text     [sha256.Size]byte // digest of the token as it was sent, byte for byte
+	tag      uint64
+	issuer   *issuer
+	set      *keySet
+	key      *key
+	audience string
+	kind     string
+	alg      Alg
+	recent   atomic.Bool // asked for since the last look for a slot to clear
+}
+
+// memory holds verdicts. It never grows: each slot is one pointer, and one verdict costs, beside the
+// claims that its Token keeps, about half a kilobyte. Reading takes no lock.
+type memory struct {
+	seed  maphash.Seed
+	slots []atomic.Pointer[verdict] // buckets of ways slots, a power of two of them; nil without memory
+}
+
+func newMemory(tokens int) memory {
+	if tokens < 0 {
+		return memory{}
+	}
+	buckets := 1
+	for buckets*ways < tokens {
+		buckets *= 2
+	}
+	return memory{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[verdict], buckets*ways)}
+}
+
+// bucket gives the slots where a token may be. The tag is a quick hash under a secret seed, so most
+// tokens that were not seen cost no digest, and nobody can aim at a bucket.
+func (m *memory) bucket(raw string) (tag uint64, slots []atomic.Pointer[verdict]) {
+	if m.slots == nil || len(raw) > maxRememberedText {
+		return 0, nil
+	}
+	tag = maphash.String(m.seed, raw)
+	at := int(tag) & (len(m.slots) - 1) &^ (ways - 1)
+	return tag, m.slots[at : at+ways]
+}
+
+// find gives the verdict on exactly this text, or nil.
+func (m *memory) find(w *work, raw string) *verdict {
+	tag, slots := m.bucket(raw)
+	for i := range slots {
+		if d := slots[i].Load(); d != nil && d.tag == tag && d.text == w.textSum(raw) {
+			if !d.recent.Load() {
+				d.recent.Store(true)
+			}
+			return d
+		}
+	}
+	return nil
+}
+
+// keep puts a verdict in the place of an older one on the same text, or else of none, of one whose
+// token is over, or of one that was not asked for lately.
+func (m *memory) keep(w *work, raw string, d *verdict, now time.Time) {
+	tag, slots := m.bucket(raw)
+	if slots == nil {
+		return
+	}
+	d.tag, d.text = tag, w.textSum(raw)
+	best, worth := &slots[tag>>60%ways], 4
+	for i := range slots {
+		if n := slots[i].Load().worth(d, now); n < worth {
+			best, worth = &slots[i], n
+		}
+	}
+	best.Store(d)
+}
+
+// worth ranks how much would be lost if fresh took this verdict's place.
+func (d *verdict) worth(fresh *verdict, now time.Time) int {
+	switch {
+	case d == nil:
+		return 1
+	case d.tag == fresh.tag && d.text == fresh.text:
+		return 0
+	case !d.token.expires.after(instantOf(now.Add(-maxLeeway))):
+		return 2
+	case !d.recent.Swap(false):
+		return 3
+	}
+	return 4
+}
+
+// textSum gives the SHA-256 of the token's text, reckoned once a call.
+func (w *work) textSum(raw string) [sha256.Size]byte {
+	if !w.hasText {
+		w.signed = append(w.signed[:0], raw...)
+		w.text, w.hasText = sha256.Sum256(w.signed), true
+	}
+	return w.text
+}
+
+// again judges a token that was accepted before: what can't have changed is taken from the verdict,
+// and all else is looked at anew. It gives false if the verdict is of no use any more: the issuer's
+// set is another one now, so everything begins from the beginning.
+func (v *Validator) again(ctx context.Context, d *verdict, now time.Time, e *Event) (*Token, Code, bool) {
+	set, code := d.issuer.current(ctx, now)
+	if code == "" && set != d.set {
+		return nil, "", false
+	}
+	e.Issuer, e.Audience, e.Type, e.Algorithm, e.KeyID = d.issuer.terms.issuer, d.audience, d.kind, d.alg, d.key.id
+	at := instantOf(now)
+	if code == "" {
+		code = v.checkClock(d.token.issued, d.token.begins, d.token.expires, at)
+	}
+	if code == "" {
+		code = d.key.state(at)
+	}
+	if code == "" {
+		code = v.standing(ctx, d, now)
+	}
+	return &d.token, code, true
+}
+
+// standing looks at what may be said about a token after it was signed.
+func (v *Validator) standing(ctx context.Context, d *verdict, now time.Time) Code {
+	if v.revocations != nil {
+		if code := v.revocations.check(&d.token); code != "" {
+			return code
+		}
+	}
+	if d.issuer.feed != nil {
+		return d.issuer.feed.check(ctx, &d.token, now)
+	}
+	return ""
+}
