@@ -64,14 +64,18 @@ func (v *Validator) Presented(ctx context.Context, raw string, p Presentation) (
 		code = v.sender(ctx, w, t, raw, &p, now)
 	}
 	w.release()
-	if code != "" {
-		e.Kind, e.Code = TokenRefused, code
+	return v.conclude(t, code, e)
+}
+
+// conclude tells what became of a token and gives it, or the reason.
+func (v *Validator) conclude(t *Token, code Code, e Event) (*Token, error) {
+	if code == "" {
+		v.tell(e)
+		return t, nil
 	}
+	e.Kind, e.Code = TokenRefused, code
 	v.tell(e)
-	if code != "" {
-		return nil, refuse(code)
-	}
-	return t, nil
+	return nil, refuse(code)
 }
 
 // judge decides about a token by itself, whoever presents it. A token that was accepted before needs
@@ -113,7 +117,7 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Tim
 	if code := in.admits(w); code != "" {
 		return nil, code
 	}
-	if code := v.checkClaims(&w.claims, now); code != "" {
+	if code := v.checkClaims(&w.header, &w.claims, now); code != "" {
 		return nil, code
 	}
 	set, k, code := in.key(ctx, w, now)
@@ -279,7 +283,7 @@ func verifySeawall(w *work, set *keySet, k *key) Code {
 func (k *key) covers(h *header, c *claims) Code {
 	kind := false
 	for _, allowed := range k.kinds {
-		kind = kind || allowed == h.kind
+		kind = kind || equalASCII(allowed, h.kind)
 	}
 	switch {
 	case !kind:

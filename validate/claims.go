@@ -6,11 +6,14 @@ import "time"
 // point into the work buffers and are gone when the call is over.
 type claims struct {
 	iss, sub, tid, azp, clientID, jti, sid, scope, acr text
+	nonce, atHash, cHash                               text
 	exp, iat, nbf, authTime                            instant
 	amr, act                                           span // where the values are
 
 	jkt, x5t Thumbprint // of cnf, where has says so
 	binding  Code       // what is wrong with cnf
+
+	oddEvents bool // events are none, or not of their form
 
 	has      presence
 	audience string // the one of ours that aud names; "" if it names none
@@ -21,7 +24,7 @@ type claims struct {
 type span struct{ from, to int }
 
 // presence holds one bit a claim.
-type presence uint8
+type presence uint16
 
 const (
 	hasExp presence = 1 << iota
@@ -31,6 +34,9 @@ const (
 	hasJKT    // cnf.jkt
 	hasX5T    // cnf.x5t#S256
 	hasOddSID // there is a sid, but it is not a string
+	hasNonce
+	hasEvents
+	hasLogout // the event of back-channel logout is among them
 	hasWrong  // a claim that matters has the wrong form
 )
 
@@ -76,6 +82,14 @@ func (v *Validator) scanClaims(c *claims, s *scanner, data []byte) bool {
 			c.act = s.skipSpan()
 		case "auth_time":
 			c.readAuthTime(s)
+		case "nonce":
+			c.readClaimed(s, &c.nonce, hasNonce)
+		case "at_hash":
+			c.readClaimed(s, &c.atHash, 0)
+		case "c_hash":
+			c.readClaimed(s, &c.cHash, 0)
+		case "events":
+			c.readEvents(s)
 		case "cnf":
 			c.readConfirmation(s)
 		default:
@@ -105,6 +119,33 @@ func (c *claims) readOptional(s *scanner, to *text) {
 		return
 	}
 	*to = s.text()
+}
+
+// readClaimed reads a claim that only some kinds of token have; another form than a string is no value.
+func (c *claims) readClaimed(s *scanner, to *text, bit presence) {
+	c.has |= bit
+	c.readOptional(s, to)
+}
+
+// logoutEvent is what makes a token a logout token (OIDC Back-Channel Logout §2.4).
+const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
+
+// readEvents reads events (RFC 8417 §2.2): an object of at least one event, each an object.
+func (c *claims) readEvents(s *scanner) {
+	c.has |= hasEvents
+	c.oddEvents = true
+	if s.peek() != '{' {
+		s.skip()
+		return
+	}
+	odd := false
+	for o := s.object(); s.member(&o); s.skip() {
+		odd = odd || s.peek() != '{'
+		c.oddEvents = odd
+		if string(o.name) == logoutEvent {
+			c.has |= hasLogout
+		}
+	}
 }
 
 // readAuthTime reads auth_time (OIDC Core §2), which says nothing unless it is a NumericDate.
@@ -182,9 +223,9 @@ func (c *claims) client() text {
 }
 
 // checkClaims applies every rule about claims that needs no key.
-func (v *Validator) checkClaims(c *claims, now time.Time) Code {
-	if c.has&(hasWrong|hasExp|hasIat) != hasExp|hasIat || len(c.sub.b) == 0 {
-		return CodeClaims
+func (v *Validator) checkClaims(h *header, c *claims, now time.Time) Code {
+	if code := v.family.admits(h, c); code != "" {
+		return code
 	}
 	if c.audience == "" {
 		return CodeAudience
@@ -198,10 +239,16 @@ func (v *Validator) checkClaims(c *claims, now time.Time) Code {
 	if v.clients != nil && !v.clients[string(c.client().b)] {
 		return CodeClient
 	}
-	return c.binding
+	if v.family == accessTokens {
+		return c.binding
+	}
+	return ""
 }
 
 func (v *Validator) checkTimes(c *claims, now instant) Code {
+	if v.family == securityEvents {
+		return v.checkAge(c, now)
+	}
 	switch {
 	case !c.exp.after(c.iat.ceil()):
 		return CodeLifetime

@@ -15,14 +15,19 @@ import (
 // refuses numbers that do not fit, and gives numbers in an any as json.Number. Members that dst has
 // no place for are ignored. Errors name the member and never its value.
 func (t *Token) Claims(dst any) error {
+	return decode([]byte(t.payload), dst, "claims")
+}
+
+// decode reads a sound JSON text into what dst points to; name is what errors call it.
+func decode(text []byte, dst any, name string) error {
 	to := reflect.ValueOf(dst)
 	if to.Kind() != reflect.Pointer || to.IsNil() {
-		return errors.New("validate: Claims needs a pointer that is not nil")
+		return errors.New("validate: claims need a pointer that is not nil")
 	}
 	d := decoder{}
-	d.reset([]byte(t.payload), false)
+	d.reset(text, false)
 	d.space()
-	if err := d.value(to.Elem(), "claims"); err != nil {
+	if err := d.value(to.Elem(), name); err != nil {
 		return fmt.Errorf("validate: decoding %w", err)
 	}
 	return nil

@@ -25,6 +25,9 @@
 // beyond a good token is said where the route is: [Validator.Handler] takes [RequireScope],
 // [RequireACR] and [MaxAuthAge].
 //
+// Tokens of other kinds have judges of their own, [IDTokens] for a relying party, [LogoutTokens] and
+// [SecurityEvents], and come out as types of their own, so that no program takes one for another.
+//
 // There is no option that turns a check off, a refused token is never returned, and errors carry
 // one [Code] of a closed list and never any part of a token. Network access happens in the
 // background; the usual call reads memory only.

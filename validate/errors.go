@@ -80,6 +80,16 @@ const (
 	CodeDPoPFull       Code = "dpop_full"       // the memory for proofs has no more room for this key
 )
 
+// The reasons for refusing a token that is meant for a relying party or a receiver: see IDTokens,
+// LogoutTokens and SecurityEvents.
+const (
+	CodeKind   Code = "kind"   // the token is of another kind, by what it says
+	CodeNonce  Code = "nonce"  // nonce is not that of the request, or is there without one
+	CodeHash   Code = "hash"   // at_hash or c_hash does not fit what came with the token
+	CodeReplay Code = "replay" // a token of this jti was accepted before
+	CodeFull   Code = "full"   // the memory for jti has no more room
+)
+
 // The reasons for which a good token is not enough for what was asked: see Requirement.
 const (
 	CodeScope    Code = "insufficient_scope" // the token lacks a scope
@@ -165,6 +175,11 @@ var reasons = map[Code]string{
 	CodeDPoPSignature:   "the DPoP proof's signature does not verify",
 	CodeDPoPReplay:      "the DPoP proof has been used before",
 	CodeDPoPFull:        "this key has sent more DPoP proofs than can be remembered",
+	CodeKind:            "the token is of another kind",
+	CodeNonce:           "the token answers another request",
+	CodeHash:            "the token came with another access token or code",
+	CodeReplay:          "the token has been used before",
+	CodeFull:            "there is no more room to remember tokens",
 	CodeScope:           "the token lacks a scope",
 	CodeACR:             "the user did not sign in strongly enough",
 	CodeAuthTime:        "the user signed in too long ago",

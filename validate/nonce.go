@@ -69,9 +69,6 @@ func (r *rotatingNonces) Accepts(nonce string, now time.Time) bool {
 	return same(nonce, n.current) || same(nonce, n.previous) || same(nonce, n.next)
 }
 
-// same compares in constant time: a nonce that could be guessed byte by byte would be none.
-func same(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
-
 func (r *rotatingNonces) at(now time.Time) *nonces {
 	period := now.UnixNano() / int64(r.period)
 	if n := r.recent.Load(); n != nil && n.period == period {

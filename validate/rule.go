@@ -113,7 +113,7 @@ func (v *Validator) admit(in *issuer, i Issuer) error {
 	if i.algorithms != nil && !slices.ContainsFunc(i.algorithms, ours) {
 		return fmt.Errorf("it signs with %v, and this validator accepts %v", i.algorithms, v.algorithms)
 	}
-	if i.types == nil {
+	if i.types == nil || v.family != accessTokens { // an issuer's own types are those of its access tokens
 		in.types = v.common
 		return nil
 	}

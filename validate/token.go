@@ -25,6 +25,11 @@ type Token struct {
 	audience string // the JSON value of aud
 	amr      string // likewise; "" if there is none
 	act      string
+	nonce    string
+	atHash   string
+	cHash    string
+	azp      string
+	alg      Alg
 	issued   instant
 	expires  instant
 	begins   instant // nbf
@@ -67,6 +72,11 @@ func (t *Token) read(w *work, k *key, recorded bool) {
 		audience: payload[c.aud.from:c.aud.to],
 		amr:      payload[c.amr.from:c.amr.to],
 		act:      payload[c.act.from:c.act.to],
+		nonce:    keep(c.nonce),
+		atHash:   keep(c.atHash),
+		cHash:    keep(c.cHash),
+		azp:      keep(c.azp),
+		alg:      w.header.alg,
 		issued:   c.iat,
 		expires:  c.exp,
 		begins:   c.nbf,

@@ -80,6 +80,7 @@ type Config struct {
 
 // Validator decides whether tokens are good. It is safe for use by many goroutines.
 type Validator struct {
+	family      family
 	issuers     map[string]*issuer // by exact name
 	templates   []*issuer          // whose name contains {tenantid}
 	audiences   []string
@@ -103,8 +104,12 @@ type Validator struct {
 
 // New makes a Validator, or says what is wrong with the configuration. Remote keys begin to load at
 // once, in the background; call Close when the Validator is no longer needed.
-func New(c Config) (*Validator, error) {
+func New(c Config) (*Validator, error) { return newFamily(accessTokens, c) }
+
+// newFamily makes a Validator for one family of tokens.
+func newFamily(f family, c Config) (*Validator, error) {
 	v := &Validator{
+		family:      f,
 		issuers:     make(map[string]*issuer),
 		audiences:   slices.Clone(c.Audiences),
 		leeway:      c.Leeway,
@@ -209,9 +214,13 @@ func (v *Validator) limits() error {
 
 func (v *Validator) kinds(types []string) error {
 	if len(types) == 0 {
-		types = []string{"at+jwt"}
+		types = v.family.types()
 	}
 	for _, t := range types {
+		if t == Untyped && v.family != accessTokens {
+			v.types, v.untyped = append(v.types, Untyped), true
+			continue
+		}
 		kind, err := kindOf(t)
 		if err != nil {
 			return err

@@ -294,6 +294,7 @@ func TestEveryCodeHasAReason(t *testing.T) {
 		validate.CodeMTLSRequired, validate.CodeMTLSMissing, validate.CodeMTLSMismatch, validate.CodeDPoPRequired, validate.CodeDPoPScheme, validate.CodeDPoPUnbound, validate.CodeDPoPMissing,
 		validate.CodeDPoPMany, validate.CodeDPoPForm, validate.CodeDPoPAlg, validate.CodeDPoPMethod, validate.CodeDPoPURL, validate.CodeDPoPToken, validate.CodeDPoPTime, validate.CodeDPoPNonce,
 		validate.CodeDPoPKey, validate.CodeDPoPThumbprint, validate.CodeDPoPSignature, validate.CodeDPoPReplay, validate.CodeDPoPFull, validate.CodeScope, validate.CodeACR, validate.CodeAuthTime,
+		validate.CodeKind, validate.CodeNonce, validate.CodeHash, validate.CodeReplay, validate.CodeFull,
 	} {
 		if code.Reason() == "" || code.Error() != string(code) {
 			t.Errorf("%s has no reason", code)

@@ -92,6 +92,17 @@ func Claim(name string, value any, code validate.Code) Defect {
 	return Defect{Name: "claim " + name, Code: code, apply: func(d *draft) { d.claims[name] = value }}
 }
 
+// Type gives a token with another typ; "" leaves it out. It is no defect where that type is accepted.
+func Type(typ string) Defect {
+	return Defect{Name: "type " + typ, Code: validate.CodeTyp, apply: func(d *draft) { d.typ = typ }}
+}
+
+// Recorded gives a token whose receipt was given at another time, so much later than now. It is no
+// defect if the token's iat is from that time too.
+func Recorded(later time.Duration) Defect {
+	return Defect{Name: "recorded at another time", Code: validate.CodeReceiptTime, receipts: true, apply: func(d *draft) { d.receipt = d.receipt.Add(later) }}
+}
+
 // Defects lists the defects that apply to this kind of issuer.
 func (i *Issuer) Defects() []Defect {
 	all := []Defect{
@@ -109,6 +120,9 @@ func (d *draft) token() string {
 		alg = d.key.Alg
 	}
 	header := forge.Header(alg, d.typ, d.key.ID)
+	if d.typ == "" {
+		header = forge.JSON(map[string]string{"alg": alg, "kid": d.key.ID})
+	}
 	for name, value := range d.header {
 		header = append(header[:len(header)-1], `,`+string(forge.JSON(name))+`:`...)
 		header = append(append(header, forge.JSON(value)...), '}')

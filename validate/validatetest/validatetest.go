@@ -23,6 +23,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,7 @@ type Issuer struct {
 	ledger   *forge.Ledger
 	other    *forge.Ledger // whose receipt key nobody has certified
 	active   *forge.Key
+	kinds    map[string]*forge.Key // a seawall issuer's keys for the other kinds of token
 	expired  *forge.Key
 	revoked  *forge.Key
 	stranger *forge.Key // bound to another issuer, yet listed in this one's set
@@ -91,6 +93,14 @@ func NewIssuer(c Config) *Issuer {
 	i.stranger = i.newKey(validate.ES256, "stranger", now-day, now+30*day, now+31*day)
 	i.stranger.Issuer = "https://consumer.invalid"
 	i.unlisted = i.newKey(validate.ES256, "unlisted", now-day, now+30*day, now+31*day)
+	i.kinds = map[string]*forge.Key{}
+	if !c.Foreign { // who signs everything with one key
+		for _, typ := range []string{"JWT", "logout+jwt", "secevent+jwt"} {
+			k := i.newKey(validate.ES256, "active-"+typ, now-day, now+30*day, now+31*day)
+			k.Kinds = []string{typ}
+			i.kinds[typ] = k
+		}
+	}
 	i.keys = i.document()
 	return i
 }
@@ -110,7 +120,11 @@ func (i *Issuer) document() []byte {
 	}
 	revoked := jwk(i.revoked)
 	revoked["revoked"] = map[string]any{"reason": "test"}
-	return forge.Set(ledger, jwk(i.active), jwk(i.expired), jwk(i.stranger), revoked)
+	keys := []map[string]any{jwk(i.active), jwk(i.expired), jwk(i.stranger), revoked}
+	for _, typ := range slices.Sorted(maps.Keys(i.kinds)) {
+		keys = append(keys, jwk(i.kinds[typ]))
+	}
+	return forge.Set(ledger, keys...)
 }
 
 // URL is the issuer's name, as in iss.
@@ -133,18 +147,40 @@ func (i *Issuer) Trusted() validate.Issuer {
 	return validate.SeawallIssuer(i.url, i.Pin()).WithKeys(validate.StaticKeys(i.keys))
 }
 
-// Token makes a token. Defects, if any, are applied in order.
+// Token makes an access token. Defects, if any, are applied in order.
 func (i *Issuer) Token(c Claims, defects ...Defect) string {
+	now := i.clock.Now().Unix()
+	return i.issue("at+jwt", Claims{"sub": "someone", "exp": now + 600, "jti": rand.Text(), "client_id": "test"}, c, defects)
+}
+
+// IDToken makes an ID token of type JWT (OIDC Core §2). aud, the client's id, and nonce are up to you.
+func (i *Issuer) IDToken(c Claims, defects ...Defect) string {
+	now := i.clock.Now().Unix()
+	return i.issue("JWT", Claims{"sub": "someone", "exp": now + 600, "auth_time": now}, c, defects)
+}
+
+// LogoutToken makes a logout token (OIDC Back-Channel Logout §2.4). aud is up to you.
+func (i *Issuer) LogoutToken(c Claims, defects ...Defect) string {
+	events := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
+	return i.issue("logout+jwt", Claims{"sub": "someone", "exp": i.clock.Now().Unix() + 120, "jti": rand.Text(), "events": events}, c, defects)
+}
+
+// SecurityEvent makes a security event token (RFC 8417) that says that a session was revoked. aud is
+// up to you.
+func (i *Issuer) SecurityEvent(c Claims, defects ...Defect) string {
+	events := map[string]any{"https://schemas.openid.net/secevent/caep/event-type/session-revoked": map[string]any{}}
+	subject := map[string]any{"format": "iss_sub", "iss": i.url, "sub": "someone"}
+	return i.issue("secevent+jwt", Claims{"jti": rand.Text(), "events": events, "sub_id": subject}, c, defects)
+}
+
+// issue makes a token of a type, of what such a token has, changed by claims and defects.
+func (i *Issuer) issue(typ string, all, c Claims, defects []Defect) string {
 	now := i.clock.Now()
-	d := &draft{
-		issuer:  i,
-		key:     i.active,
-		header:  map[string]any{},
-		typ:     "at+jwt",
-		claims:  Claims{"iss": i.url, "sub": "someone", "iat": now.Unix(), "exp": now.Unix() + 600, "jti": rand.Text(), "client_id": "test"},
-		ledger:  i.ledger,
-		receipt: now,
+	d := &draft{issuer: i, key: i.active, header: map[string]any{}, typ: typ, claims: all, ledger: i.ledger, receipt: now}
+	if k := i.kinds[typ]; k != nil && !i.foreign {
+		d.key = k
 	}
+	d.claims["iss"], d.claims["iat"] = i.url, now.Unix()
 	maps.Copy(d.claims, c)
 	for _, defect := range defects {
 		defect.apply(d)
