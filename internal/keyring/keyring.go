@@ -2,8 +2,9 @@
 //
 // A keyring is the keys of one issuer and one token family. A key is staged (published, so that validators learn it
 // before they need it), then active (it signs; exactly one does), then verify-only (its private part is destroyed, its
-// tokens still count), then retired. Revoked is the way out for a key that must not be trusted any more. One published
-// spare always waits, so an emergency rotation is a promotion and not a race.
+// tokens still count), then retired. Suspended and revoked are the ways out for a key that must not be trusted any more;
+// a suspended one can be given back, and then goes on as verify-only. One published spare always waits, so an emergency
+// rotation is a promotion and not a race.
 //
 // Everything is a pure function of key records ([mint.Key]) and a time: nothing is stored, no clock is read, and the
 // same questions get the same answers in the signer, which takes the steps of [Plan], and in the house, which serves
@@ -78,7 +79,8 @@ const (
 	Active     State = "active"      // signs
 	VerifyOnly State = "verify-only" // its tokens still count
 	Retired    State = "retired"     // not published
-	Revoked    State = "revoked"     // not trusted
+	Suspended  State = "suspended"   // not trusted, and may be given back
+	Revoked    State = "revoked"     // not trusted, for good
 )
 
 // recorded is the state by the last step taken, whatever the time.
@@ -88,6 +90,8 @@ func recorded(k *mint.Key) State {
 		return Revoked
 	case k.RetiredAt != 0:
 		return Retired
+	case k.SuspendedAt != 0:
+		return Suspended
 	case k.VerifyOnlyAt != 0:
 		return VerifyOnly
 	case k.ActivatedAt != 0:
@@ -133,7 +137,9 @@ func ActiveKey(keys []mint.Key) (*mint.Key, bool) {
 }
 
 // Published returns the keys that belong in the JWK Set at now, in the given order: every key that has been staged and
-// every key with a token that has not expired, and no key that is retired or revoked.
+// every key with a token that has not expired, and no key that is retired, suspended or revoked. A key that is not trusted
+// is left out rather than shown with a mark: a mark would be understood by our own validators only, who hear of it from the
+// distrust feed anyway, and everybody understands a key that is not there.
 func Published(keys []mint.Key, now time.Time) []mint.Key {
 	var list []mint.Key
 	for i := range keys {

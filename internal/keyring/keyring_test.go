@@ -140,6 +140,58 @@ func TestRotateNow(t *testing.T) {
 	}
 }
 
+func TestDistrust(t *testing.T) {
+	b := start(t)
+	b.now = epoch.Add(PrePublication - time.Second)
+	distrust := func(kid string, kind mint.EntryKind, young bool) (steps []Step, ripe time.Time) {
+		return Distrust(b.keys, rules, b.now, kid, kind, young)
+	}
+	if steps, ripe := distrust("k0", mint.KeySuspended, false); steps != nil || !ripe.Equal(epoch.Add(PrePublication)) {
+		t.Fatalf("a young spare was promoted: %v, ripe %v", steps, ripe)
+	}
+	want := []Step{{mint.KeySuspended, "k0"}, {mint.KeyActivated, "k1"}, {mint.KeyStaged, ""}}
+	if steps, _ := distrust("k0", mint.KeySuspended, true); !slices.Equal(steps, want) {
+		t.Fatalf("with a young spare: %v, want %v", steps, want)
+	}
+	if steps, _ := distrust("k1", mint.KeyRevoked, false); !slices.Equal(steps, []Step{{mint.KeyRevoked, "k1"}, {mint.KeyStaged, ""}}) {
+		t.Fatalf("the spare: %v", steps)
+	}
+	b.now = epoch.Add(PrePublication)
+	steps, _ := distrust("k0", mint.KeySuspended, false)
+	b.take(steps)
+	b.settle()
+	b.want("k0:suspended k1:active k2:staged")
+	if kids := published(b.keys, b.now); !slices.Equal(kids, []string{"k1", "k2"}) {
+		t.Errorf("published %v", kids)
+	}
+	if s := StateAt(&b.keys[0], b.now.Add(400*day)); s != Suspended {
+		t.Errorf("long after its end the key is %s", s)
+	}
+	// Given back, its last token is as old as its suspension.
+	suspended := b.now
+	b.now = b.now.Add(30 * time.Minute)
+	b.take([]Step{{mint.KeyVerifyOnly, "k0"}})
+	b.want("k0:verify-only k1:active k2:staged")
+	if kids := published(b.keys, b.now); !slices.Equal(kids, []string{"k0", "k1", "k2"}) {
+		t.Errorf("given back, published %v", kids)
+	}
+	if end := time.Unix(lastToken(&b.keys[0]), 0); !end.Equal(suspended.Add(time.Hour + grace)) {
+		t.Errorf("its last token ends at %v", end)
+	}
+	// A key that had stopped signing before remembers when.
+	b.take([]Step{{mint.KeySuspended, "k0"}})
+	b.now = b.now.Add(time.Minute)
+	b.take([]Step{{mint.KeyVerifyOnly, "k0"}})
+	if end := time.Unix(lastToken(&b.keys[0]), 0); !end.Equal(suspended.Add(time.Hour + grace)) {
+		t.Errorf("suspended twice, its last token ends at %v", end)
+	}
+	b.at(PrePublication + 2*time.Hour).want("k0:retired k1:active k2:staged")
+	b.keys = b.keys[1:2]
+	if steps, ripe := distrust("k1", mint.KeySuspended, true); steps != nil || !ripe.IsZero() {
+		t.Errorf("the last key: %v", steps)
+	}
+}
+
 func TestOutages(t *testing.T) {
 	t.Run("late rotation", func(t *testing.T) {
 		start(t).at(40 * day).want("k0:verify-only k1:active k2:staged")
@@ -211,7 +263,7 @@ func TestPublishedAtServeTime(t *testing.T) {
 	if kids := published(b.keys, b.now.Add(time.Hour+grace)); !slices.Equal(kids, []string{"k1", "k2"}) {
 		t.Fatalf("published %v", kids)
 	}
-	for _, kind := range []mint.EntryKind{mint.KeyRetired, mint.KeyRevoked} {
+	for _, kind := range []mint.EntryKind{mint.KeyRetired, mint.KeySuspended, mint.KeyRevoked} {
 		keys := []mint.Key{Apply(b.keys[0], kind, b.now)}
 		if kids := published(keys, b.now); len(kids) != 0 {
 			t.Errorf("%s is published", kind)

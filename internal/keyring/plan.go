@@ -10,7 +10,7 @@ import (
 
 // Step is one transition of one key.
 type Step struct {
-	Kind mint.EntryKind // mint.KeyStaged, KeyActivated, KeyVerifyOnly or KeyRetired
+	Kind mint.EntryKind // mint.KeyStaged, KeyActivated …
 	KID  string         // empty for mint.KeyStaged: the key is yet to be made
 }
 
@@ -50,6 +50,27 @@ func RotateNow(keys []mint.Key, rules Rules, now time.Time) (steps []Step, ripe 
 		return nil, time.Unix(next.PublishedAt, 0).Add(PrePublication)
 	}
 	return append(r.promote(next), r.retire(next)...), now
+}
+
+// Distrust returns the steps that end the trust in the key kid at now: kind is mint.KeySuspended or KeyRevoked. If it is
+// the active key, the spare takes its place in the same list. With no spare there are no steps, and neither with one that
+// validators may not know yet, unless young allows it; ripe is then when they will.
+func Distrust(keys []mint.Key, rules Rules, now time.Time, kid string, kind mint.EntryKind, young bool) (steps []Step, ripe time.Time) {
+	r := look(keys, rules, now)
+	steps = []Step{{kind, kid}}
+	if r.active == nil || r.active.KID != kid {
+		r.spares = slices.DeleteFunc(r.spares, func(k *mint.Key) bool { return k.KID == kid })
+		return append(steps, r.stage(nil)...), now
+	}
+	next := r.best()
+	switch {
+	case next == nil:
+		return nil, time.Time{}
+	case !r.ripe(next) && !young:
+		return nil, time.Unix(next.PublishedAt, 0).Add(PrePublication)
+	}
+	steps = append(steps, Step{mint.KeyActivated, next.KID})
+	return append(steps, r.stage(next)...), now
 }
 
 // ring is a keyring seen at one moment.
@@ -164,7 +185,15 @@ func Apply(k mint.Key, kind mint.EntryKind, now time.Time) mint.Key {
 	case mint.KeyActivated:
 		k.ActivatedAt = t
 	case mint.KeyVerifyOnly:
-		k.VerifyOnlyAt = t
+		if k.SuspendedAt != 0 && k.VerifyOnlyAt == 0 { // it has signed nothing since it was suspended
+			t = k.SuspendedAt
+		}
+		if k.SuspendedAt == 0 || k.VerifyOnlyAt == 0 {
+			k.VerifyOnlyAt = t
+		}
+		k.SuspendedAt = 0
+	case mint.KeySuspended:
+		k.SuspendedAt = t
 	case mint.KeyRetired:
 		k.RetiredAt = t
 	case mint.KeyRevoked:

@@ -30,13 +30,13 @@ type MsgType byte
 // signer or house to the ledger. All but [MsgMint], [MsgTokens] and
 // [MsgEntries] have JSON bodies.
 const (
-	MsgMint   MsgType = 1 // AppendRequests → AppendAnswers
-	MsgPolicy MsgType = 2 // Policy → PolicyApplied
-	MsgKeys   MsgType = 3 // KeysQuery → Keys
-	MsgRotate MsgType = 4 // Rotate → Rotated
-	MsgClock  MsgType = 5 // ClockAccept → ClockAccepted
-	MsgHealth MsgType = 6 // {} → Health
-	MsgDoubt  MsgType = 7 // KeyDistrust → KeyDistrusted
+	MsgMint     MsgType = 1 // AppendRequests → AppendAnswers
+	MsgPolicy   MsgType = 2 // Policy → PolicyApplied
+	MsgKeys     MsgType = 3 // KeysQuery → Keys
+	MsgRotate   MsgType = 4 // Rotate → Rotated
+	MsgClock    MsgType = 5 // ClockAccept → ClockAccepted
+	MsgHealth   MsgType = 6 // {} → Health
+	MsgDistrust MsgType = 7 // KeyDistrust → KeyDistrusted
 
 	MsgTokens  MsgType = 16 // AppendTokens → AppendRecorded (signer only)
 	MsgEntries MsgType = 17 // AppendEntries → Appended

@@ -57,6 +57,7 @@ type Key struct {
 	ActivatedAt  int64 `json:"activated_at,omitempty"`
 	VerifyOnlyAt int64 `json:"verify_only_at,omitempty"`
 	RetiredAt    int64 `json:"retired_at,omitempty"`
+	SuspendedAt  int64 `json:"suspended_at,omitempty"` // 0 again once it was given back
 	RevokedAt    int64 `json:"revoked_at,omitempty"`
 
 	Epoch     uint64 `json:"epoch"`     // steps taken; the ledger has the same number

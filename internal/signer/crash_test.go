@@ -71,6 +71,9 @@ func crash(plan []string) error {
 		_, err = s.ApplyPolicy(ctx, p)
 	case "rotate":
 		err = s.tick(ctx)
+	case "distrust":
+		active := s.tenantByID("acme").signing[mint.FamilyAccess].record.KID
+		_, err = s.Distrust(ctx, mint.KeyDistrust{Tenant: "acme", KID: active, Reason: mint.KeyCompromise, Actor: "uid:0"})
 	}
 	cancel()
 	return errors.Join(err, <-ended, s.Close())
@@ -116,6 +119,16 @@ func TestKilledAtEveryChange(t *testing.T) {
 			b.mustApply(testPolicy())
 			b.clock.pass(30 * day)
 		}, nil},
+		{"distrust", 10, func(b *bench) {
+			b.mustApply(testPolicy())
+			b.clock.pass(2 * day)
+			b.settled()
+		}, func(b *bench) {
+			// A spare whose statement was lost on the way is replaced at once.
+			if states := b.states("acme"); states != "activated staged" && !strings.HasPrefix(states, "suspended activated ") {
+				b.t.Errorf("the keys are %q: neither before nor after", states)
+			}
+		}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			for at := 1; ; at++ {

@@ -237,8 +237,10 @@ func (l *testLedger) hello(q mint.HelloQuery) (*mint.Hello, error) {
 var before = map[mint.EntryKind][]mint.EntryKind{
 	mint.KeyStaged:     {""},
 	mint.KeyActivated:  {mint.KeyStaged},
-	mint.KeyVerifyOnly: {mint.KeyActivated},
+	mint.KeyVerifyOnly: {mint.KeyActivated, mint.KeySuspended},
 	mint.KeyRetired:    {mint.KeyStaged, mint.KeyVerifyOnly},
+	mint.KeySuspended:  {mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly},
+	mint.KeyRevoked:    {mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly, mint.KeySuspended},
 }
 
 func (l *testLedger) recordSteps(q mint.KeyRecords) (*mint.KeysRecorded, error) {
@@ -266,7 +268,7 @@ func (l *testLedger) recordSteps(q mint.KeyRecords) (*mint.KeysRecorded, error) 
 }
 
 func (l *testLedger) state(kind mint.EntryKind, k *mint.Key) string {
-	if kind == mint.KeyRetired {
+	if kind == mint.KeyRetired || kind == mint.KeySuspended || kind == mint.KeyRevoked {
 		return ""
 	}
 	thumbprint, _ := base64.RawURLEncoding.DecodeString(k.Thumbprint)

@@ -60,6 +60,18 @@ func (w *walk) step() {
 			err := b.house.CallJSON(b.context(), mint.MsgRotate, mint.Rotate{Tenant: "acme", Family: mint.FamilyAccess, Actor: "x"}, new(mint.Rotated))
 			w.tolerate(err, mint.SpareTooYoung)
 		}},
+		{"a key is distrusted", func() {
+			keys := b.keys("acme").Keys
+			q := mint.KeyDistrust{Tenant: "acme", KID: keys[w.rng.IntN(len(keys))].KID, Reason: mint.KeyCompromise, Actor: "x", Final: w.rng.IntN(2) == 0}
+			err := b.house.CallJSON(b.context(), mint.MsgDistrust, q, new(mint.KeyDistrusted))
+			w.tolerate(err, mint.SpareTooYoung, mint.KeyTransition)
+		}},
+		{"a key is given back", func() {
+			keys := b.keys("acme").Keys
+			q := mint.KeyDistrust{Tenant: "acme", KID: keys[w.rng.IntN(len(keys))].KID, Reason: mint.Mistake, Actor: "x", Undo: true}
+			err := b.house.CallJSON(b.context(), mint.MsgDistrust, q, new(mint.KeyDistrusted))
+			w.tolerate(err, mint.KeyTransition)
+		}},
 		{"the policy changes", func() {
 			next := w.policy
 			next.Version++

@@ -151,6 +151,8 @@ func lastStep(k *mint.Key) mint.EntryKind {
 		return mint.KeyRevoked
 	case k.RetiredAt != 0:
 		return mint.KeyRetired
+	case k.SuspendedAt != 0:
+		return mint.KeySuspended
 	case k.VerifyOnlyAt != 0:
 		return mint.KeyVerifyOnly
 	case k.ActivatedAt != 0:

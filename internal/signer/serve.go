@@ -137,6 +137,8 @@ func (d *desk) control(ctx context.Context, typ mint.MsgType, id uint64, body []
 		answer, err = asked(ctx, body, d.s.ApplyPolicy)
 	case mint.MsgRotate:
 		answer, err = asked(ctx, body, d.s.Rotate)
+	case mint.MsgDistrust:
+		answer, err = asked(ctx, body, d.s.Distrust)
 	case mint.MsgClock:
 		answer, err = asked(ctx, body, d.s.AcceptClock)
 	default:

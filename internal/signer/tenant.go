@@ -77,7 +77,9 @@ func binding(k *mint.Key) *keystore.Binding {
 }
 
 // hasPrivate reports whether the private part of k is kept: of a spare and of the active key, and of no other.
-func hasPrivate(k *mint.Key) bool { return k.VerifyOnlyAt == 0 && k.RetiredAt == 0 && k.RevokedAt == 0 }
+func hasPrivate(k *mint.Key) bool {
+	return k.VerifyOnlyAt == 0 && k.RetiredAt == 0 && k.SuspendedAt == 0 && k.RevokedAt == 0
+}
 
 func (s *Signer) tenantByID(id string) *tenant { return (*s.tenants.Load())[id] }
 
