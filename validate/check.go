@@ -217,17 +217,17 @@ func (v *Validator) issuerOf(c *claims) (*issuer, Code) {
 	return nil, code
 }
 
-// current gives the issuer's keys as they are now.
-func (i *issuer) current(ctx context.Context, now time.Time) (*keySet, Code) {
+// current gives the issuer's keys as they are now, and the time to judge them by: see anchor.
+func (i *issuer) current(ctx context.Context, now time.Time) (*keySet, time.Time, Code) {
 	if i.remote != nil {
 		return i.remote.set(ctx, now)
 	}
-	return i.static, ""
+	return i.static, now, ""
 }
 
 // key gives the key that the token names, from the issuer's own set, and that set.
 func (i *issuer) key(ctx context.Context, w *work, now time.Time) (*keySet, *key, Code) {
-	set, code := i.current(ctx, now)
+	set, now, code := i.current(ctx, now)
 	if code != "" {
 		return nil, nil, code
 	}

@@ -92,10 +92,8 @@ func newFeed(c *Feed, in *issuer, v *Validator) *feed {
 		now:       v.now,
 		told:      v.tell,
 		keys: func(ctx context.Context) (*keySet, Code) {
-			if in.remote == nil {
-				return in.static, ""
-			}
-			return in.remote.set(ctx, v.now())
+			set, _, code := in.current(ctx, v.now())
+			return set, code
 		},
 		ctx:    ctx,
 		cancel: cancel,

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"seawall/validate/internal/wire"
 )
@@ -121,17 +122,28 @@ type KeySource struct {
 	doc       []byte
 	url       string
 	transport http.RoundTripper
+	spread    func(time.Duration) time.Duration // of the pauses between loads; nil for jitter
 }
 
 // StaticKeys takes keys from a JWK Set (RFC 7517 §5), which for a seawall issuer holds its ledger
-// too. They are never refreshed; the windows of the keys are honoured all the same.
+// too. They are never refreshed; the windows of the keys are honoured all the same, by Config.Now.
 func StaticKeys(jwks []byte) KeySource { return KeySource{doc: slices.Clone(jwks)} }
 
 // RemoteKeys loads keys from a URL, which must be https, or http on a loopback address. They are
-// refreshed in the background as the answer's cache headers say, at least hourly. A token that
-// names an unknown key causes an early refresh, a few times a minute at most. Redirects are not
-// followed, and an answer that is empty, oversized or garbage never replaces good keys, which go on
-// serving for 24 hours.
+// refreshed in the background as the answer's cache headers say (RFC 9111 §4.2), but at most twice a
+// minute and at least hourly; after a failure, a second later, then two, four … up to a minute.
+//
+// An answer that is not a whole key document with a usable key in it never replaces good keys, and
+// neither does an older copy from some cache; redirects are not followed. Only what such a document
+// says against a key, that it is revoked or over, counts at once. Keys go on serving until they are
+// 24 hours old, counted from when they left the issuer (RFC 9111 §4.2.3). Then every token is
+// refused with [CodeKeysStale].
+//
+// A token that names an unknown key causes an early load, at most two at once and one more every ten
+// seconds; no number of them delays the schedule. A bad signature never causes one.
+//
+// Setting the wall clock back makes no key young again: what the processor's clock says counts too,
+// until the issuer's Date agrees with the wall clock to a minute.
 func RemoteKeys(url string) KeySource { return KeySource{url: url} }
 
 // WithTransport gives the same source with its HTTP requests sent through t, for example one that

@@ -4,10 +4,15 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"seawall/validate/internal/wire"
 )
+
+// maxNotes is how many keys of one document are noted as skipped.
+const maxNotes = 20
 
 // keySet is one key document of one issuer, checked and indexed; it never changes.
 type keySet struct {
@@ -35,6 +40,14 @@ type terms struct {
 	// Foreign issuers only.
 	keyIssuer string                     // every key must name it; "" if keys need not name anybody
 	pinned    map[[sha256.Size]byte]bool // thumbprints of the keys that count; nil for all
+}
+
+// owner is what keys call the issuer.
+func (t *terms) owner() pattern {
+	if t.keyIssuer != "" {
+		return newPattern(t.keyIssuer)
+	}
+	return newPattern(t.issuer)
 }
 
 // loadError is why a key document can't be used. It is told to people, and by its code to programs.
@@ -134,6 +147,8 @@ func (set *keySet) add(k *key) {
 		set.note("key %.64q skipped: the pinned ledger does not vouch for it", k.id)
 	case k.unpinned:
 		set.note("key %.64q skipped: it is none of the pinned keys", k.id)
+	case !k.suited():
+		set.note("key %.64q skipped: its alg is unknown, or is none for such a key", k.id)
 	}
 	set.keys[k.id] = append(set.keys[k.id], k)
 	if k.bound && k.issuer.exact() {
@@ -141,22 +156,74 @@ func (set *keySet) add(k *key) {
 	}
 }
 
+// note keeps what was skipped, for people; thousands of lines would serve nobody.
 func (set *keySet) note(format string, args ...any) {
-	set.notes = append(set.notes, fmt.Sprintf(format, args...))
+	switch {
+	case len(set.notes) < maxNotes:
+		set.notes = append(set.notes, fmt.Sprintf(format, args...))
+	case len(set.notes) == maxNotes:
+		set.notes = append(set.notes, "and more")
+	}
 }
 
-// usable counts the keys that could verify a token now or later.
+// usable counts the keys that could verify a token of the issuer, now or later. Without a receipt
+// key no token of a seawall issuer can be verified.
 func (set *keySet) usable(t terms, now time.Time) (n int) {
+	if t.seawall && len(set.receipts) == 0 {
+		return 0
+	}
 	for _, list := range set.keys {
 		for _, k := range list {
-			foreign := t.seawall && k.issuer.text != t.issuer
 			over := k.hasExp && !k.exp.after(instantOf(now))
-			if k.flaw == "" && !k.revoked && !k.unvouched && !k.unpinned && !over && !foreign {
+			if k.flaw == "" && !k.revoked && !k.unvouched && !k.unpinned && !over && k.suited() && k.reaches(t.owner()) {
 				n++
 			}
 		}
 	}
 	return n
+}
+
+// suited reports whether some algorithm fits the key.
+func (k *key) suited() bool { return k.alg == "" || k.fits(k.alg) }
+
+// reaches reports whether the key may sign for some token of the issuer.
+func (k *key) reaches(name pattern) bool {
+	switch {
+	case !k.bound || k.issuer.text == name.text:
+		return true
+	case name.exact():
+		return k.issuer.resembles([]byte(name.text))
+	}
+	return k.issuer.exact() && name.resembles([]byte(k.issuer.text))
+}
+
+// heed gives the set with those keys out of use that the issuer calls revoked or over in another
+// document, whatever else is wrong with that.
+func (set *keySet) heed(word *keySet, now instant) *keySet {
+	heeded := *set
+	heeded.keys = maps.Clone(set.keys)
+	changed := false
+	for id, said := range word.keys {
+		for _, w := range said {
+			over := !w.unvouched && w.state(now) == CodeKeyExpired
+			for n, k := range heeded.keys[id] {
+				if (!w.revoked || k.revoked) && (!over || k.state(now) == CodeKeyExpired) {
+					continue
+				}
+				spent := *k
+				if spent.revoked = k.revoked || w.revoked; over {
+					spent.exp, spent.hasExp = w.exp, true
+				}
+				heeded.keys[id] = slices.Clone(heeded.keys[id])
+				heeded.keys[id][n] = &spent
+				changed = true
+			}
+		}
+	}
+	if !changed {
+		return set
+	}
+	return &heeded
 }
 
 // pinLedger checks that the document's ledger root is the pinned one and keeps the receipt keys that

@@ -20,11 +20,11 @@ func FetchPin(ctx context.Context, issuer string) (pin string, jwks []byte, err 
 	defer r.close()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	jwks, _, err = r.get(ctx, r.url, "")
+	a, err := r.get(ctx, r.url, "")
 	if err != nil {
 		return "", nil, fmt.Errorf("validate: %w", loadErrorf(CodeKeysUnavailable, "loading the keys of %s: %v", issuer, err))
 	}
-	_, ledger, ok := splitDocument(jwks)
+	_, ledger, ok := splitDocument(a.body)
 	if !ok {
 		return "", nil, fmt.Errorf("validate: %w", loadErrorf(CodeKeysUnavailable, "the key document of %s is not a JWK Set", issuer))
 	}
@@ -32,5 +32,5 @@ func FetchPin(ctx context.Context, issuer string) (pin string, jwks []byte, err 
 	if !ok {
 		return "", nil, fmt.Errorf("validate: %w", loadErrorf(CodeLedgerPin, "the key document of %s has no seawall ledger", issuer))
 	}
-	return wire.Pin(root), jwks, nil
+	return wire.Pin(root), a.body, nil
 }

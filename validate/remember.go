@@ -122,17 +122,16 @@ func (w *work) textSum(raw string) [sha256.Size]byte {
 // and all else is looked at anew. It gives false if the verdict is of no use any more: the issuer's
 // set is another one now, so everything begins from the beginning.
 func (v *Validator) again(ctx context.Context, d *verdict, now time.Time, e *Event) (*Token, Code, bool) {
-	set, code := d.issuer.current(ctx, now)
+	set, keysAt, code := d.issuer.current(ctx, now)
 	if code == "" && set != d.set {
 		return nil, "", false
 	}
 	e.Issuer, e.Audience, e.Type, e.Algorithm, e.KeyID = d.issuer.terms.issuer, d.audience, d.kind, d.alg, d.key.id
-	at := instantOf(now)
 	if code == "" {
-		code = v.checkClock(d.token.issued, d.token.begins, d.token.expires, at)
+		code = v.checkClock(d.token.issued, d.token.begins, d.token.expires, instantOf(now))
 	}
 	if code == "" {
-		code = d.key.state(at)
+		code = d.key.state(instantOf(keysAt))
 	}
 	if code == "" {
 		code = v.standing(ctx, d, now)

@@ -2,13 +2,10 @@ package validate
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,11 +19,13 @@ const (
 	minRefresh     = 30 * time.Second
 	defaultRefresh = 5 * time.Minute
 	maxRefresh     = time.Hour
-	maxStale       = 24 * time.Hour // how long keys serve after their last successful load
+	maxStale       = 24 * time.Hour // how old a key document may become, wherever it was kept
+	maxUnchanged   = time.Hour      // for which an issuer's word is enough that a document is current
 	maxRetry       = time.Minute
 
 	earlyBurst = 2                // early loads for unknown keys at once
 	earlyEvery = 10 * time.Second // and how often one more is granted
+	maxWaiting = 256              // tokens that wait for an early load at once
 )
 
 // remote keeps the keys of one issuer fresh. One goroutine loads them on schedule; tokens that name
@@ -38,29 +37,35 @@ type remote struct {
 	announced []string // metadata that would tell of a ledger; foreign issuers only
 	client    *http.Client
 	now       func() time.Time
+	spread    func(time.Duration) time.Duration
 	told      func(Event, *keySet) // hears how each load ended, and the set in use; may be nil
 
 	ctx    context.Context // ends with the validator
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 
-	latest atomic.Pointer[loaded] // nil until the first load ended
-	probed time.Time              // last look at metadata that found no ledger; owned by the load under way
+	latest  atomic.Pointer[loaded] // nil until the first load ended
+	probed  time.Time              // last look at metadata that found no ledger; owned by the load under way
+	waiting atomic.Int32           // tokens that wait for an early load
 
 	mu       sync.Mutex // guards what follows
 	flight   chan struct{}
 	closed   bool
 	pause    time.Duration // until the next scheduled load
 	failures int           // in a row
-	etag     string
 	budget   int
 	granted  time.Time // when the budget last grew
 }
 
-// loaded is the outcome of the latest load; it never changes.
+// loaded is what the loads so far have brought; it never changes.
 type loaded struct {
-	set     *keySet    // nil if no load ever succeeded
-	at      time.Time  // of the last successful load
+	set     *keySet // nil if no load ever succeeded
+	sum     [sha256.Size]byte
+	etag    string
+	date    time.Time // by the issuer's clock, if that is not far ahead of ours
+	made    time.Time // when the document left the issuer, by our clock
+	fetched time.Time // by the steady clock, when it was last fetched whole
+	anchor  anchor
 	failure *loadError // of the latest load; nil if it succeeded
 }
 
@@ -68,22 +73,17 @@ func newRemote(t terms, k KeySource, now func() time.Time, told func(Event, *key
 	ctx, cancel := context.WithCancel(context.Background())
 	transport := k.transport
 	if transport == nil {
-		transport = &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			TLSHandshakeTimeout:    fetchTimeout,
-			ResponseHeaderTimeout:  fetchTimeout,
-			IdleConnTimeout:        90 * time.Second,
-			MaxIdleConnsPerHost:    1,
-			MaxResponseHeaderBytes: 64 << 10,
-			ForceAttemptHTTP2:      true,
-		}
+		transport = newTransport()
 	}
 	r := &remote{
-		url: k.url, terms: t, now: now, told: told, ctx: ctx, cancel: cancel, budget: earlyBurst,
+		url: k.url, terms: t, now: now, spread: k.spread, told: told, ctx: ctx, cancel: cancel, budget: earlyBurst,
 		client: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+	}
+	if r.spread == nil {
+		r.spread = jitter
 	}
 	if !t.seawall {
 		r.announced = metadataURLs(t.issuer)
@@ -91,18 +91,15 @@ func newRemote(t terms, k KeySource, now func() time.Time, told func(Event, *key
 	return r
 }
 
-// metadataURLs gives where RFC 8414 §3 and OpenID Connect Discovery §4 put an issuer's metadata. An
-// issuer for many tenants has no one place.
-func metadataURLs(issuer string) []string {
-	u, err := url.Parse(issuer)
-	if err != nil || checkURL(issuer) != nil || strings.Contains(issuer, tenantMark) {
-		return nil
-	}
-	path := strings.TrimSuffix(u.EscapedPath(), "/")
-	host := u.Scheme + "://" + u.Host
-	return []string{
-		host + "/.well-known/oauth-authorization-server" + path,
-		host + path + "/.well-known/openid-configuration",
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		TLSHandshakeTimeout:    fetchTimeout,
+		ResponseHeaderTimeout:  fetchTimeout,
+		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConnsPerHost:    1,
+		MaxResponseHeaderBytes: 64 << 10,
+		ForceAttemptHTTP2:      true,
 	}
 }
 
@@ -159,36 +156,40 @@ func (r *remote) loadLocked() <-chan struct{} {
 	return r.flight
 }
 
-// set gives the keys to judge by. Only the very first tokens wait for a load.
-func (r *remote) set(ctx context.Context, now time.Time) (*keySet, Code) {
+// set gives the keys to judge by, and the time to judge them by: see anchor. Only the very first
+// tokens wait for a load.
+func (r *remote) set(ctx context.Context, now time.Time) (*keySet, time.Time, Code) {
 	have := r.latest.Load()
 	if have == nil {
 		r.await(ctx, r.load())
 		if have = r.latest.Load(); have == nil {
-			return nil, CodeKeysUnavailable
+			return nil, now, CodeKeysUnavailable
 		}
 	}
+	now = have.anchor.forward(now)
 	switch {
 	case have.set == nil:
-		return nil, have.failure.code
-	case now.Sub(have.at) > maxStale:
-		return nil, CodeKeysStale
+		return nil, now, have.failure.code
+	case have.stale(now):
+		r.demand() // not for this token: the clock may have leapt, and then the schedule is late
+		return nil, now, CodeKeysStale
 	}
-	return have.set, ""
+	return have.set, now, ""
 }
 
-// early loads keys once more because a token names a key that the set lacks. It gives nil if the
-// budget for that is used up: then the answer stays what it was. If what is served now is refused
-// because of its ledger, the code says so: the unknown key probably comes from there.
+// stale reports whether the document in use is too old by a time that set has given.
+func (h *loaded) stale(now time.Time) bool { return now.Sub(h.made) > maxStale }
+
+// early loads keys once more because a token names a key that the set lacks. It gives CodeKeyUnknown
+// if the budget for that is used up: then the answer stays what it was. If what is served now is
+// refused because of its ledger, the code says so: the unknown key probably comes from there.
 func (r *remote) early(ctx context.Context, now time.Time) (*keySet, Code) {
-	r.mu.Lock()
-	flight := (<-chan struct{})(r.flight)
-	if flight == nil && r.spend() {
-		flight = r.loadLocked()
-	}
-	r.mu.Unlock()
+	flight := r.demand()
 	if flight != nil {
-		r.await(ctx, flight)
+		if r.waiting.Add(1) <= maxWaiting {
+			r.await(ctx, flight)
+		}
+		r.waiting.Add(-1)
 	}
 	if have := r.latest.Load(); have.failure != nil && have.failure.code == CodeLedgerPin {
 		return nil, CodeLedgerPin
@@ -196,7 +197,18 @@ func (r *remote) early(ctx context.Context, now time.Time) (*keySet, Code) {
 	if flight == nil {
 		return nil, CodeKeyUnknown
 	}
-	return r.set(ctx, now)
+	set, _, code := r.set(ctx, now)
+	return set, code
+}
+
+// demand joins the load under way, or begins one if the budget allows. nil means neither.
+func (r *remote) demand() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.flight != nil || r.spend() {
+		return r.loadLocked()
+	}
+	return nil
 }
 
 // spend takes one early load from the budget, which refills with time. Callers hold mu.
@@ -237,38 +249,94 @@ func (r *remote) fly() {
 	}
 	telling := make(chan string, 1) // where metadata announce a ledger, or ""
 	go func() { telling <- r.announcement(ctx) }()
-	r.mu.Lock()
-	etag := r.etag
-	r.mu.Unlock()
-	set, answer, failure := r.document(ctx, have.set, etag)
+	next, fresh := r.renew(ctx, have)
 	if where := <-telling; where != "" {
-		set, failure = nil, loadErrorf(CodeLedgerAnnounced, "%s announces a seawall ledger: configure the issuer with SeawallIssuer and its pin", where)
-		have = &loaded{} // keys that were taken without receipts must not go on serving
+		// Keys that were taken without receipts must not go on serving.
+		next = (&loaded{}).failed(loadErrorf(CodeLedgerAnnounced, "%s announces a seawall ledger: configure the issuer with SeawallIssuer and its pin", where))
 	}
 	if r.ctx.Err() != nil {
-		failure = loadErrorf(CodeKeysUnavailable, "the validator was closed")
+		next = have.failed(loadErrorf(CodeKeysUnavailable, "the validator was closed"))
 	}
-	outcome := &loaded{set: set, at: r.now(), failure: failure}
-	if failure != nil {
-		outcome.set, outcome.at = have.set, have.at
-	}
-	r.latest.Store(outcome)
+	r.latest.Store(next)
 	r.mu.Lock()
-	r.file(answer, failure)
+	r.plan(fresh, next.failure != nil)
 	r.flight = nil
 	r.mu.Unlock()
-	r.report(outcome)
+	r.report(next)
 }
 
-// file sets when to load next. Callers hold mu.
-func (r *remote) file(a answer, failure *loadError) {
-	if failure == nil {
+// failed gives the same keys after a load that brought none.
+func (h *loaded) failed(why *loadError) *loaded {
+	next := *h
+	next.failure = why
+	return &next
+}
+
+// renew asks for the key document and gives what to go on with, and for how long. A document without
+// one usable key is refused: such an answer is a mistake, and it must not turn every token away.
+func (r *remote) renew(ctx context.Context, have *loaded) (*loaded, time.Duration) {
+	etag := have.etag
+	if time.Since(have.fetched) >= maxUnchanged {
+		etag = "" // whoever only ever says "unchanged" must show it now and then
+	}
+	asked := drop(r.now())
+	a, err := r.get(ctx, r.url, etag)
+	if err != nil {
+		return have.failed(loadErrorf(CodeKeysUnavailable, "loading the keys of %s: %v", r.terms.issuer, err)), 0
+	}
+	next := &loaded{sum: sha256.Sum256(a.body), etag: a.etag, fetched: asked.steady}
+	next.anchor = have.anchor.settle(asked, a.date)
+	now := next.anchor.wall
+	next.made = now.Add(-max(0, a.since(now)))
+	if !a.date.After(now.Add(maxSkew)) {
+		next.date = a.date
+	}
+	unchanged := a.body == nil || have.set != nil && next.sum == have.sum
+	switch older := have.set != nil && !have.stale(now) && !a.date.IsZero() && a.date.Before(have.date.Add(-maxSkew)); {
+	case a.body == nil || older && unchanged:
+		kept := have.failed(nil) // it gets no younger by that
+		kept.anchor = next.anchor
+		return kept, a.fresh
+	case next.stale(now):
+		return have.failed(loadErrorf(CodeKeysStale, "the key document of %s was written %v ago: a cache on the way serves an old copy, or a clock is wrong", r.terms.issuer, a.since(now).Round(time.Second))), 0
+	case older:
+		return have.failed(loadErrorf(CodeKeysStale, "the key document of %s is older than the one in use: a cache on the way serves an old copy", r.terms.issuer)), 0
+	}
+	var failure *loadError
+	if next.set = have.set; !unchanged {
+		next.set, failure = newKeySet(a.body, r.terms)
+	}
+	if failure == nil && next.set.usable(r.terms, now) == 0 {
+		failure = loadErrorf(CodeKeysUnavailable, "the key document of %s holds no usable key", r.terms.issuer)
+		have = have.heed(next, instantOf(now))
+	}
+	if failure != nil {
+		return have.failed(failure), 0
+	}
+	return next, a.fresh
+}
+
+// heed takes from a document that can't replace the one in use what it says against single keys.
+func (h *loaded) heed(word *loaded, now instant) *loaded {
+	if h.set == nil {
+		return h
+	}
+	set := h.set.heed(word.set, now)
+	if set == h.set {
+		return h
+	}
+	// Neither the old document nor its ETag stands for this set, so that the next answer is read.
+	return &loaded{set: set, date: word.date, made: h.made, fetched: h.fetched, anchor: h.anchor}
+}
+
+// plan sets when to load next. Callers hold mu.
+func (r *remote) plan(fresh time.Duration, failed bool) {
+	if !failed {
 		r.failures = 0
-		r.etag = a.etag
-		r.pause = jitter(a.fresh)
+		r.pause = r.spread(fresh)
 		return
 	}
-	r.pause = jitter(min(maxRetry, time.Second<<min(r.failures, 10)))
+	r.pause = r.spread(min(maxRetry, time.Second<<min(r.failures, 10)))
 	r.failures++
 }
 
@@ -288,120 +356,6 @@ func (r *remote) report(o *loaded) {
 // jitter spreads many validators over time: d, plus or minus a tenth.
 func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
-}
-
-// answer is what a key document's HTTP answer says beside the document.
-type answer struct {
-	etag  string
-	fresh time.Duration // how long to wait before the next load
-}
-
-// document fetches and checks the key document. A document without one usable key is refused: such
-// an answer is a mistake, and it must not turn every token away.
-func (r *remote) document(ctx context.Context, have *keySet, etag string) (*keySet, answer, *loadError) {
-	if have == nil {
-		etag = ""
-	}
-	body, header, err := r.get(ctx, r.url, etag)
-	if err != nil {
-		return nil, answer{}, loadErrorf(CodeKeysUnavailable, "loading the keys of %s: %v", r.terms.issuer, err)
-	}
-	a := answer{etag: header.Get("ETag"), fresh: freshness(header)}
-	if body == nil { // unchanged
-		if a.etag == "" {
-			a.etag = etag
-		}
-		return have, a, nil
-	}
-	set, failure := newKeySet(body, r.terms)
-	if failure == nil && set.usable(r.terms, r.now()) == 0 {
-		failure = loadErrorf(CodeKeysUnavailable, "the key document of %s holds no usable key", r.terms.issuer)
-	}
-	return set, a, failure
-}
-
-// get fetches a document of bounded size. A nil body without an error means that what etag names
-// is still current.
-func (r *remote) get(ctx context.Context, from, etag string) ([]byte, http.Header, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	req.Header.Set("User-Agent", "seawall-validate/"+Version)
-	if etag != "" {
-		req.Header.Set("If-None-Match", etag)
-	}
-	resp, err := r.client.Do(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusNotModified && etag != "":
-		return nil, resp.Header, nil
-	case resp.StatusCode != http.StatusOK:
-		return nil, nil, fmt.Errorf("it answered %d; only 200 counts, redirects are not followed", resp.StatusCode)
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(body) > maxDocument {
-		return nil, nil, fmt.Errorf("the answer is larger than %d bytes", maxDocument)
-	}
-	return body, resp.Header, nil
-}
-
-// announcement gives where the issuer's metadata announce a ledger, or "". Metadata that can't be
-// read announce nothing: they are a hint, and the key document itself is checked in any case. One
-// look an hour is enough. Only the load under way calls it.
-func (r *remote) announcement(ctx context.Context) string {
-	if time.Since(r.probed) < maxRefresh {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	for _, from := range r.announced {
-		if body, _, err := r.get(ctx, from, ""); err == nil && announcesLedger(body) {
-			return from
-		}
-	}
-	r.probed = time.Now()
-	return ""
-}
-
-// announcesLedger reports whether metadata have the member that seawalls put there.
-func announcesLedger(metadata []byte) bool {
-	var s scanner
-	s.reset(metadata, true)
-	s.space()
-	for o := s.object(); s.member(&o); s.skip() {
-		if string(o.name) == "seawall_ledger" {
-			return true
-		}
-	}
-	return false
-}
-
-// freshness reads how long an answer may be used (RFC 9111 §4.2), within our own bounds.
-func freshness(h http.Header) time.Duration {
-	for _, directive := range strings.Split(strings.Join(h.Values("Cache-Control"), ","), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		switch strings.ToLower(name) {
-		case "no-store", "no-cache":
-			return minRefresh
-		case "max-age":
-			seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-			if err != nil {
-				return minRefresh
-			}
-			age, _ := strconv.ParseUint(h.Get("Age"), 10, 31)
-			fresh := time.Duration(seconds)*time.Second - time.Duration(age)*time.Second
-			return max(minRefresh, min(maxRefresh, fresh))
-		}
-	}
-	return defaultRefresh
 }
 
 // ready waits until keys are loaded, or gives the reason why a load failed.

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -146,189 +146,6 @@ func TestFirstTokenDoesNotWaitForEver(t *testing.T) {
 		if err := v.Ready(t.Context()); err != nil {
 			t.Error(err)
 		}
-	})
-}
-
-// Answers of every bad kind, at the start and later: none gets in, and none pushes good keys out.
-func TestBadAnswersNeverReplaceGoodKeys(t *testing.T) {
-	other := validatetest.NewIssuer(validatetest.Config{})
-	for name, c := range map[string]struct {
-		change func(*server)
-		code   validate.Code
-	}{
-		"unavailable":  {func(s *server) { s.status = 503 }, validate.CodeKeysUnavailable},
-		"not found":    {func(s *server) { s.status = 404 }, validate.CodeKeysUnavailable},
-		"no content":   {func(s *server) { s.status, s.body = 204, nil }, validate.CodeKeysUnavailable},
-		"partial":      {func(s *server) { s.status = 206 }, validate.CodeKeysUnavailable},
-		"not modified": {func(s *server) { s.status, s.body = 304, nil }, validate.CodeKeysUnavailable},
-		"redirect":     {func(s *server) { s.status = 302; s.header.Set("Location", "https://evil.invalid/jwks") }, validate.CodeKeysUnavailable},
-		"moved":        {func(s *server) { s.status = 308; s.header.Set("Location", "/other") }, validate.CodeKeysUnavailable},
-		"empty body":   {func(s *server) { s.body = nil }, validate.CodeKeysUnavailable},
-		"garbage":      {func(s *server) { s.body = []byte("<html>") }, validate.CodeKeysUnavailable},
-		"no keys":      {func(s *server) { s.body = bytes.Replace(s.body, []byte(`"keys":[`), []byte(`"keys":[],"x":[`), 1) }, validate.CodeKeysUnavailable},
-		"cut":          {func(s *server) { s.body = s.body[:len(s.body)-1] }, validate.CodeKeysUnavailable},
-		"oversized":    {func(s *server) { s.body = append(bytes.Clone(s.body), bytes.Repeat([]byte(" "), 512<<10)...) }, validate.CodeKeysUnavailable},
-		"16 megabytes": {func(s *server) { s.body = bytes.Repeat([]byte("["), 16<<20) }, validate.CodeKeysUnavailable},
-		"hanging":      {func(s *server) { s.delay = time.Hour }, validate.CodeKeysUnavailable},
-		"only doubtful": {func(s *server) {
-			s.body = bytes.ReplaceAll(s.body, []byte(`"ledger_statement":"`), []byte(`"ledger_statement":"A`))
-		}, validate.CodeKeysUnavailable},
-		"swapped":        {func(s *server) { s.body = other.Keys() }, validate.CodeLedgerPin},
-		"without ledger": {func(s *server) { s.body = bytes.Replace(s.body, []byte(`"seawall_ledger"`), []byte(`"x"`), 1) }, validate.CodeLedgerPin},
-	} {
-		t.Run(name, func(t *testing.T) {
-			live(t, validatetest.Config{}, func(t *testing.T, i *validatetest.Issuer, s *server, trusted validate.Issuer) {
-				good := s.body
-				v := trust(t, trusted)
-				defer v.Close()
-				if err := v.Ready(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				s.set(c.change)
-				for range 12 {
-					time.Sleep(5 * time.Minute)
-					accepted(t, v, i.Token(validatetest.Claims{"aud": audience}))
-				}
-				fresh := trust(t, trusted)
-				defer fresh.Close()
-				refused(t, fresh, i.Token(validatetest.Claims{"aud": audience}), c.code)
-				time.Sleep(30 * time.Second)
-				if err := fresh.Ready(t.Context()); !errors.Is(err, c.code) {
-					t.Errorf("ready: %v, want %s", err, c.code)
-				}
-				s.set(func(s *server) {
-					s.status, s.body, s.delay = 200, good, 0
-					s.header.Del("Location")
-				})
-				time.Sleep(2 * time.Minute)
-				accepted(t, fresh, i.Token(validatetest.Claims{"aud": audience}))
-			})
-		})
-	}
-}
-
-func TestStaleKeysServeForADay(t *testing.T) {
-	live(t, validatetest.Config{}, func(t *testing.T, i *validatetest.Issuer, s *server, trusted validate.Issuer) {
-		v := trust(t, trusted)
-		defer v.Close()
-		accepted(t, v, i.Token(validatetest.Claims{"aud": audience}))
-		s.set(func(s *server) { s.status = 500 })
-		time.Sleep(24*time.Hour - 10*time.Minute)
-		accepted(t, v, i.Token(validatetest.Claims{"aud": audience}))
-		time.Sleep(20 * time.Minute)
-		refused(t, v, i.Token(validatetest.Claims{"aud": audience}), validate.CodeKeysStale)
-		refused(t, v, i.Token(validatetest.Claims{"aud": audience}, validatetest.UnknownKey), validate.CodeKeysStale)
-		s.set(func(s *server) { s.status = 200 })
-		time.Sleep(2 * time.Minute)
-		accepted(t, v, i.Token(validatetest.Claims{"aud": audience}))
-	})
-}
-
-func TestRefreshFollowsCacheHeaders(t *testing.T) {
-	for control, want := range map[string][2]int{
-		"max-age=600": {5, 8}, "public, MAX-AGE=600": {5, 8}, "": {10, 15}, "max-age=1": {100, 140}, "no-store": {100, 140}, "max-age=999999999": {1, 3},
-		"max-age=x": {100, 140}, "max-age=-1": {100, 140},
-	} {
-		live(t, validatetest.Config{}, func(t *testing.T, i *validatetest.Issuer, s *server, trusted validate.Issuer) {
-			s.header.Set("Cache-Control", control)
-			v := trust(t, trusted)
-			defer v.Close()
-			time.Sleep(time.Hour + time.Minute)
-			if n := s.count(); n < want[0] || n > want[1] {
-				t.Errorf("%q: %d fetches in an hour, want %v", control, n, want)
-			}
-		})
-	}
-}
-
-func TestUnchangedKeysStayFresh(t *testing.T) {
-	live(t, validatetest.Config{}, func(t *testing.T, i *validatetest.Issuer, s *server, trusted validate.Issuer) {
-		s.header.Set("ETag", `"v1"`)
-		v := trust(t, trusted)
-		defer v.Close()
-		time.Sleep(30 * time.Hour)
-		accepted(t, v, i.Token(validatetest.Claims{"aud": audience})) // 304 counts as a successful load
-	})
-}
-
-// Somebody sends ten thousand tokens with random key names in ten seconds. That must not become
-// ten thousand fetches, and a true rotation in the middle of it must be seen.
-func TestKeyStorm(t *testing.T) {
-	live(t, validatetest.Config{Foreign: true}, func(t *testing.T, i *validatetest.Issuer, s *server, trusted validate.Issuer) {
-		v := trust(t, trusted)
-		defer v.Close()
-		if err := v.Ready(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		payload := forge.JSON(map[string]any{"iss": i.URL(), "sub": "x", "aud": audience, "iat": time.Now().Unix(), "exp": time.Now().Unix() + 600})
-		storm := func(n int) {
-			header := forge.Text(forge.Header("EdDSA", "at+jwt", fmt.Sprintf("random-%d", n)))
-			refused(t, v, header+"."+forge.Text(payload)+"."+strings.Repeat("A", 86), validate.CodeKeyUnknown)
-		}
-		before := s.count()
-		for n := range 10000 {
-			storm(n)
-			time.Sleep(time.Millisecond)
-		}
-		if n := s.count() - before; n > 3 {
-			t.Errorf("%d fetches for 10000 random keys", n)
-		}
-		rotated := forge.NewKey("EdDSA", "rotated")
-		good := rotated.Sign(forge.Header("EdDSA", "at+jwt", "rotated"), payload)
-		s.set(func(s *server) { s.body = forge.Set(nil, rotated.JWK()) })
-		start := time.Now()
-		for n := 0; ; n++ {
-			storm(n)
-			if _, err := v.Token(t.Context(), good); err == nil {
-				break
-			}
-			if time.Since(start) > 30*time.Second {
-				t.Fatal("the new key was not seen in 30 seconds")
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-	})
-}
-
-func TestBadSignaturesNeverFetch(t *testing.T) {
-	live(t, validatetest.Config{}, func(t *testing.T, i *validatetest.Issuer, s *server, trusted validate.Issuer) {
-		v := trust(t, trusted)
-		defer v.Close()
-		if err := v.Ready(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		for range 200 {
-			refused(t, v, i.Token(validatetest.Claims{"aud": audience}, validatetest.BadSignature), validate.CodeSignature)
-			refused(t, v, i.Token(validatetest.Claims{"aud": audience}, validatetest.ExpiredKey), validate.CodeKeyExpired)
-			refused(t, v, i.Token(validatetest.Claims{"aud": audience}, validatetest.ForgedClaims), validate.CodeReceiptMismatch)
-		}
-		if n := s.count(); n != 1 {
-			t.Errorf("%d fetches", n)
-		}
-	})
-}
-
-// A key that is published ahead and then used needs no fetch, and its window is judged by the clock.
-func TestPublishedAhead(t *testing.T) {
-	live(t, validatetest.Config{Foreign: true}, func(t *testing.T, i *validatetest.Issuer, s *server, trusted validate.Issuer) {
-		next := forge.NewKey("EdDSA", "next")
-		next.NotBefore, next.Expires = time.Now().Unix()+60, time.Now().Unix()+7200
-		s.body = forge.Set(nil, next.JWK())
-		v := trust(t, trusted)
-		defer v.Close()
-		token := func() string {
-			now := time.Now().Unix()
-			return next.Sign(forge.Header("EdDSA", "at+jwt", "next"), forge.JSON(map[string]any{"iss": i.URL(), "sub": "x", "aud": audience, "iat": now, "exp": now + 60}))
-		}
-		refused(t, v, token(), validate.CodeKeyNotYetValid)
-		time.Sleep(61 * time.Second)
-		accepted(t, v, token())
-		if n := s.count(); n != 1 {
-			t.Errorf("%d fetches", n)
-		}
-		s.set(func(s *server) { s.status = 500 })
-		time.Sleep(2 * time.Hour)
-		refused(t, v, token(), validate.CodeKeyExpired) // though the document is still served from memory
 	})
 }
 
@@ -489,28 +306,30 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// Once with a true network: redirects, and a body that never ends.
+// Once with a true network, which behaves as the pipes of the other tests do.
 func TestRemoteKeysOverHTTP(t *testing.T) {
 	issuer := validatetest.NewIssuer(validatetest.Config{})
-	mux := http.NewServeMux()
-	mux.HandleFunc("/good", func(w http.ResponseWriter, r *http.Request) { w.Write(issuer.Keys()) })
-	mux.Handle("/redirect", http.RedirectHandler("/good", http.StatusFound))
-	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
-		for r.Context().Err() == nil {
-			if _, err := w.Write(bytes.Repeat([]byte(" "), 64<<10)); err != nil {
-				return
+	load := func(t *testing.T, act http.Handler) error {
+		s := httptest.NewUnstartedServer(act)
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.Start()
+		defer s.Close()
+		v := trust(t, issuer.Trusted().WithKeys(validate.RemoteKeys(s.URL+"/jwks")))
+		defer v.Close()
+		return v.Ready(t.Context())
+	}
+	if err := load(t, answering(200, issuer.Keys())); err != nil {
+		t.Error(err)
+	}
+	for _, m := range misbehaviours(issuer) {
+		if m.slow > 0 || m.down {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			if err := load(t, m.act); !errors.Is(err, m.code) || !strings.Contains(err.Error(), m.words) {
+				t.Errorf("%v; want %s and %q", err, m.code, m.words)
 			}
-		}
-	})
-	s := httptest.NewServer(mux)
-	defer s.Close()
-	for path, want := range map[string]string{"/good": "", "/redirect": "302", "/endless": "larger", "/missing": "404"} {
-		v := trust(t, issuer.Trusted().WithKeys(validate.RemoteKeys(s.URL+path)))
-		err := v.Ready(t.Context())
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: %v, want %q", path, err, want)
-		}
-		v.Close()
+		})
 	}
 }
 

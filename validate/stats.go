@@ -27,8 +27,9 @@ const (
 type Stats struct {
 	Version string        // of this library
 	Tokens  []TokenCount  // in a stable order
-	Loads   []LoadCount   // in a stable order
+	Events  []EventCount  // about keys and feeds, in a stable order
 	Issuers []IssuerState // in the order of their names
+	Feeds   []FeedState   // likewise; of those issuers that have one
 }
 
 // TokenCount is how many tokens shared one outcome. Each text is "" where the token named nothing
@@ -42,10 +43,11 @@ type TokenCount struct {
 	Count    uint64
 }
 
-// LoadCount is how many loads of an issuer's keys shared one outcome.
-type LoadCount struct {
+// EventCount is how often something happened to an issuer's keys or feed.
+type EventCount struct {
 	Issuer string
-	Code   Code // "" for good ones
+	Kind   EventKind
+	Code   Code // "" if all went well
 	Count  uint64
 }
 
@@ -62,7 +64,7 @@ type IssuerState struct {
 // goroutine; it holds no token up.
 func (v *Validator) Stats() Stats {
 	s := v.counters.stats()
-	s.Version = Version
+	s.Version, s.Feeds = Version, v.Feeds()
 	now := v.now()
 	for _, i := range v.all() {
 		s.Issuers = append(s.Issuers, i.state(now))
@@ -75,7 +77,7 @@ func (i *issuer) state(now time.Time) IssuerState {
 	s := IssuerState{Issuer: i.terms.issuer, KeysAge: -1}
 	if i.remote != nil {
 		if have := i.remote.latest.Load(); have != nil && have.set != nil {
-			s.KeysAge = max(0, now.Sub(have.at))
+			s.KeysAge = max(0, have.anchor.forward(now).Sub(have.made))
 		}
 	}
 	return s
@@ -181,16 +183,16 @@ func (c *counters) stats() (s Stats) {
 		switch o.kind {
 		case TokenAccepted, TokenRefused:
 			s.Tokens = append(s.Tokens, TokenCount{o.issuer, o.audience, o.typ, o.key, o.code, cell.sum()})
-		case KeysLoaded, KeysRefused:
-			s.Loads = append(s.Loads, LoadCount{o.issuer, o.code, cell.sum()})
+		default:
+			s.Events = append(s.Events, EventCount{o.issuer, o.kind, o.code, cell.sum()})
 		}
 	}
 	slices.SortFunc(s.Tokens, func(a, b TokenCount) int {
 		return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Audience, b.Audience), cmp.Compare(a.Type, b.Type),
 			cmp.Compare(a.KeyID, b.KeyID), cmp.Compare(a.Code, b.Code))
 	})
-	slices.SortFunc(s.Loads, func(a, b LoadCount) int {
-		return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Code, b.Code))
+	slices.SortFunc(s.Events, func(a, b EventCount) int {
+		return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Code, b.Code))
 	})
 	return s
 }

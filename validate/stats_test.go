@@ -47,12 +47,12 @@ func TestStatsCountEveryOutcome(t *testing.T) {
 	if !reflect.DeepEqual(got.Tokens, want) {
 		t.Errorf("tokens:\n%+v\nwant\n%+v", got.Tokens, want)
 	}
-	if got.Version != validate.Version || len(got.Loads) != 0 || !reflect.DeepEqual(got.Issuers, []validate.IssuerState{{Issuer: issuer.URL(), KeysAge: -1}}) {
-		t.Errorf("version %q, loads %v, issuers %v", got.Version, got.Loads, got.Issuers)
+	if got.Version != validate.Version || len(got.Events) != 0 || len(got.Feeds) != 0 || !reflect.DeepEqual(got.Issuers, []validate.IssuerState{{Issuer: issuer.URL(), KeysAge: -1}}) {
+		t.Errorf("version %q, events %v, issuers %v, feeds %v", got.Version, got.Events, got.Issuers, got.Feeds)
 	}
 }
 
-func TestStatsCountLoads(t *testing.T) {
+func TestStatsCountEvents(t *testing.T) {
 	live(t, validatetest.Config{}, func(t *testing.T, i *validatetest.Issuer, s *server, trusted validate.Issuer) {
 		s.status = 503
 		v := trust(t, trusted)
@@ -68,8 +68,11 @@ func TestStatsCountLoads(t *testing.T) {
 		s.set(func(s *server) { s.status = 500 })
 		time.Sleep(20 * time.Second)
 		got := v.Stats()
-		if want := []validate.LoadCount{{Issuer: i.URL(), Count: 1}, {Issuer: i.URL(), Code: validate.CodeKeysUnavailable, Count: 1}}; !reflect.DeepEqual(got.Loads, want) {
-			t.Errorf("loads %v, want %v", got.Loads, want)
+		if want := []validate.EventCount{
+			{Issuer: i.URL(), Kind: validate.KeysLoaded, Count: 1},
+			{Issuer: i.URL(), Kind: validate.KeysRefused, Code: validate.CodeKeysUnavailable, Count: 1},
+		}; !reflect.DeepEqual(got.Events, want) {
+			t.Errorf("events %v, want %v", got.Events, want)
 		}
 		if age := got.Issuers[0].KeysAge; age < 28*time.Second || age > 30*time.Second {
 			t.Errorf("the keys are %v old", age)

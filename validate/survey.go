@@ -61,11 +61,11 @@ func FetchSurvey(ctx context.Context, address, issuer string) (*Survey, error) {
 	if err := checkURL(found.jwks); err != nil {
 		return nil, fmt.Errorf("validate: %w", loadErrorf(CodeKeysUnavailable, "the metadata of %s give %q for its keys: %v", address, found.jwks, err))
 	}
-	doc, _, err := r.get(ctx, found.jwks, "")
+	a, err := r.get(ctx, found.jwks, "")
 	if err != nil {
 		return nil, fmt.Errorf("validate: %w", loadErrorf(CodeKeysUnavailable, "loading the keys of %s: %v", address, err))
 	}
-	keys, ledger, ok := splitDocument(doc)
+	keys, ledger, ok := splitDocument(a.body)
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("validate: %w", loadErrorf(CodeKeysUnavailable, "the key document of %s is not a JWK Set", address))
@@ -119,11 +119,11 @@ type metadata struct {
 func (r *remote) metadata(ctx context.Context) (m metadata, err error) {
 	err = fmt.Errorf("there is no place for them: is it a URL without a mark for tenants?")
 	for _, from := range r.announced {
-		var body []byte
-		if body, _, err = r.get(ctx, from, ""); err != nil {
+		var a answer
+		if a, err = r.get(ctx, from, ""); err != nil {
 			continue
 		}
-		if m, ok := readMetadata(body); ok {
+		if m, ok := readMetadata(a.body); ok {
 			return m, nil
 		}
 		err = fmt.Errorf("%s is not one JSON object", from)

@@ -215,6 +215,7 @@ func NewServer(c Config) *Server {
 func (s *Server) Feed() *Feed { return s.feed }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.clock.Now().UTC().Format(http.TimeFormat)) // the age of keys is reckoned from it
 	switch r.URL.Path {
 	case "/jwks":
 		w.Header().Set("Content-Type", "application/jwk-set+json")
