@@ -61,13 +61,29 @@ func checkServe(path string) (address, error) {
 	return address{listen: h.Listen, base: h.Base, tls: h.TLSCert != ""}, err
 }
 
-// jsonNames lists the members that JSON may have to fill a struct.
+// jsonNames lists the members that JSON may have to fill a struct: its own, then those of the structs in it.
 func jsonNames(into any) []string {
 	var names []string
-	t := reflect.TypeOf(into).Elem()
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		names = append(names, name)
+	level := []reflect.Type{reflect.TypeOf(into).Elem()}
+	for len(level) > 0 {
+		var deeper []reflect.Type
+		for _, t := range level {
+			for i := range t.NumField() {
+				name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+				if name == "" {
+					continue
+				}
+				names = append(names, name)
+				inner := t.Field(i).Type
+				for inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Slice {
+					inner = inner.Elem()
+				}
+				if inner.Kind() == reflect.Struct {
+					deeper = append(deeper, inner)
+				}
+			}
+		}
+		level = deeper
 	}
 	return names
 }

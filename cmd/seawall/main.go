@@ -40,6 +40,7 @@ func commands() []command {
 		{name: "issuer", help: "pin an issuer that is not a seawall", sub: issuerCommands()},
 		{name: "validate", help: "check a token on standard input, as an API would", run: runValidate},
 		{name: "corpus", help: "check recorded tokens on standard input, one verdict a line", run: runCorpus},
+		{name: "guard", help: "protect an API that is not written in Go, beside nginx, Caddy, Traefik or Envoy, or as the proxy", run: runGuard},
 		{name: "drill", help: "rehearse an attack against a throw-away seawall", sub: drillCommands()},
 		{name: "status", help: "tell how seawall is", run: adapt("status", runStatus)},
 		{name: "identity", help: "make a key and a certificate for a link between machines", run: adapt("identity", runIdentity)},

@@ -213,7 +213,7 @@ type passed struct {
 // admit judges one request, whose Method, RequestURI and Header are those that the API would get. It either calls enter
 // or answers with a refusal: there is no third way, and no way to both.
 func (g *Guard) admit(w http.ResponseWriter, r *http.Request, enter func(*passed)) {
-	route, where, no := g.route(r.Method, r.RequestURI)
+	route, where, no := g.table.route(r.Method, r.RequestURI)
 	if no != nil {
 		no.write(w)
 		return
@@ -249,29 +249,6 @@ func (g *Guard) pass(w http.ResponseWriter, v *visit, token *validate.Token) {
 		return
 	}
 	v.enter(&passed{token: token, assertion: assertion})
-}
-
-// route finds what a request needs.
-func (g *Guard) route(method, target string) (*Route, path, *refusal) {
-	if !goodMethod(method) {
-		return nil, path{}, &badMethod
-	}
-	where, why := readTarget(target)
-	var found *place
-	if why == "" {
-		found, why = g.table.find(where)
-	}
-	if why != "" {
-		no := badPath
-		no.reason = why.Error()
-		return nil, path{}, &no
-	}
-	if found != nil {
-		if route := found.route(method); route != nil {
-			return route, where, nil
-		}
-	}
-	return nil, path{}, &noRoute
 }
 
 // identify sets what the API is told, and takes away whatever was there in its place.

@@ -100,7 +100,7 @@ type table struct {
 
 func newTable(routes []Route) (*table, error) {
 	if len(routes) == 0 {
-		return nil, errors.New("no routes: nothing could pass")
+		return nil, errors.New("no routes, so nothing could pass")
 	}
 	t := &table{exact: map[string]*place{}, under: map[string]*place{}, exactFolded: map[string]*place{}, underFolded: map[string]*place{}}
 	for i := range routes {
@@ -194,6 +194,50 @@ func placeKey(raw string) (string, error) {
 		return "", why
 	}
 	return strings.TrimSuffix(p.decoded, "/"), nil
+}
+
+// Explanation says what would happen to a request whose token is good.
+type Explanation struct {
+	// Route is the one that applies; nil when the request is refused whatever it carries.
+	Route *Route
+	// Code and Reason say why it is refused.
+	Code, Reason string
+}
+
+// Explain finds the route of a request, as a guard with these routes would.
+func Explain(routes []Route, method, target string) (Explanation, error) {
+	t, err := newTable(routes)
+	if err != nil {
+		return Explanation{}, err
+	}
+	route, _, no := t.route(method, target)
+	if no != nil {
+		return Explanation{Code: no.code, Reason: no.reason}, nil
+	}
+	return Explanation{Route: route}, nil
+}
+
+// route finds the route of a request, or why there is none.
+func (t *table) route(method, target string) (*Route, path, *refusal) {
+	if !goodMethod(method) {
+		return nil, path{}, &badMethod
+	}
+	where, why := readTarget(target)
+	var found *place
+	if why == "" {
+		found, why = t.find(where)
+	}
+	if why != "" {
+		no := badPath
+		no.reason = why.Error()
+		return nil, path{}, &no
+	}
+	if found != nil {
+		if route := found.route(method); route != nil {
+			return route, where, nil
+		}
+	}
+	return nil, path{}, &noRoute
 }
 
 // find gives the place of a path, nil if there is none.
