@@ -120,6 +120,9 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Tim
 	if code := v.checkClaims(&w.header, &w.claims, now); code != "" {
 		return nil, code
 	}
+	if in.feed != nil && in.feed.rules.Load().hasKey(w.header.kid) {
+		return nil, CodeKeyDistrusted // whatever else is wrong with the key or its set
+	}
 	set, k, code := in.key(ctx, w, now)
 	if code != "" {
 		e.KeyID = set.listed(w.header.kid)

@@ -105,6 +105,11 @@ func (d *distrusted) has(kind distrustKind, value string, iat instant) bool {
 	return s != nil && s.has(h, kind, value, iat)
 }
 
+// hasKey reports whether a key of this name is distrusted.
+func (d *distrusted) hasKey(kid []byte) bool {
+	return d.kinds.Load()&(1<<distrustKey) != 0 && d.has(distrustKey, string(kid), instant{})
+}
+
 func (s *shard) has(h uint64, kind distrustKind, value string, iat instant) bool {
 	mask := len(s.slots) - 1
 	for i := s.home(h); s.slots[i] != 0; i = (i + 1) & mask {

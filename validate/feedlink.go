@@ -19,7 +19,7 @@ const (
 	feedSilence  = 15 * time.Second // without a newer head: three were due
 	feedPoll     = 40 * time.Second // for one long poll, of which the server may wait 25
 	feedRetry    = time.Second      // before a new attempt, unless the stream's retry field says otherwise
-	maxFeedRetry = 30 * time.Second // between attempts that fail
+	maxFeedRetry = 15 * time.Second // between attempts that fail
 	maxFeedWait  = time.Minute      // that a Retry-After may ask for
 	feedPolling  = 5 * time.Minute  // by long polls, before streams are tried again
 	feedPatience = 15 * time.Second // for a document, and a second more for each
@@ -69,12 +69,11 @@ func (f *feed) follow() {
 	}
 }
 
-// refuse says that an attempt ended badly. After an alarm the next one begins with a snapshot.
+// refuse says that an attempt ended badly.
 func (l *link) refuse(failure *loadError) {
 	l.refusal.Store(failure)
 	if failure.code.alarm() {
 		l.alarms.Add(1)
-		l.resync = true
 	}
 	l.tell(Event{Kind: FeedRefused, Code: failure.code, Notes: []string{failure.text}})
 }
@@ -97,9 +96,13 @@ func (l *link) attempt() (again bool, failure *loadError) {
 		l.once.Do(func() { close(l.tried) })
 	}
 	if time.Now().Before(l.pollUntil) {
-		return l.poll()
+		again, failure = l.poll()
+	} else {
+		failure = l.stream()
 	}
-	return false, l.stream()
+	// After an alarm, perhaps a snapshot tells the truth. If not, the next attempt does without.
+	l.resync = l.resync || failure != nil && failure.code.alarm()
+	return again, failure
 }
 
 // pause waits before the next attempt, longer after each failure. Many validators must not come

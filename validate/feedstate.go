@@ -184,7 +184,7 @@ func (f *feed) watch() {
 		case <-tick.C:
 		}
 		h := f.head.Load()
-		if h == nil || h == told || h.age(f.now(), f.serve) == overNot {
+		if h == nil || h.age(f.now(), f.serve) == overNot || h == told {
 			continue
 		}
 		told = h

@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"seawall/validate"
+	"seawall/validate/internal/forge"
 	"seawall/validate/internal/wire"
 )
 
 const (
 	headEvery = 5 * time.Second
 	headFresh = time.Second // for how long one signature serves all who ask
-	headLife  = time.Minute
 	pollLife  = 25 * time.Second
 )
 
@@ -34,9 +34,7 @@ type Feed struct {
 	secret string
 
 	mu      sync.Mutex
-	all     []wire.Distrust // statement n is all[n-1]
-	undone  map[uint64]bool
-	chain   wire.Chain
+	history forge.Feed
 	signed  [][]byte // JSON of the statements after kept
 	kept    uint64   // what came before can only be had as a snapshot
 	head    []byte   // JSON of the latest head
@@ -46,7 +44,9 @@ type Feed struct {
 
 // NewFeed makes an empty feed for a seawall issuer.
 func NewFeed(i *Issuer) *Feed {
-	return &Feed{issuer: i, id: "api", secret: rand.Text(), undone: map[uint64]bool{}, changed: make(chan struct{})}
+	return &Feed{
+		issuer: i, id: "api", secret: rand.Text(), history: forge.Feed{Ledger: i.ledger, Issuer: i.url}, changed: make(chan struct{}),
+	}
 }
 
 // Config gives what a validate.Issuer needs to follow the feed.
@@ -73,56 +73,38 @@ func (f *Feed) DistrustBefore(kind, value string, before time.Time) uint64 {
 // Restore takes statement n back.
 func (f *Feed) Restore(n uint64) uint64 {
 	f.mu.Lock()
-	if n == 0 || n > uint64(len(f.all)) {
+	if n == 0 || n > uint64(len(f.history.All)) {
 		panic(fmt.Sprintf("validatetest: there is no statement %d", n)) // a mistake in a test
 	}
-	d := f.all[n-1]
-	f.undone[n] = true
+	undo := f.history.Undo(n)
 	f.mu.Unlock()
-	return f.add(wire.Distrust{Act: "restore", Kind: d.Kind, Value: d.Value, Until: d.Until, Undoes: n, Reason: "mistake"})
+	return f.add(undo)
 }
 
 // Compact forgets how the feed came to be, so that validators that come back get a snapshot.
 func (f *Feed) Compact() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.signed, f.kept = nil, uint64(len(f.all))
+	f.signed, f.kept = nil, uint64(len(f.history.All))
 }
 
 func (f *Feed) add(d wire.Distrust) uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	d.Issuer, d.N, d.Prev, d.Time = f.issuer.url, uint64(len(f.all)+1), f.chain, uint64(f.issuer.clock.Now().UnixMilli())
-	f.all = append(f.all, d)
-	f.chain = wire.ChainOf(d.AppendInput(nil))
-	f.signed = append(f.signed, f.issuer.ledger.Distrust(&d))
+	f.signed = append(f.signed, f.history.Add(d, f.issuer.clock.Now().UnixMilli()))
 	f.head = nil
 	close(f.changed)
 	f.changed = make(chan struct{})
-	return d.N
-}
-
-// top gives the head of this moment, unsigned. Callers hold mu.
-func (f *Feed) top() *wire.DistrustHead {
-	now := f.issuer.clock.Now()
-	return &wire.DistrustHead{
-		Issuer: f.issuer.url, N: uint64(len(f.all)), Chain: f.chain,
-		Time: uint64(now.UnixMilli()), Expires: uint64(now.Add(headLife).UnixMilli()),
-	}
+	return uint64(len(f.history.All))
 }
 
 // snapshot gives the signed snapshot of this moment and its number.
 func (f *Feed) snapshot() ([]byte, uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	top := f.top()
-	var live []wire.Distrust
-	for _, d := range f.all {
-		if d.Act == "distrust" && !f.undone[d.N] && d.Until > top.Time/1000 {
-			live = append(live, d)
-		}
-	}
-	return f.issuer.ledger.Snapshot(top, live), top.N
+	now := f.issuer.clock.Now().UnixMilli()
+	top := f.history.Top(now)
+	return f.issuer.ledger.Snapshot(&top, f.history.Live(now)), top.N
 }
 
 // since gives the signed statements after n and a head, or false if the feed can't go on from there.
@@ -131,9 +113,11 @@ func (f *Feed) since(n uint64) (statements [][]byte, head []byte, more <-chan st
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if age := f.issuer.clock.Now().Sub(f.signing); f.head == nil || age < 0 || age >= headFresh {
-		f.head, f.signing = f.issuer.ledger.Head(f.top()), f.issuer.clock.Now()
+		f.signing = f.issuer.clock.Now()
+		top := f.history.Top(f.signing.UnixMilli())
+		f.head = f.issuer.ledger.Head(&top)
 	}
-	if n < f.kept || n > uint64(len(f.all)) {
+	if n < f.kept || n > uint64(len(f.history.All)) {
 		return nil, f.head, f.changed, false
 	}
 	return slices.Clone(f.signed[n-f.kept:]), f.head, f.changed, true
