@@ -72,8 +72,13 @@ const (
 	noForms    = "sub and iat need not be there, and of most claims any form will do"
 	jsonV1     = "encoding/json takes the last of two members, puts U+FFFD for bad text and knows no limit of depth"
 	rounding   = "it compares with another rounding, or takes the very second of the end for before it"
+	inHeader   = "it reads members of the header that validate never looks at, and wants them in their form"
+	floats     = "it reads numbers that nobody asked for, and as floats"
 	foldedName = "it takes a member for another whose name differs in case"
 )
+
+// float is how encoding/json says that a number is too large for it.
+const float = "into Go value of type float64"
 
 // also adds what none of the libraries looks at.
 func also(lax map[validate.Code]string) map[validate.Code]string {
@@ -94,6 +99,7 @@ var explained = map[string]explanation{
 			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
 		}),
 		strict: []strictness{
+			{float, false, floats},
 			{"token is expired", false, "it cuts fractions off before it compares"},
 			{"invalid", true, foldedName}, {"not valid yet", true, foldedName}, {"used before issued", true, foldedName}, {"malformed", true, foldedName},
 		},
@@ -105,7 +111,7 @@ var explained = map[string]explanation{
 			validate.CodeCrit:        "an empty crit, and b64, pass",
 			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
 		}),
-		strict: []strictness{{"x5c", false, "it reads certificates in the header, which validate never looks at"}},
+		strict: []strictness{{"x5c", false, inHeader}, {"unmarshal JWK", false, inHeader}, {"unmarshal nonce", false, inHeader}, {float, false, floats}},
 	},
 	"go-oidc": {
 		folds: true, salts: true,
@@ -117,7 +123,8 @@ var explained = map[string]explanation{
 			validate.CodeNotYetValid: "it does not look at iat, and forgives nbf five minutes",
 		}),
 		strict: []strictness{
-			{"x5c", false, "it reads certificates in the header, which validate never looks at"},
+			{"x5c", false, inHeader}, {"unmarshal JWK", false, inHeader}, {"unmarshal nonce", false, inHeader}, {float, false, floats},
+			{"idToken.nonce", false, "it reads a nonce, as an ID token has, and wants it to be text"},
 			{"token is expired", false, "it knows no leeway for exp"},
 			{"issued by a different provider", true, foldedName}, {"failed to unmarshal claims", true, foldedName}, {"audience", true, foldedName},
 		},
@@ -125,11 +132,12 @@ var explained = map[string]explanation{
 	"jwx": {
 		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        jsonV1,
+			validate.CodeCrit:        "of the critical extensions it refuses b64 alone",
 			validate.CodeAlg:         "the header's alg need not be there: the key's counts",
 			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
 		}),
 		strict: []strictness{
-			{"x5c", false, "it reads certificates in the header, which validate never looks at"},
+			{"failed to parse JOSE headers", false, inHeader}, {float, false, floats},
 			{`"exp" not satisfied`, false, "it cuts fractions off before it compares"},
 			{"parse it as RFC3339", false, "it reads minus zero as no time"},
 		},
