@@ -29,7 +29,7 @@ func (e explanation) pass(code validate.Code, raw string) bool {
 		var header struct{ Alg string }
 		return e.salts && json.Unmarshal(lenient(head), &header) == nil && header.Alg == "PS256"
 	}
-	return e.lax[code] != ""
+	return e.lax[code] != "" || e.rename(raw)
 }
 
 // refuse reports whether the library's refusal of a token that validate accepts is explained.
@@ -42,7 +42,7 @@ func (e explanation) refuse(err error, raw string) bool {
 	return false
 }
 
-// rename reports whether it is explained that the two sides read another subject.
+// rename reports whether it is explained that the two sides read another subject, or another value of a claim.
 func (e explanation) rename(raw string) bool { return e.folds && folded(raw) }
 
 // folded reports whether a payload has a member whose name is a registered one but for case.
@@ -108,6 +108,7 @@ var explained = map[string]explanation{
 		salts: true,
 		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        "nested members may come twice, and bad text and any depth pass",
+			validate.CodeEncoding:    "line ends and unused bits pass",
 			validate.CodeCrit:        "an empty crit, and b64, pass",
 			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,
 		}),
@@ -132,6 +133,8 @@ var explained = map[string]explanation{
 	"jwx": {
 		lax: also(map[validate.Code]string{
 			validate.CodeJSON:        jsonV1,
+			validate.CodeEncoding:    "any alphabet, padding and unused bits pass",
+			validate.CodeKeyAlg:      "the key's algorithm counts, whatever the header says",
 			validate.CodeCrit:        "of the critical extensions it refuses b64 alone",
 			validate.CodeAlg:         "the header's alg need not be there: the key's counts",
 			validate.CodeNotYetValid: rounding, validate.CodeExpired: rounding,

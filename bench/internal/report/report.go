@@ -84,8 +84,11 @@ type Table struct {
 
 // MissedBars counts the figures that did not meet their bar.
 func (r Report) MissedBars() int {
-	n := 0
-	for _, b := range r.Bars {
+	return missed(r.Bars)
+}
+
+func missed(bars []Bar) (n int) {
+	for _, b := range bars {
 		if b.Verdict() == Missed {
 			n++
 		}
@@ -99,7 +102,7 @@ func (r Report) Markdown() string {
 	fmt.Fprintf(&b, "Measured on %s by `make bench`.\n\n", r.Taken.UTC().Format("2 January 2006, 15:04 MST"))
 	fmt.Fprintf(&b, "**Machine.** %s\n\n", r.Machine)
 	if len(r.Bars) > 0 {
-		b.WriteString(r.bars().Markdown())
+		b.WriteString(BarTable(r.Bars).Markdown())
 	}
 	for _, t := range r.Tables {
 		b.WriteString(t.Markdown())
@@ -111,13 +114,14 @@ func (r Report) Markdown() string {
 	return b.String()
 }
 
-func (r Report) bars() Table {
+// BarTable shows bars with their verdicts.
+func BarTable(bars []Bar) Table {
 	t := Table{
 		Title: "Bars",
 		Head:  []string{"measure", "figure", "bar", "aim", "verdict"},
-		Note:  fmt.Sprintf("%d of %d bars met.", len(r.Bars)-r.MissedBars(), len(r.Bars)),
+		Note:  fmt.Sprintf("%d of %d bars met.", len(bars)-missed(bars), len(bars)),
 	}
-	for _, bar := range r.Bars {
+	for _, bar := range bars {
 		sign, aim := "≤ ", "–"
 		if bar.AtLeast {
 			sign = "≥ "
