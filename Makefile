@@ -7,8 +7,9 @@ SHELL := bash
 DATA   ?= ./data
 LISTEN ?= 127.0.0.1:8420
 
-# make soak: how long each fuzz target runs. make bench: further flags, such as --quick.
+# make soak: how long each fuzz target runs, and each that compares validate with another library. make bench: further flags, such as --quick.
 FUZZTIME   ?= 60s
+DIFFTIME   ?= 10m
 BENCHFLAGS ?=
 
 # No cgo and no paths of this machine in what we ship. Whatever needs no race detector is compiled with the same flags,
@@ -56,6 +57,10 @@ soak: setup build
 			echo "$$pkg $$target for $(FUZZTIME)"; \
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "$$pkg"; \
 		done; \
+	done
+	@cd bench && for target in $$(GOWORK=off go test -list '^Fuzz' ./internal/differential | grep '^Fuzz'); do \
+		echo "$$target for $(DIFFTIME)"; \
+		GOWORK=off go test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(DIFFTIME)' -timeout 0 ./internal/differential; \
 	done
 
 bench: build

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"seawall/bench/internal/comparison"
 	"seawall/bench/internal/report"
 	"seawall/bench/internal/subject"
 )
@@ -26,12 +27,14 @@ type bench struct {
 
 	wall      *subject.Seawall // nil without --seawall
 	noZitadel bool             // the peer could not be built
+	noPeers   bool             // the program with the other libraries could not be built
 
 	rounds []round
 	start  starts
 	memory memories
 	size   binary
 	check  tokenCheck
+	peers  comparison.Figures
 	ledger ledgerSpeeds
 	verify verified
 }
@@ -62,15 +65,15 @@ func prepare(ctx context.Context, s settings, progress io.Writer) (*bench, error
 	return b, nil
 }
 
-// build compiles the programs that the bench runs. The peer is the only one with dependencies; a machine that
-// cannot get them measures without it.
+// build compiles the programs that the bench runs. Only the peers have dependencies; a machine that cannot get
+// them measures without.
 func (b *bench) build(ctx context.Context) error {
 	// seawall's processes may run under users of their own and must be able to pass through.
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"load", "calibrator", "tokencheck", "zitadel"} {
-		if name == "tokencheck" && b.seawall == "" {
+	for _, name := range []string{"load", "calibrator", "tokencheck", "zitadel", "peers"} {
+		if (name == "tokencheck" || name == "peers") && b.seawall == "" {
 			continue
 		}
 		b.say("building %s", name)
@@ -82,6 +85,9 @@ func (b *bench) build(ctx context.Context) error {
 		case name == "zitadel" && ctx.Err() == nil:
 			b.noZitadel = true
 			b.say("going on without zitadel: %s", lastLine(string(output)))
+		case name == "peers" && ctx.Err() == nil:
+			b.noPeers = true
+			b.say("going on without other libraries: %s", lastLine(string(output)))
 		default:
 			return fmt.Errorf("building %s: %w: %s", name, err, lastLine(string(output)))
 		}
@@ -108,7 +114,7 @@ func (b *bench) measure(ctx context.Context) (report.Report, error) {
 	taken := time.Now()
 	if b.seawall != "" {
 		for _, step := range []func(context.Context) error{
-			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measureLedger,
+			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureLedger,
 		} {
 			if err := step(ctx); err != nil {
 				return report.Report{}, err
