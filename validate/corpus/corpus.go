@@ -45,7 +45,7 @@ type Validator struct {
 	Leeway      *float64     `json:"leeway_seconds,omitempty"`
 	MaxLifetime *float64     `json:"max_lifetime_seconds,omitempty"`
 	MaxBytes    int          `json:"max_token_bytes,omitempty"`
-	Clients     []string     `json:"clients,omitempty"`
+	Clients     []string     `json:"clients,omitzero"`
 	DPoP        *DPoP        `json:"dpop,omitempty"`
 	MTLS        bool         `json:"mtls_required,omitempty"`
 	Revocations []Revocation `json:"revocations,omitempty"`
@@ -54,7 +54,7 @@ type Validator struct {
 // Issuer is a trusted issuer with its keys.
 type Issuer struct {
 	Issuer  string          `json:"issuer"`
-	Tenants []string        `json:"tenants,omitempty"`
+	Tenants []string        `json:"tenants,omitzero"`
 	Pin     string          `json:"pin,omitempty"`
 	JWKS    json.RawMessage `json:"jwks"`
 }
@@ -239,8 +239,8 @@ func (v Validator) build(now func() time.Time, proofs validate.Replays) (*valida
 			config.Algorithms = append(config.Algorithms, alg)
 		}
 	}
-	if len(config.Algorithms) == 0 && v.Algorithms != nil {
-		return nil, errors.New("no algorithm that can be verified")
+	if len(config.Algorithms) == 0 && v.Algorithms != nil || len(v.Types) == 0 && v.Types != nil {
+		return nil, errors.New("no algorithm or type that could be accepted")
 	}
 	for _, i := range v.Issuers {
 		config.Issuers = append(config.Issuers, i.trusted())

@@ -192,6 +192,7 @@ var classes = map[string]func(*generator){
 	"dpop-form":    dpopFormAttacks,
 	"dpop-key":     dpopKeyAttacks,
 	"replay":       replayAttacks,
+	"edge":         edgeAttacks,
 	"receipt":      receiptAttacks,
 	"statement":    statementAttacks,
 }
@@ -220,7 +221,7 @@ func TestVectors(t *testing.T) {
 			noTokenText(t, doc, b)
 		})
 	}
-	if len(names) < 550 {
+	if len(names) < 1100 {
 		t.Errorf("%d cases; some are gone", len(names))
 	}
 }
