@@ -45,7 +45,8 @@ func (p Proxy) read(r *http.Request) (method, target string, no *refusal) {
 		return r.Method, target, nil
 	}
 	m, t := p.names()
-	if r.RequestURI != CheckPath || len(r.Header[m]) != 1 || len(r.Header[t]) != 1 {
+	where, _, _ := strings.Cut(r.RequestURI, "?") // Caddy leaves the client's query in place
+	if where != CheckPath || len(r.Header[m]) != 1 || len(r.Header[t]) != 1 {
 		return "", "", &notAsked
 	}
 	return r.Header[m][0], r.Header[t][0], nil

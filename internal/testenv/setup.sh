@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler for -race, gdb for the memory tests, curl for the
-# README, and Node.js 20 or newer for the third-party clients. Nothing is installed when nothing is missing.
+# README, nginx and Caddy for the guard, and Node.js 20 or newer for the third-party clients. Nothing is installed when nothing is missing.
 # Works on Debian and its relatives; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,6 +21,8 @@ need git git
 need unshare util-linux
 need setpriv util-linux
 need npm npm nodejs
+[ -x /usr/sbin/nginx ] || need nginx nginx-light
+need caddy caddy
 
 if [ ${#missing[@]} -gt 0 ]; then
 	command -v apt-get >/dev/null || fail "missing: ${missing[*]}" "install these with this system's package manager, then run make setup again"
@@ -30,6 +32,13 @@ if [ ${#missing[@]} -gt 0 ]; then
 		as_root=(sudo -n)
 	fi
 	say "installing ${missing[*]}"
+	# Packages of servers would start them. Nothing is to listen here but what a test starts.
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+		"${as_root[@]}" chmod +x $policy
+		trap '"${as_root[@]}" rm -f $policy' EXIT
+	fi
 	"${as_root[@]}" apt-get update -qq
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
