@@ -110,22 +110,40 @@ var (
 	errNotRegistered  = oauth.Errorf(oauth.UnauthorizedClient, "The client is not registered for this grant_type.")
 )
 
-func (h *Handler) issue(r *http.Request, t *tenant.Tenant) (token.Token, error) {
-	ctx, now := r.Context(), h.now()
-	form, err := ReadForm(r, "resource")
+// Authenticate reads a request of a client to another endpoint than the token endpoint, such as revocation (RFC 7009
+// §2.1), and returns the id of the client that has proved itself, as at the token endpoint and within the same limits.
+func (h *Handler) Authenticate(r *http.Request, t *tenant.Tenant) (clientID string, form *Form, err error) {
+	client, form, _, err := h.admit(r, t, "")
 	if err != nil {
-		return token.Token{}, err
+		return "", nil, err
+	}
+	return client.registered.ID, form, nil
+}
+
+// admit reads the form, authenticates the client and counts the request. repeatable is for [ReadForm].
+func (h *Handler) admit(r *http.Request, t *tenant.Tenant, repeatable string) (client *Client, form *Form, proof [32]byte, err error) {
+	now := h.now()
+	if form, err = ReadForm(r, repeatable); err != nil {
+		return nil, nil, proof, err
 	}
 	offered, err := readCredential(r.Header, form)
 	if err != nil {
-		return token.Token{}, err
+		return nil, nil, proof, err
 	}
-	client, proof, err := h.authenticate(ctx, r, t, offered, now)
-	if err != nil {
-		return token.Token{}, err
+	if client, proof, err = h.authenticate(r.Context(), r, t, offered, now); err != nil {
+		return nil, nil, proof, err
 	}
 	if wait := h.limit(t, client, now); wait > 0 {
-		return token.Token{}, oauth.TooManyRequests(wait)
+		return nil, nil, proof, oauth.TooManyRequests(wait)
+	}
+	return client, form, proof, nil
+}
+
+func (h *Handler) issue(r *http.Request, t *tenant.Tenant) (token.Token, error) {
+	ctx := r.Context()
+	client, form, proof, err := h.admit(r, t, "resource")
+	if err != nil {
+		return token.Token{}, err
 	}
 	g, err := h.choose(t, client, form)
 	if err != nil {

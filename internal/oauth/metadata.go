@@ -15,8 +15,12 @@ type Metadata struct {
 	IDTokenSigningAlgsSupported   []string     `json:"id_token_signing_alg_values_supported,omitempty"`
 	TokenAuthMethodsSupported     []AuthMethod `json:"token_endpoint_auth_methods_supported,omitempty"`
 	TokenAuthSigningAlgsSupported []string     `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
-	IntrospectionEndpoint         string       `json:"introspection_endpoint,omitempty"`                        // RFC 7662
-	IntrospectionAuthMethods      []AuthMethod `json:"introspection_endpoint_auth_methods_supported,omitempty"` // RFC 8414 §2
+	IntrospectionEndpoint         string       `json:"introspection_endpoint,omitempty"`                                // RFC 7662
+	IntrospectionAuthMethods      []AuthMethod `json:"introspection_endpoint_auth_methods_supported,omitempty"`         // RFC 8414 §2
+	RevocationEndpoint            string       `json:"revocation_endpoint,omitempty"`                                   // RFC 7009
+	RevocationAuthMethods         []AuthMethod `json:"revocation_endpoint_auth_methods_supported,omitempty"`            // RFC 8414 §2
+	RevocationAuthSigningAlgs     []string     `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"` // RFC 8414 §2
 	ServiceDocumentation          string       `json:"service_documentation,omitempty"`
-	SeawallLedger                 string       `json:"seawall_ledger,omitempty"` // the pin; see docs/formats.md
+	SeawallLedger                 string       `json:"seawall_ledger,omitempty"`        // the pin; see docs/formats.md
+	SeawallDistrustFeed           string       `json:"seawall_distrust_feed,omitempty"` // see docs/formats.md
 }

@@ -227,6 +227,7 @@ func (s *Server) createAPI(a act) (any, error) {
 	// The answer is given whatever happens from here on: the secret can't be told again.
 	shown := showAPI(&t, &api)
 	shown.Pending = pending(s.tellSigner(ctx, t.ID))
+	s.feeds.of(t.ID, t.Issuer).learn(ctx) // so that the API can be told what is revoked even if the ledger goes away now
 	shown.Secret, shown.Pin = given.Reveal(), s.keys.now().pin
 	shown.Snippet = snippet(t.Issuer, shown.Pin, api.Audience)
 	return shown, nil

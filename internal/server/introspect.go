@@ -65,6 +65,14 @@ func (s *Server) introspect(r *http.Request, t *resident) ([]byte, error) {
 	if err != nil || !s.now().Before(token.Expires()) { // an API allows for another clock; the issuer asks its own
 		return inactive, nil
 	}
+	feed := s.feeds.of(t.tenant.ID, t.tenant.Issuer)
+	if err := feed.ready(r.Context()); err != nil {
+		s.feeds.complain(r.Context(), feed, err)
+		return nil, errNoFeed.Because(err) // who may be believed is not known
+	}
+	if feed.distrusts(token) {
+		return inactive, nil
+	}
 	live, err := s.directory.clientLive(r.Context(), t.tenant.ID, token.Client())
 	if err != nil {
 		return nil, err
@@ -90,6 +98,11 @@ func (s *Server) authenticateAPI(r *http.Request, form *grant.Form, t *resident)
 	case id == "" || given.IsZero():
 		return nil, errAPINoCredential
 	}
+	return s.proveAPI(r, t, id, given)
+}
+
+// proveAPI returns the API with this id if the secret is its own.
+func (s *Server) proveAPI(r *http.Request, t *resident, id string, given secret.Text) (*tenant.API, error) {
 	api := t.api(id)
 	hash := secret.Hash{1} // of nobody
 	if api != nil {
@@ -133,7 +146,8 @@ type judge struct {
 	*validate.Validator
 }
 
-// of returns the validator for an API under the present key document, nil while there is none.
+// of returns the validator for an API, or for all APIs together when it is nil, under the present key document; nil while
+// there is none.
 func (j *judges) of(s *Server, t *resident, api *tenant.API) (*validate.Validator, error) {
 	state := s.keys.now()
 	doc, err := t.keyDocument(state, s.now())
@@ -142,12 +156,25 @@ func (j *judges) of(s *Server, t *resident, api *tenant.API) (*validate.Validato
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if had := j.byAPI[api.ID]; had.keys == doc {
+	id := ""
+	if api != nil {
+		id = api.ID
+	}
+	if had := j.byAPI[id]; had.keys == doc {
 		return had.Validator, nil
+	}
+	audiences := []string{}
+	for i := range t.apis {
+		if api == nil || t.apis[i].ID == api.ID {
+			audiences = append(audiences, t.apis[i].Audience)
+		}
+	}
+	if len(audiences) == 0 {
+		return nil, nil
 	}
 	v, err := validate.New(validate.Config{
 		Issuers:   []validate.Issuer{validate.SeawallIssuer(t.tenant.Issuer, state.pin).WithKeys(validate.StaticKeys(doc.body))},
-		Audiences: []string{api.Audience},
+		Audiences: audiences,
 		Now:       s.now,
 	})
 	if err != nil {
@@ -156,6 +183,6 @@ func (j *judges) of(s *Server, t *resident, api *tenant.API) (*validate.Validato
 	if j.byAPI == nil {
 		j.byAPI = map[string]judge{}
 	}
-	j.byAPI[api.ID] = judge{doc, v}
+	j.byAPI[id] = judge{doc, v}
 	return v, nil
 }

@@ -46,7 +46,11 @@ func (r *resident) document(pin string) oauth.Metadata {
 		TokenAuthMethodsSupported:     oauth.AuthMethods(),
 		TokenAuthSigningAlgsSupported: grant.AssertionAlgorithms(),
 		IntrospectionAuthMethods:      []oauth.AuthMethod{oauth.ClientSecretBasic, oauth.ClientSecretPost},
+		RevocationEndpoint:            issuer + pathRevoke,
+		RevocationAuthMethods:         oauth.AuthMethods(),
+		RevocationAuthSigningAlgs:     grant.AssertionAlgorithms(),
 		SeawallLedger:                 pin,
+		SeawallDistrustFeed:           issuer + pathFeed,
 	}
 	for _, g := range grant.All() {
 		m.GrantTypesSupported = append(m.GrantTypesSupported, g.Type())

@@ -19,6 +19,7 @@ const (
 	pathToken      = "/token"
 	pathKeys       = "/jwks"
 	pathIntrospect = "/introspect"
+	pathRevoke     = "/revoke"                                 // RFC 7009
 	pathOAuth      = "/.well-known/oauth-authorization-server" // RFC 8414 §3, appended
 	pathOpenID     = "/.well-known/openid-configuration"       // OpenID Connect Discovery §4
 )
@@ -96,6 +97,7 @@ type endpoint func(w http.ResponseWriter, r *http.Request, t *resident)
 const (
 	reading = "GET, HEAD"
 	writing = "POST"
+	hearing = "GET"
 )
 
 // endpoint returns what answers at a path below an issuer, and by which methods.
@@ -105,6 +107,14 @@ func (s *Server) endpoint(rest string) (endpoint, string) {
 		return s.serveToken, writing
 	case pathIntrospect:
 		return s.serveIntrospection, writing
+	case pathRevoke:
+		return s.serveRevocation, writing
+	case pathFeed:
+		return s.serveFeed, hearing
+	case pathEvents:
+		return s.serveEvents, hearing
+	case pathChanges:
+		return s.serveChanges, hearing
 	case pathKeys:
 		return s.serveKeys, reading
 	case pathOAuth, pathOpenID:
@@ -140,7 +150,7 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request, t *reside
 
 // allowed answers a request whose method is not one of those listed.
 func allowed(w http.ResponseWriter, r *http.Request, methods string) bool {
-	if methods == writing && r.Method == http.MethodPost || methods == reading && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if r.Method == methods || methods == reading && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		return true
 	}
 	w.Header().Set("Allow", methods)

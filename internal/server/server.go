@@ -59,7 +59,8 @@ type Config struct {
 	Version, Level string
 	// FailuresPerMinute is how many authentications from one address may fail at one tenant; 0: 50.
 	FailuresPerMinute int
-	// MaxConnections bounds open connections of clients; 0: 1024. More wait in the kernel's queue.
+	// MaxConnections bounds open connections of clients, listeners of distrust feeds included; 0: 4096. More wait in the
+	// kernel's queue.
 	MaxConnections int
 	Log            *slog.Logger
 	// Now is the clock; nil: time.Now.
@@ -77,6 +78,7 @@ type Server struct {
 	vaults    *vaults
 	keys      *keys
 	policies  *policies
+	feeds     *feeds
 	failures  *failures
 	limit     *grant.FailureLimit
 	tokens    *grant.Handler
@@ -110,6 +112,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err := s.settleBase(ctx); err != nil {
 		return nil, err
 	}
+	if s.feeds, err = newFeeds(c.Dir, s.vaults, c.Log, s.now); err != nil {
+		return nil, err
+	}
 	s.directory = newDirectory(c.Store, c.Store)
 	s.policies = newPolicies(c.Store, s.vaults.ask, c.Log)
 	s.failures = &failures{record: s.vaults.record, log: c.Log}
@@ -124,7 +129,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 
 // Start sets the loops going; they end with ctx. [Server.Wait] waits for them.
 func (s *Server) Start(ctx context.Context) {
-	for _, loop := range []func(context.Context){s.vaults.watch, s.keys.follow, s.policies.carry, s.failures.tell, s.recordBase} {
+	for _, loop := range []func(context.Context){s.vaults.watch, s.keys.follow, s.policies.carry, s.failures.tell, s.recordBase, s.feeds.keep, s.feeds.watch} {
 		s.loops.Go(func() { loop(ctx) })
 	}
 }
@@ -142,7 +147,7 @@ const (
 	writeTime      = 30 * time.Second
 	idleTime       = 60 * time.Second
 	drainTime      = 10 * time.Second
-	maxConnections = 1024
+	maxConnections = 4096
 )
 
 // Serve answers clients on public and operators on admin until ctx ends, then takes no new connections, finishes what
@@ -153,6 +158,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 		most = maxConnections
 	}
 	front := s.httpServer(s)
+	front.RegisterOnShutdown(sync.OnceFunc(func() { close(s.feeds.closing) }))
 	back := s.httpServer(s.adminHandler())
 	back.ConnContext = withPeer
 	ended := make(chan error, 2)

@@ -161,6 +161,34 @@ func (v *vaults) record(ctx context.Context, entries ...*mint.Entry) error {
 	return nil
 }
 
+// askLedger sends the ledger a question of the house.
+func (v *vaults) askLedger(ctx context.Context, typ mint.MsgType, question, answer any) error {
+	if v.stranger() {
+		return mint.Refuse(mint.StateRolledBack, "%v", errOtherRoot)
+	}
+	patience := callTime
+	if typ == mint.MsgWatch {
+		patience += mint.WatchTime * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return v.ledger.CallJSON(ctx, typ, question, answer)
+}
+
+// state has the ledger state something in a distrust feed.
+func (v *vaults) state(ctx context.Context, q mint.StateQuery) (*mint.Distrust, error) {
+	stated := new(mint.Stated)
+	if err := v.askLedger(ctx, mint.MsgState, q, stated); err != nil {
+		return nil, err
+	}
+	head, err := stated.Head()
+	if err != nil {
+		return nil, err
+	}
+	v.remember(head)
+	return &stated.Statement, nil
+}
+
 // ask sends a control message to the signer.
 func (v *vaults) ask(ctx context.Context, typ mint.MsgType, question, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)

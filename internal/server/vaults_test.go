@@ -45,12 +45,15 @@ type fakeVaults struct {
 	refuse     map[mint.MsgType]*mint.Refusal
 	rolledBack bool
 	frozen     string
+	feeds      map[string][]mint.Distrust // by issuer
+	stated     uint64                     // in all of them
+	forge      func(*mint.Feed)           // what a ledger in the wrong hands does to its answers
 	minted     int
 	asked      atomic.Int64 // mint messages that have come in
 }
 
 func newFakeVaults(t testing.TB, now func() time.Time) *fakeVaults {
-	v := &fakeVaults{t: t, now: now, private: map[string]*ecdsa.PrivateKey{}, policies: map[string]mint.Policy{}, refuse: map[mint.MsgType]*mint.Refusal{}, generation: 1, size: 1}
+	v := &fakeVaults{t: t, now: now, private: map[string]*ecdsa.PrivateKey{}, policies: map[string]mint.Policy{}, refuse: map[mint.MsgType]*mint.Refusal{}, feeds: map[string][]mint.Distrust{}, generation: 1, size: 1}
 	v.newLedger()
 	return v
 }
@@ -256,7 +259,79 @@ func (v *fakeVaults) sign(b []byte, tenant string) []byte {
 	return b64.AppendEncode(append(b, '.'), sig[:])
 }
 
+// state adds to an issuer's feed.
+func (v *fakeVaults) stateFeed(q mint.StateQuery) mint.Distrust {
+	list := v.feeds[q.Issuer]
+	now := v.now()
+	d := mint.Distrust{Issuer: q.Issuer, N: uint64(len(list) + 1), Act: q.Act, Kind: q.Kind, Value: q.Value, Before: q.Before, Until: now.Unix() + 3600,
+		Undoes: q.Undoes, Reason: q.Reason, Millis: uint64(now.UnixMilli())}
+	if q.Act == mint.ActRestore {
+		old := list[q.Undoes-1]
+		d.Kind, d.Value, d.Before, d.Until = old.Kind, old.Value, old.Before, old.Until
+	}
+	if len(list) > 0 {
+		d.Prev = list[len(list)-1].Chain()
+	}
+	d.Sign(v.root)
+	v.feeds[q.Issuer] = append(list, d)
+	v.size++
+	v.stated++
+	return d
+}
+
+// feed answers as a ledger does that remembers only the last 100 statements.
+func (v *fakeVaults) feed(q mint.FeedQuery) *mint.Feed {
+	list := v.feeds[q.Issuer]
+	ms := uint64(v.now().UnixMilli())
+	a := &mint.Feed{Statements: []mint.Distrust{}, Head: mint.FeedHead{Issuer: q.Issuer, N: uint64(len(list)), Millis: ms, Expires: ms + mint.HeadLife}}
+	if len(list) > 0 {
+		a.Head.Chain = list[len(list)-1].Chain()
+	}
+	live := alive(follow(nil, list), ms)
+	if live == nil {
+		live = []mint.Distrust{}
+	}
+	from := list
+	if q.Live {
+		from = live
+	} else if a.Gap = uint64(len(list)) > q.After+100; a.Gap {
+		return a
+	}
+	for _, d := range from {
+		if d.N > q.After {
+			if a.More = len(a.Statements) == 40; a.More {
+				break
+			}
+			a.Statements = append(a.Statements, d)
+		}
+	}
+	a.Head.Sign(v.root)
+	s := mint.Snapshot{Issuer: q.Issuer, N: a.Head.N, Chain: a.Head.Chain, Millis: ms, Expires: a.Head.Expires, Statements: live}
+	s.Sign(v.root)
+	a.Snapshot = s.Signature
+	return a
+}
+
+// watch answers when a feed has grown.
+func (v *fakeVaults) watch(f mint.Frame, w *mint.FrameWriter) {
+	var q mint.WatchQuery
+	_ = json.Unmarshal(f.Body, &q)
+	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		v.mu.Lock()
+		n := v.stated + 1
+		v.mu.Unlock()
+		if n != q.Since || time.Now().After(end) {
+			_ = w.WriteJSON(f.Type, f.ID, mint.Watched{Next: n, All: n != q.Since, Issuers: []string{}}, nil)
+			return
+		}
+	}
+}
+
 func (v *fakeVaults) serveLedger(f mint.Frame, w *mint.FrameWriter) {
+	if f.Type == mint.MsgWatch {
+		go v.watch(f, w)
+		return
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	answer, refusal := any(nil), v.refuse[f.Type]
@@ -280,6 +355,22 @@ func (v *fakeVaults) serveLedger(f mint.Frame, w *mint.FrameWriter) {
 		v.size += uint64(len(list))
 		h := v.head()
 		answer = mint.Appended{Sequence: first, Size: h.Size, Millis: h.Millis, Batch: h.Batch.String()}
+	case f.Type == mint.MsgState:
+		var q mint.StateQuery
+		_ = json.Unmarshal(f.Body, &q)
+		d := v.stateFeed(q)
+		h := v.head()
+		answer = mint.Stated{Statement: d, Size: h.Size, Millis: h.Millis, Batch: h.Batch.String()}
+	case f.Type == mint.MsgFeed:
+		var q mint.FeedQuery
+		_ = json.Unmarshal(f.Body, &q)
+		a := v.feed(q)
+		if v.forge != nil {
+			v.forge(a)
+		}
+		answer = a
+	case f.Type == mint.MsgCount:
+		answer = mint.Counted{Tokens: 3, Clients: map[string]uint64{"ci": 3}, APIs: map[string]uint64{ordersAPI: 3}, Subjects: []string{"a"}, Last: v.now().Unix() + 60}
 	default:
 		refusal = mint.Refuse(mint.EntryNotAllowed, "")
 	}

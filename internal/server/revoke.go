@@ -1,0 +1,78 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"seawall/internal/mint"
+	"seawall/internal/oauth"
+	"seawall/internal/secret"
+)
+
+var (
+	errOthersToken = oauth.Errorf(oauth.UnauthorizedClient, "The token was not issued to this client (RFC 7009, section 2.1).")
+	errTokenType   = oauth.Errorf(oauth.UnsupportedTokenType, "Only access tokens can be revoked here (RFC 7009, section 2.2.1). What was sent is a credential of another kind.")
+)
+
+// serveRevocation lets a client give up a token of its own (RFC 7009). Whatever else the token is, unknown, expired or
+// revoked before, the client has reached what it wanted, and the answer is 200 with an empty body.
+func (s *Server) serveRevocation(w http.ResponseWriter, r *http.Request, t *resident) {
+	if err := s.revoke(r, t); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	oauth.SetNoStore(w.Header())
+	w.WriteHeader(http.StatusOK)
+}
+
+func (s *Server) revoke(r *http.Request, t *resident) error {
+	client, form, err := s.tokens.Authenticate(r, &t.tenant)
+	if err != nil {
+		return err
+	}
+	raw := form.Value("token")
+	if raw == "" {
+		return errNoToken
+	}
+	if _, _, err := secret.Parse(raw); err == nil {
+		return errTokenType
+	}
+	judge, err := t.judges.of(s, t, nil)
+	if err != nil || judge == nil {
+		return err
+	}
+	token, err := judge.Token(r.Context(), raw)
+	if err != nil || !s.now().Before(token.Expires()) {
+		return nil // no API accepts it either
+	}
+	if token.Client() != client {
+		return errOthersToken
+	}
+	feed := s.feeds.of(t.tenant.ID, t.tenant.Issuer)
+	if err := feed.ready(r.Context()); err == nil && feed.distrusts(token) {
+		return nil
+	}
+	_, err = s.state(r.Context(), mint.StateQuery{Tenant: t.tenant.ID, Issuer: t.tenant.Issuer, Act: mint.ActDistrust, Kind: mint.DistrustToken, Value: token.ID(),
+		Reason: mint.ByUser, Actor: "client:" + client})
+	if isAway(err) {
+		return oauth.Unavailable(time.Second, err) // the token must be taken for alive (RFC 7009 §2.2.1)
+	}
+	return err
+}
+
+// state has the ledger state something, and returns when this house goes by it and would after a crash, too, with the
+// ledger away.
+func (s *Server) state(ctx context.Context, q mint.StateQuery) (*mint.Distrust, error) {
+	ctx = context.WithoutCancel(ctx)
+	d, err := s.vaults.state(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	f := s.feeds.of(q.Tenant, q.Issuer)
+	if err := f.refresh(ctx, f.reaches(d.N)); err != nil {
+		return d, err
+	}
+	f.save()
+	return d, nil
+}
