@@ -114,7 +114,7 @@ func (s *exchange) state(f mint.Frame, body []byte) {
 		}
 		s.answer(f, &mint.Stated{Statement: *j.stated, Sequence: j.first, Size: h.Size, Millis: h.Millis, Batch: h.Batch.String()}, nil)
 	}
-	if !s.l.queue.put(j) {
+	if !s.l.queue.add(j) {
 		s.answer(f, nil, errClosing)
 	}
 }
@@ -146,7 +146,7 @@ func (s *exchange) feed(f mint.Frame, body []byte) {
 			l.workers.Go(func() { s.answer(f, l.page(&now, q, ms), nil) })
 		}
 	}}
-	if !l.queue.put(j) {
+	if !l.queue.add(j) {
 		s.answer(f, nil, errClosing)
 	}
 }
@@ -213,7 +213,7 @@ func (s *exchange) count(f mint.Frame, body []byte) {
 			s.answer(f, c.out, err)
 		})
 	}}
-	if !l.queue.put(j) {
+	if !l.queue.add(j) {
 		s.answer(f, nil, errClosing)
 	}
 }

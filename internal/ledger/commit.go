@@ -25,7 +25,7 @@ const (
 	receiptsAtOnce = 8
 )
 
-// job is a message on its way through the committer. Exactly one of tokens, entries, ask and alone is set.
+// job is a message on its way into the log. Exactly one of tokens, entries, ask and alone is set.
 type job struct {
 	tokens  []draft         // in order; those refused in advance are empty
 	results []mint.Recorded // of the tokens
@@ -49,27 +49,50 @@ func (j *job) count() int {
 	return len(j.tokens) + len(j.entries)
 }
 
-// queue is where messages wait for the committer.
+// queue is where messages wait to be committed.
 type queue struct {
 	mu     sync.Mutex
 	jobs   []*job
-	wake   chan struct{}
+	wake   chan struct{} // of the committer
 	closed bool
 }
 
-// put queues j, or reports that the ledger takes nothing any more.
-func (q *queue) put(j *job) bool {
+// add queues j, or reports that the ledger takes nothing any more. Whoever adds sees to it that it is committed, by
+// [Ledger.settle].
+func (q *queue) add(j *job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return false
 	}
 	q.jobs = append(q.jobs, j)
+	return true
+}
+
+// put adds j and leaves it to the committer.
+func (q *queue) put(j *job) bool {
+	added := q.add(j)
+	q.rouse()
+	return added
+}
+
+// rouse wakes the committer if there is something for it.
+func (q *queue) rouse() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed || len(q.jobs) == 0 {
+		return
+	}
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
-	return true
+}
+
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.jobs) == 0
 }
 
 // take removes what fits into one batch, or one job that runs alone.
@@ -97,7 +120,7 @@ func (q *queue) take(jobs []*job) []*job {
 	return jobs
 }
 
-// close makes put fail and wakes the committer for what is left.
+// close makes add fail and wakes the committer for what is left.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -107,28 +130,51 @@ func (q *queue) close() {
 	}
 }
 
-// run is the committer: the only goroutine that touches state, journal and keys. It ends when the queue is closed and
-// empty, or the ledger has failed.
+// Whoever holds turn commits: it is the only one that touches state, journal and keys. Mostly that is the goroutine which
+// has read a message and finds nobody at it. To hand the message to another costs two wake-ups, which for a message of
+// one token is as much as signing it.
+
+// settle commits the next batch on the caller's goroutine, or leaves it to whoever is committing already. Only one batch,
+// since the caller has a connection to read; the committer goes on with what is left.
+func (l *Ledger) settle() {
+	if !l.turn.TryLock() {
+		return // who has it looks at the queue again after letting it go
+	}
+	l.commitNext()
+	l.turn.Unlock()
+	l.queue.rouse()
+}
+
+// run is the committer. It ends when the queue is closed and empty, or the ledger has failed.
 func (l *Ledger) run() {
 	defer close(l.finished)
-	var jobs []*job
 	for open := true; open; {
 		_, open = <-l.queue.wake
-		for {
-			if jobs = l.queue.take(jobs[:0]); len(jobs) == 0 {
-				break
-			}
-			if jobs[0].alone != nil {
-				jobs[0].alone()
-			} else {
-				l.commit(jobs)
-			}
-			clear(jobs)
+		for !l.queue.empty() {
+			l.turn.Lock()
+			l.commitNext()
+			l.turn.Unlock()
 			if l.failure() != nil {
 				return
 			}
 		}
 	}
+}
+
+// commitNext commits what is queued and fits into one batch. Callers hold turn.
+func (l *Ledger) commitNext() {
+	if l.failure() != nil {
+		return
+	}
+	l.jobs = l.queue.take(l.jobs[:0])
+	switch {
+	case len(l.jobs) == 0:
+	case l.jobs[0].alone != nil:
+		l.jobs[0].alone()
+	default:
+		l.commit(l.jobs)
+	}
+	clear(l.jobs)
 }
 
 // now returns the time for the next batch.
@@ -192,7 +238,7 @@ func (l *Ledger) open() (*building, *mint.Refusal) {
 		return nil, refusal
 	}
 	if l.journal.full() {
-		if refusal := l.turn(); refusal != nil {
+		if refusal := l.nextSegment(); refusal != nil {
 			return nil, refusal
 		}
 	}
@@ -278,8 +324,8 @@ func (l *Ledger) place(b *building, j *job) {
 	}
 }
 
-// turn begins the next segment. The state as of its beginning is saved, so the next start reads no segment before it.
-func (l *Ledger) turn() *mint.Refusal {
+// nextSegment begins it. The state as of its beginning is saved, so the next start reads no segment before it.
+func (l *Ledger) nextSegment() *mint.Refusal {
 	err := l.journal.next(l.head.Size, l.head.Batch)
 	if errors.Is(err, errFull) {
 		return l.noRoom(err)
@@ -299,8 +345,8 @@ func (l *Ledger) noRoom(err error) *mint.Refusal {
 	return mint.Refuse(mint.Unavailable, "%v: nothing can be recorded until there is room", err)
 }
 
-// signAnswers signs receipts and answers on all cores. That takes about as long as the disk needs to make the batch
-// durable, so it happens meanwhile; the signatures leave this process only afterwards.
+// signAnswers signs receipts and answers. On one processor it does so at once. On several it has workers do it, while the
+// disk makes the batch durable, which takes about as long. The signatures leave this process only afterwards.
 func (l *Ledger) signAnswers(b *building, jobs []*job) *sync.WaitGroup {
 	group := new(sync.WaitGroup)
 	for _, j := range jobs {
@@ -312,7 +358,12 @@ func (l *Ledger) signAnswers(b *building, jobs []*job) *sync.WaitGroup {
 		j.pending.Store(int32(groups))
 		group.Add(groups)
 		for i := 0; i < n; i += receiptsAtOnce {
-			l.signing <- signing{group, j, b, i, min(i+receiptsAtOnce, n)}
+			s := signing{group, j, b, i, min(i+receiptsAtOnce, n)}
+			if l.signing == nil {
+				s.do()
+			} else {
+				l.signing <- s
+			}
 		}
 	}
 	return group

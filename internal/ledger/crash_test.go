@@ -326,7 +326,7 @@ func TestAFullDiskAtASegmentSwitch(t *testing.T) {
 		told.add(head, digestsOf(list), got)
 		return got[0].Refusal
 	}
-	for !r.l.journal.full() { // the committer is idle between two answers
+	for !r.l.journal.full() { // nobody commits between two answers
 		if refusal := send(); refusal != nil {
 			t.Fatal(refusal)
 		}

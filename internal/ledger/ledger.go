@@ -170,18 +170,19 @@ type Ledger struct {
 	sizes limits
 
 	queue    queue
-	finished chan struct{} // closed when the committer has ended
-	signing  chan signing
+	finished chan struct{}   // closed when the committer has ended
+	signing  chan signing    // to the workers; nil on one processor
 	ctx      context.Context // ends when the ledger closes or fails
 	stop     context.CancelFunc
 	workers  sync.WaitGroup
 
-	// Of the committer alone.
+	turn    sync.Mutex // held by whoever commits; guards what follows
 	keys    *vaultKeys
 	state   *state
 	journal *journal
 	head    mint.Head
 	batch   building
+	jobs    []*job
 
 	recent   recentHeads
 	bell     bell
@@ -209,7 +210,7 @@ func Open(c Config) (*Ledger, error) {
 		return nil, err
 	}
 	l := &Ledger{dir: c.Dir, log: c.Log, clock: c.clock(), disk: c.disk, sizes: c.sizes(), keys: keys,
-		queue: queue{wake: make(chan struct{}, 1)}, finished: make(chan struct{}), signing: make(chan signing, maxBatchEntries)}
+		queue: queue{wake: make(chan struct{}, 1)}, finished: make(chan struct{})}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	if err := l.loadLog(); err != nil {
 		l.stop()
@@ -292,7 +293,7 @@ func (l *Ledger) readState(first uint64) (*state, place, error) {
 	return newState(), place{Head: mint.Head{Batch: g}, Batch: g, Offset: segmentHeader}, nil
 }
 
-// saveState saves the state as of the head. Only the committer calls it, between two batches.
+// saveState saves the state as of the head, between two batches. Callers hold turn.
 func (l *Ledger) saveState() error {
 	at := place{Head: l.head, Batch: l.head.Batch, Segment: l.journal.first, Offset: l.journal.offset}
 	plain, err := json.Marshal(snapshot{at, l.state})
@@ -304,12 +305,15 @@ func (l *Ledger) saveState() error {
 
 // start sets the goroutines going.
 func (l *Ledger) start() {
-	for range runtime.GOMAXPROCS(0) {
-		l.workers.Go(func() {
-			for s := range l.signing {
-				s.do()
-			}
-		})
+	if n := runtime.GOMAXPROCS(0); n > 1 {
+		l.signing = make(chan signing, maxBatchEntries)
+		for range n {
+			l.workers.Go(func() {
+				for s := range l.signing {
+					s.do()
+				}
+			})
+		}
 	}
 	l.tend()
 	go l.run()
@@ -332,7 +336,7 @@ func (l *Ledger) tendHourly() {
 }
 
 // tend makes the next receipt key in time, records every key before it is used or published, and destroys the private
-// part of a key that has been replaced. It runs in the committer.
+// part of a key that has been replaced. Callers hold turn, or are starting.
 func (l *Ledger) tend() {
 	now := l.clock()
 	if nbf := l.keys.due(now); !nbf.IsZero() {
@@ -391,7 +395,9 @@ func (l *Ledger) Close() error {
 	l.queue.close()
 	<-l.finished
 	l.stop()
-	close(l.signing)
+	if l.signing != nil {
+		close(l.signing)
+	}
 	l.workers.Wait()
 	if l.failure() != nil {
 		return errors.Join(l.failure(), l.journal.close())

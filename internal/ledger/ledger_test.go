@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -510,6 +512,62 @@ func TestManyWriters(t *testing.T) {
 	report, err := Verify(t.Context(), r.dir, VerifyOptions{})
 	if err != nil || !report.Good() || report.Tokens != uint64(len(seen)) || report.Entries != report.Tokens+4*80+2+3 {
 		t.Errorf("%+v, %v; %d receipts", report, err, len(seen))
+	}
+}
+
+// TestWhatArrivesTogetherIsCommittedTogether sends messages in one piece: one batch, and so one fsync, is enough for them.
+func TestWhatArrivesTogetherIsCommittedTogether(t *testing.T) {
+	r, p, i := ready(t)
+	const messages = 300 // more than there are places for
+	var lists [messages][]mint.Unsigned
+	var stream []byte
+	for n := range lists {
+		lists[n] = []mint.Unsigned{i.token(r.clock.now())}
+		body := mint.AppendTokens(nil, lists[n])
+		stream = binary.BigEndian.AppendUint32(stream, uint32(1+8+len(body)))
+		stream = binary.BigEndian.AppendUint64(append(stream, byte(mint.MsgTokens)), uint64(n))
+		stream = append(stream, body...)
+	}
+	before := r.l.Head().Size
+	go p.conn.Write(stream)
+	heads := map[mint.Head]int{}
+	for range messages {
+		f, err := p.r.Next(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, got, err := mint.ReadRecorded(f.Body, digestsOf(lists[f.ID]), keyOfDocument(r.l.Document()))
+		if err != nil || got[0].Refusal != nil {
+			t.Fatalf("message %d: %v, %v", f.ID, got, err)
+		}
+		heads[head]++
+	}
+	if n := r.l.Head().Size - before; n != messages {
+		t.Errorf("%d entries for %d tokens", n, messages)
+	}
+	if len(heads) > messages/10 { // the reader takes 64 KiB at a time, about 120 of them
+		t.Errorf("%d batches for %d messages that arrived together", len(heads), messages)
+	}
+}
+
+// TestOneProcessor has everything done by the goroutine that reads, as in a vault on a small machine.
+func TestOneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	r, p, i := ready(t)
+	var list []mint.Unsigned
+	for range mint.MaxBatch {
+		list = append(list, i.token(r.clock.now()))
+	}
+	list[3].Payload = []byte("{}")
+	_, got, err := p.tokens(r.l, list...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyOf := keyOfDocument(r.l.Document())
+	for n, g := range got {
+		if refused := g.Refusal != nil; refused != (n == 3) || !refused && !g.Receipt.Verify(keyOf(g.Receipt.Key()), digestsOf(list)[n]) {
+			t.Errorf("token %d: %v, or a receipt that does not verify", n, g.Refusal)
+		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"seawall/internal/mint"
@@ -30,9 +32,12 @@ type exchange struct {
 	l     *Ledger
 	role  Role
 	w     *mint.FrameWriter
+	conn  net.Conn
 	slots chan struct{} // one per message under way
-	out   chan reply    // never blocks: there is room for an answer to each
 	gone  chan struct{} // closed when nothing more is read
+	out   outbox
+	// broken says that an answer could not be sent: all further ones are dropped.
+	broken atomic.Bool
 
 	// Of the reading goroutine alone.
 	met     bool          // it has said hello
@@ -49,11 +54,56 @@ type reply struct {
 	err  error
 }
 
+// outbox holds the answers of one connection until they are written: one for each slot at most. The goroutine that reads
+// the connection writes those that come about while it is at work; for the others there is a second one.
+type outbox struct {
+	mu     sync.Mutex
+	list   []reply
+	sent   int           // of list
+	atWork bool          // the reader is, and empties the box before it waits
+	wake   chan struct{} // of the writer
+}
+
+// enter says that the reader is at work.
+func (o *outbox) enter() {
+	o.mu.Lock()
+	o.atWork = true
+	o.mu.Unlock()
+}
+
+func (o *outbox) put(a reply) {
+	o.mu.Lock()
+	o.list = append(o.list, a)
+	atWork := o.atWork
+	o.mu.Unlock()
+	if atWork {
+		return
+	}
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next returns an answer to write. If there is none, the reader, when it is the one who asks, is not at work any more.
+func (o *outbox) next(reader bool) (a reply, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sent == len(o.list) {
+		o.list, o.sent = o.list[:0], 0
+		o.atWork = o.atWork && !reader
+		return a, false
+	}
+	a, o.list[o.sent] = o.list[o.sent], reply{}
+	o.sent++
+	return a, true
+}
+
 // Serve answers one writer until its connection or ctx ends, or the ledger stops. Messages under way are answered before
 // it returns, unless the ledger failed. It closes conn.
 func (l *Ledger) Serve(ctx context.Context, conn net.Conn, role Role) error {
-	s := &exchange{l: l, role: role, w: mint.NewFrameWriter(conn), slots: make(chan struct{}, inFlight), out: make(chan reply, inFlight),
-		gone: make(chan struct{})}
+	s := &exchange{l: l, role: role, w: mint.NewFrameWriter(conn), conn: conn, slots: make(chan struct{}, inFlight),
+		gone: make(chan struct{}), out: outbox{wake: make(chan struct{}, 1)}}
 	defer conn.Close()
 	// Ending the reading side alone lets the answers under way go out.
 	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })()
@@ -62,10 +112,11 @@ func (l *Ledger) Serve(ctx context.Context, conn net.Conn, role Role) error {
 	written, all := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(written)
-		s.write(conn, all)
+		s.write(all)
 	}()
 	err := s.read(mint.NewFrameReader(conn))
 	close(s.gone)
+	s.settle()
 	s.drain()
 	close(all)
 	<-written
@@ -75,22 +126,47 @@ func (l *Ledger) Serve(ctx context.Context, conn net.Conn, role Role) error {
 	return err
 }
 
+// read takes messages off the connection. Those that have arrived together are committed together.
 func (s *exchange) read(r *mint.FrameReader) error {
 	for {
 		f, err := r.Next(false)
 		if err != nil {
 			return err
 		}
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.l.ctx.Done():
-			return net.ErrClosed
+		s.out.enter()
+		if err := s.slot(); err != nil {
+			return err
 		}
 		if err := s.handle(f); err != nil {
 			<-s.slots
 			return err
 		}
+		if !r.Ready() {
+			s.settle()
+		}
 	}
+}
+
+// slot takes a place for one more message. If there is none, what is under way must be answered first.
+func (s *exchange) slot() error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	s.settle()
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-s.l.ctx.Done():
+		return net.ErrClosed
+	}
+}
+
+// settle commits what was read and writes what is answered.
+func (s *exchange) settle() {
+	s.l.settle()
+	s.send(true)
 }
 
 // drain waits until every message has its answer, or the ledger has stopped.
@@ -104,25 +180,35 @@ func (s *exchange) drain() {
 	}
 }
 
-// write sends answers until all is closed, and frees the place of each. When the other side does not take them, the
-// connection ends, and what was still to be sent is dropped: its entries stay, and the other side asks again.
-func (s *exchange) write(conn net.Conn, all <-chan struct{}) {
-	broken := false
+// write sends answers that come about while the reader waits, until all is closed.
+func (s *exchange) write(all <-chan struct{}) {
 	for {
 		select {
-		case a := <-s.out:
-			if !broken && s.send(a) != nil {
-				broken = true
-				conn.Close()
-			}
-			<-s.slots
+		case <-s.out.wake:
+			s.send(false)
 		case <-all:
 			return
 		}
 	}
 }
 
-func (s *exchange) send(a reply) error {
+// send writes what is in the outbox and frees the place of each answer. When the other side does not take them, the
+// connection ends, and what was still to be sent is dropped: its entries stay, and the other side asks again.
+func (s *exchange) send(reader bool) {
+	for {
+		a, ok := s.out.next(reader)
+		if !ok {
+			return
+		}
+		if !s.broken.Load() && s.sendOne(a) != nil {
+			s.broken.Store(true)
+			s.conn.Close()
+		}
+		<-s.slots
+	}
+}
+
+func (s *exchange) sendOne(a reply) error {
 	if a.body != nil {
 		return s.w.Write(a.typ, a.id, func(b []byte) []byte { return append(b, a.body...) })
 	}
@@ -131,7 +217,7 @@ func (s *exchange) send(a reply) error {
 
 // answer sends v or err as the answer to f, from any goroutine.
 func (s *exchange) answer(f mint.Frame, v any, err error) {
-	s.out <- reply{typ: f.Type, id: f.ID, v: v, err: err}
+	s.out.put(reply{typ: f.Type, id: f.ID, v: v, err: err})
 }
 
 // handle begins what a message asks for. An error ends the connection.
@@ -228,7 +314,7 @@ func (s *exchange) hello(f mint.Frame, body []byte) error {
 	}
 	s.met = true
 	j := &job{alone: func() { s.answer(f, s.l.hello(s.role, q.KeysAfter), nil) }}
-	if !s.l.queue.put(j) {
+	if !s.l.queue.add(j) {
 		return net.ErrClosed
 	}
 	return nil
@@ -236,7 +322,7 @@ func (s *exchange) hello(f mint.Frame, body []byte) error {
 
 func short(text string) string { return text[:min(12, len(text))] + "…" }
 
-// hello runs in the committer, so what it tells is of one moment and durable.
+// hello runs between two batches, so what it tells is of one moment and durable.
 func (l *Ledger) hello(role Role, keysAfter string) *mint.Hello {
 	h := &mint.Hello{Document: *l.document.Load(), Size: l.head.Size, Millis: l.head.Millis, Batch: l.head.Batch.String(),
 		Now: uint64(l.clock().UnixMilli())}
@@ -281,8 +367,8 @@ func (s *exchange) tokens(f mint.Frame, body []byte, refusal *mint.Refusal) erro
 			j.results[i].Refusal = refusal
 		}
 	}
-	j.done = func(mint.Head) { s.out <- reply{typ: f.Type, id: f.ID, body: j.answer} }
-	if !s.l.queue.put(j) {
+	j.done = func(mint.Head) { s.out.put(reply{typ: f.Type, id: f.ID, body: j.answer}) }
+	if !s.l.queue.add(j) {
 		return net.ErrClosed
 	}
 	return nil
@@ -312,7 +398,7 @@ func (s *exchange) entries(f mint.Frame, body []byte) {
 			s.appended(f, first, s.l.head, refusal)
 		}}
 	}
-	if !s.l.queue.put(j) {
+	if !s.l.queue.add(j) {
 		s.answer(f, nil, errClosing)
 	}
 }
@@ -342,12 +428,12 @@ func (s *exchange) keys(f mint.Frame, body []byte) {
 		}
 		s.answer(f, recorded, nil)
 	}}
-	if !s.l.queue.put(j) {
+	if !s.l.queue.add(j) {
 		s.answer(f, nil, errClosing)
 	}
 }
 
-// recordSteps runs in the committer.
+// recordSteps runs between two batches.
 func (l *Ledger) recordSteps(steps []mint.KeyRecord) (*mint.KeysRecorded, *mint.Refusal) {
 	var entries []*mint.Entry
 	var statements []string

@@ -232,7 +232,11 @@ func FuzzFrames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		r, rest := NewFrameReader(bytes.NewReader(stream)), stream
 		for fresh := false; ; fresh = !fresh {
+			ready := r.Ready()
 			got, err := r.Next(fresh)
+			if ready && errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatal("a frame that is not whole was ready")
+			}
 			if err != nil {
 				if len(rest) >= 4 {
 					n := uint64(binary.BigEndian.Uint32(rest))
@@ -276,10 +280,18 @@ func TestAStuckPeerEndsTheWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
+		w, words := NewFrameWriter(ours), func(b []byte) []byte { return append(b, "nobody reads this"...) }
+		go NewFrameReader(theirs).Next(true)
+		if err := w.Write(MsgMint, 1, words); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(writeSlack) // the first one's deadline serves the second one too
 		began := time.Now()
-		err := NewFrameWriter(ours).Write(MsgMint, 1, func(b []byte) []byte { return append(b, "nobody reads this"...) })
-		if err == nil || time.Since(began) != writeTime {
+		if err := w.Write(MsgMint, 2, words); err == nil || time.Since(began) != writeTime {
 			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		if err := w.Write(MsgMint, 3, words); err == nil {
+			t.Error("written though the peer was given up")
 		}
 	})
 }
