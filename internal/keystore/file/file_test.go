@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -130,6 +131,25 @@ func TestAdoptTakesOnlyKeysItCanUse(t *testing.T) {
 	}
 	if _, err := file.Adopt(private); !errors.Is(err, keystore.ErrAlgorithm) {
 		t.Errorf("a P-384 key: %v", err)
+	}
+}
+
+// TestES256IsDeterministic signs the example of RFC 6979 (§A.2.5, SHA-256, "sample").
+func TestES256IsDeterministic(t *testing.T) {
+	scalar, _ := hex.DecodeString("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721")
+	const want = "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716" +
+		"f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := file.Adopt(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := keystore.AppendSignature(nil, key, "ES256", []byte("sample"))
+	if err != nil || hex.EncodeToString(got) != want {
+		t.Errorf("%x, %v; want %s", got, err, want)
 	}
 }
 
