@@ -36,5 +36,8 @@
 // header, issuer, claims, key. Then the signature. The receipt's verdict comes last, so
 // [CodeReceiptMissing], [CodeReceiptKey], [CodeReceiptTime] and [CodeReceiptMismatch] each mean that
 // the issuer's own key did sign this token while the ledger does not stand behind it: the mark of a
-// stolen key, and worth an alarm.
+// stolen key, and worth an alarm. After it come the questions whose answers change while a token
+// lives: is it revoked or distrusted, and who presents it? A token that was accepted before is asked
+// these, and those about the clock and its key, every time; its signature and JSON are not looked at
+// again while the issuer's key document stays the same.
 package validate

@@ -121,7 +121,13 @@ func (d *proving) prove(ctx context.Context, v *Validator, t *Token, text [sha25
 	if !k.verify(w) {
 		return CodeDPoPSignature
 	}
-	return d.replays.Use(ctx, t.jkt, string(pr.jti), now, d.keep)
+	switch d.replays.Use(ctx, t.jkt, string(pr.jti), now, d.keep) {
+	case "":
+		return ""
+	case CodeDPoPReplay:
+		return CodeDPoPReplay
+	}
+	return CodeDPoPFull // also for a code of somebody's own: what was not recorded was not used
 }
 
 // read takes a proof apart. It is held to the same form as a token, byte for byte.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"seawall/validate"
 	"seawall/validate/validatetest"
@@ -86,4 +87,65 @@ func ExampleValidator_Stats() {
 	// 1 accepted by key active
 	// 1 receipt_missing by key active
 	// 1 key_expired by key expired
+}
+
+// A route that needs more than a good token, behind a proxy, with tokens that are bound to a DPoP
+// key. The client is told in the words of the RFCs what it lacks.
+func ExampleRequireScope() {
+	issuer := validatetest.NewIssuer(validatetest.Config{})
+	client := validatetest.NewProver(validate.ES256, issuer.Clock())
+	v, err := validate.New(validate.Config{
+		Issuers:   []validate.Issuer{issuer.Trusted()},
+		Audiences: []string{"https://api.example"},
+		DPoP:      &validate.DPoP{Required: true, Origin: "https://api.example"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer v.Close()
+	stock := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "all of it") })
+	mux := http.NewServeMux()
+	mux.Handle("GET /stock", v.Handler(stock, validate.RequireScope("stock.read")))
+	mux.Handle("DELETE /stock", v.Handler(stock, validate.RequireScope("stock.write")))
+
+	token := issuer.Token(validatetest.Claims{"aud": "https://api.example", "scope": "stock.read", "cnf": client.Confirmation()})
+	for _, method := range []string{"GET", "DELETE"} {
+		r := httptest.NewRequest(method, "https://api.example/stock", nil)
+		client.Sign(r, token)
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		fmt.Println(method, w.Code)
+		if challenge := w.Header().Get("WWW-Authenticate"); challenge != "" {
+			fmt.Println(challenge)
+		}
+	}
+	// Output:
+	// GET 200
+	// DELETE 403
+	// DPoP realm="https://api.example", algs="ES256 RS256 PS256 EdDSA", error="insufficient_scope", error_description="insufficient_scope", scope="stock.write"
+}
+
+// A relying party that signs people in: the ID token must answer this login, and the user must have
+// signed in within the hour.
+func ExampleNewIDTokens() {
+	issuer := validatetest.NewIssuer(validatetest.Config{Foreign: true})
+	ids, err := validate.NewIDTokens("shop", validate.Config{Issuers: []validate.Issuer{issuer.Trusted()}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer ids.Close()
+	raw := issuer.IDToken(validatetest.Claims{"aud": "shop", "nonce": "n-0S6_WzA2Mj", "sub": "alice"})
+	for _, nonce := range []string{"n-0S6_WzA2Mj", "of another login"} {
+		token, err := ids.Token(context.Background(), raw, validate.Login{Nonce: nonce}, validate.MaxAuthAge(time.Hour))
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(token.Subject())
+	}
+	// Output:
+	// alice
+	// validate: token refused: nonce: the token answers another request
 }

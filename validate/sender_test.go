@@ -262,6 +262,36 @@ func TestReplayMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// brokenMemory is a shared memory that can't be reached.
+type brokenMemory struct{}
+
+func (brokenMemory) Use(context.Context, validate.Thumbprint, string, time.Time, time.Duration) validate.Code {
+	return "connection refused"
+}
+
+// Doubt about replay refuses: 429, and a code of the closed list whatever a memory says.
+func TestBrokenReplayMemory(t *testing.T) {
+	clock := still()
+	issuer := validatetest.NewIssuer(validatetest.Config{Clock: clock})
+	prover := validatetest.NewProver("", clock)
+	v := newValidator(t, issuer, func(c *validate.Config) { c.DPoP = &validate.DPoP{Replays: brokenMemory{}} })
+	r := httptest.NewRequest("GET", itemsURL, nil)
+	prover.Sign(r, issuer.Token(validatetest.Claims{"aud": audience, "cnf": prover.Confirmation()}))
+	if _, err := v.Request(r); !errors.Is(err, validate.CodeDPoPFull) {
+		t.Errorf("got %v", err)
+	}
+	if w := answer(v, r); w.Code != 429 || w.Header().Get("Retry-After") == "" || w.Header().Get("WWW-Authenticate") != "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	logouts, err := validate.NewLogoutTokens("shop", validate.Config{Issuers: []validate.Issuer{issuer.Trusted()}, Now: clock.Now}, brokenMemory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := logouts.Token(t.Context(), issuer.LogoutToken(validatetest.Claims{"aud": "shop"})); !errors.Is(err, validate.CodeFull) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestRequirements(t *testing.T) {
 	clock := still()
 	now := clock.Now()
