@@ -14,11 +14,12 @@ func keysCommands() []command {
 	return []command{
 		{name: "list", help: "list a tenant's keys, their states and dates", run: adapt("keys list", keysList)},
 		{name: "rotate", help: "let the published spare key take over now", run: adapt("keys rotate", keysRotate)},
+		{name: "distrust", help: "end the trust in a key, or give it back", run: adapt("keys distrust", keysDistrust)},
 	}
 }
 
 func keysList(ctx context.Context, c *call) error {
-	f := newFlags(c, "--tenant TENANT", "Lists a tenant's keys, newest first. A staged key is published and waits; an active one signs; one that is\nverify-only signs no more and is still listed for the tokens it signed.")
+	f := newFlags(c, "--tenant TENANT", "Lists a tenant's keys, newest first. A staged key is published and waits; an active one signs; one that is\nverify-only signs no more and is still listed for the tokens it signed. One that is suspended or revoked is not\ntrusted any more.")
 	data, asJSON, tenant := f.data(), f.json(), f.tenant()
 	if _, err := f.parse(); err != nil {
 		return err

@@ -67,6 +67,8 @@ func (s *Server) adminHandler() http.Handler {
 		"POST /v1/tenants/{tenant}/clients/{client}/rotate-secret": s.rotateSecret,
 		"GET /v1/tenants/{tenant}/keys":                            s.listKeys,
 		"POST /v1/tenants/{tenant}/keys/rotate":                    s.rotateKeys,
+		"POST /v1/tenants/{tenant}/distrust":                       s.distrust,
+		"GET /v1/tenants/{tenant}/distrust":                        s.listDistrust,
 		"POST /v1/clock/accept":                                    s.acceptClock,
 		"GET /v1/status":                                           s.status,
 	} {

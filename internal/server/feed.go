@@ -153,6 +153,14 @@ func (f *feed) learn(ctx context.Context) {
 	f.save()
 }
 
+// catchUp hears what the ledger has to say now, and keeps it.
+func (f *feed) catchUp(ctx context.Context) {
+	if err := f.refresh(ctx, nil); err != nil {
+		f.from.complain(ctx, f, err)
+	}
+	f.save()
+}
+
 // distrusts reports whether a token must not be believed, by what is known now.
 func (f *feed) distrusts(t *validate.Token) bool {
 	f.mu.RLock()

@@ -150,6 +150,16 @@ func (o *Operator) Status(ctx context.Context) (*Status, error) {
 	return call[Status](ctx, o, "GET", nil, "status")
 }
 
+// Distrust previews what it would mean to believe something no more, or again, or does it.
+func (o *Operator) Distrust(ctx context.Context, tenant string, q Distrust) (*Distrusted, error) {
+	return call[Distrusted](ctx, o, "POST", q, "tenants", tenant, "distrust")
+}
+
+// Distrusted lists what is distrusted now.
+func (o *Operator) Distrusted(ctx context.Context, tenant string) ([]Statement, error) {
+	return list[Statement](ctx, o, "tenants", tenant, "distrust")
+}
+
 // Items is how lists travel: an object, so that members can be added.
 type Items[T any] struct {
 	Items []T `json:"items"`

@@ -124,7 +124,7 @@ type Key struct {
 	Family     string    `json:"family"`
 	Algorithm  string    `json:"alg"`
 	TokenKinds []string  `json:"token_kinds"`
-	State      string    `json:"state"` // staged, active, verify-only, retired or revoked
+	State      string    `json:"state"` // staged, active, verify-only, retired, suspended or revoked
 	Thumbprint string    `json:"thumbprint"`
 	Published  time.Time `json:"published"`
 	NotBefore  time.Time `json:"not_before"`
@@ -175,4 +175,68 @@ type Wall struct {
 type Absence struct {
 	Part   string `json:"part"` // signer, ledger, ledger-root or policy
 	Reason string `json:"reason"`
+}
+
+// Distrust asks for something to be believed no more, or again: POST /v1/tenants/{t}/distrust. With Preview nothing is
+// done, and the answer says whom it would affect.
+type Distrust struct {
+	Preview bool   `json:"preview,omitempty"`
+	Reason  string `json:"reason"` // key-compromise, leaked-token, provider-hygiene, admin, user or mistake
+	// Kind is key, token, session, subject or client, and Value its name: a kid, a jti, …
+	Kind  string `json:"kind,omitempty"`
+	Value string `json:"value,omitempty"`
+	// Before limits it to tokens issued earlier, Unix seconds; 0: now. Not for keys and tokens.
+	Before int64 `json:"before,omitempty"`
+	// Final revokes a key for good, YoungSpare lets one sign in its place that validators may not know yet, and Undo gives
+	// a suspended key back.
+	Final      bool `json:"final,omitempty"`
+	YoungSpare bool `json:"young_spare,omitempty"`
+	Undo       bool `json:"undo,omitempty"`
+	// Restores takes back the statement of this number.
+	Restores uint64 `json:"restores,omitempty"`
+}
+
+// Distrusted answers Distrust: with the preview, the statement, or the step of the key.
+type Distrusted struct {
+	Preview   *DistrustPreview `json:"preview,omitempty"`
+	Statement *Statement       `json:"statement,omitempty"`
+	KID       string           `json:"kid,omitempty"`
+	Step      string           `json:"step,omitempty"`  // key.suspended, key.revoked or key.verify-only
+	Signs     string           `json:"signs,omitempty"` // kid of the key that signs now
+}
+
+// DistrustPreview is whom it would affect.
+type DistrustPreview struct {
+	Tokens   uint64    `json:"tokens"`             // alive now
+	AtLeast  bool      `json:"at_least,omitempty"` // there was too much to count in ten seconds
+	Subjects int       `json:"subjects"`
+	Clients  []Share   `json:"clients"` // most tokens first
+	APIs     []Share   `json:"apis"`
+	LastEnds time.Time `json:"last_ends,omitzero"` // when the last of the tokens ends by itself
+	// About a key: its state, and which key would sign in its place.
+	KeyState      string    `json:"key_state,omitempty"`
+	NextKey       string    `json:"next_key,omitempty"`
+	NextPublished time.Time `json:"next_published,omitzero"`
+	NextKnown     time.Time `json:"next_known,omitzero"` // from when on every validator that caches keys for a day knows it
+	// Restores is the statement that would be taken back.
+	Restores *Statement `json:"restores,omitempty"`
+}
+
+// Share is how many of the tokens belong to a client or an API.
+type Share struct {
+	Name   string `json:"name"`
+	Tokens uint64 `json:"tokens"`
+}
+
+// Statement is a statement of a tenant's distrust feed: GET /v1/tenants/{t}/distrust lists those that are live.
+type Statement struct {
+	N      uint64    `json:"n"`
+	Act    string    `json:"act"` // distrust or restore
+	Kind   string    `json:"kind"`
+	Value  string    `json:"value"`
+	Before time.Time `json:"before,omitzero"` // it concerns tokens issued earlier; zero: all
+	Until  time.Time `json:"until"`           // no token that it concerns is good any more
+	Undoes uint64    `json:"undoes,omitempty"`
+	Reason string    `json:"reason"`
+	Time   time.Time `json:"time"`
 }
