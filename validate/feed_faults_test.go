@@ -2,6 +2,7 @@ package validate_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -564,4 +565,110 @@ func noStreams(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		return
 	}
 	next.ServeHTTP(w, r)
+}
+
+// The same at the very start, when there is nothing to compare a snapshot with.
+func TestTamperingFromTheStart(t *testing.T) {
+	now := func() int64 { return time.Now().UnixMilli() }
+	for name, c := range map[string]struct {
+		snapshot func(h *house) string
+		code     validate.Code
+	}{
+		"garbage":    {func(*house) string { return `{"statements":{}}` }, validate.CodeFeedMalformed},
+		"an array":   {func(h *house) string { return "[" + h.snapshot().doc + "]" }, validate.CodeFeedMalformed},
+		"a head":     {func(h *house) string { return h.head().doc }, validate.CodeFeedMalformed},
+		"names":      {func(h *house) string { return strings.Replace(h.snapshot().doc, `{`, `{"n":0,`, 1) }, validate.CodeFeedMalformed},
+		"statements": {func(h *house) string { return strings.Replace(h.snapshot().doc, `{`, `{"statements":[],`, 1) }, validate.CodeFeedMalformed},
+		"no number":  {func(h *house) string { return strings.Replace(h.snapshot().doc, `"n":2`, `"n":"2"`, 1) }, validate.CodeFeedMalformed},
+		"a huge statement": {func(h *house) string {
+			return strings.Replace(h.snapshot().doc, `"reason":`, `"x":"`+strings.Repeat("x", 20<<10)+`","reason":`, 1)
+		}, validate.CodeFeedMalformed},
+		"out of order": {func(h *house) string {
+			top := h.history.Top(now())
+			return string(h.ledger.Snapshot(&top, []wire.Distrust{h.history.All[1], h.history.All[0]}))
+		}, validate.CodeFeedMalformed},
+		"with a restore": {func(h *house) string {
+			top := h.history.Top(now())
+			undo := h.history.Undo(1)
+			undo.N, undo.Issuer = 2, houseURL
+			return string(h.ledger.Snapshot(&top, []wire.Distrust{h.history.All[0], undo}))
+		}, validate.CodeFeedMalformed},
+		"beyond its number": {func(h *house) string {
+			top := h.history.Top(now())
+			top.N = 1
+			return string(h.ledger.Snapshot(&top, h.history.All))
+		}, validate.CodeFeedMalformed},
+		"not to its chain": {func(h *house) string {
+			top := h.history.Top(now())
+			top.Chain[0] ^= 1
+			return string(h.ledger.Snapshot(&top, h.history.All))
+		}, validate.CodeFeedForked},
+		"one left out": {func(h *house) string {
+			return strings.Replace(h.snapshot().doc, string(h.ledger.Distrust(&h.history.All[0]))+",", "", 1)
+		}, validate.CodeFeedSignature},
+		"wrong root": {func(h *house) string {
+			top := h.history.Top(now())
+			return string(forge.NewLedger(0, 1).Snapshot(&top, h.history.All))
+		}, validate.CodeFeedSignature},
+		"a head's signature": {func(h *house) string {
+			return strings.Replace(h.head().doc, `{`, `{"statements":[],`, 1)
+		}, validate.CodeFeedSignature},
+		"another issuer's": {func(h *house) string {
+			top := (&forge.Feed{Issuer: houseURL + "-2"}).Top(now())
+			return string(h.ledger.Snapshot(&top, nil))
+		}, validate.CodeFeedSignature},
+		"another issuer's by this name": {func(h *house) string {
+			top := (&forge.Feed{Issuer: houseURL + "-2"}).Top(now())
+			return strings.Replace(string(h.ledger.Snapshot(&top, nil)), houseURL+"-2", houseURL, 1)
+		}, validate.CodeFeedSignature},
+		"from the future": {func(h *house) string {
+			top := h.history.Top(now() + 31_000)
+			return string(h.ledger.Snapshot(&top, h.history.All))
+		}, validate.CodeFeedTime},
+		"expired": {func(h *house) string {
+			top := h.history.Top(now() - 60_000)
+			return string(h.ledger.Snapshot(&top, h.history.All))
+		}, validate.CodeFeedTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withHouse(t, func(t *testing.T, h *house) {
+				h.distrust("j-1")
+				h.distrust("j-2")
+				h.behave(func(batch []piece) []piece { return []piece{{"snapshot", c.snapshot(h)}} }, nil)
+				v := h.trust(validate.ServeWithAlarm(time.Hour))
+				defer v.Close()
+				refused(t, v, h.token("j-0"), validate.CodeFeedUnavailable)
+				if err := v.Ready(t.Context()); !errors.Is(err, c.code) {
+					t.Errorf("ready: %v, want %s", err, c.code)
+				}
+				after(time.Minute)
+				refused(t, v, h.token("j-0"), validate.CodeFeedUnavailable)
+				if s := v.Feeds()[0]; s.Phase != validate.FeedStarting || s.Alarms == 0 || s.LastRefusal != c.code || s.Statements != 0 {
+					t.Errorf("state %+v", s)
+				}
+				h.behave(nil, nil)
+				after(30 * time.Second)
+				accepted(t, v, h.token("j-0"))
+				refused(t, v, h.token("j-1"), validate.CodeRevoked)
+			})
+		})
+	}
+}
+
+// All feeds begin alike, so that only the name in a head tells one that is still empty from another.
+func TestAnotherIssuersHeadKeepsNothingFresh(t *testing.T) {
+	withHouse(t, func(t *testing.T, h *house) {
+		v := h.trust(validate.RefuseWhenStale())
+		defer v.Close()
+		accepted(t, v, h.token("j-0"))
+		h.behave(func([]piece) []piece {
+			top := (&forge.Feed{Issuer: houseURL + "-2"}).Top(time.Now().UnixMilli())
+			return []piece{{"head", string(h.ledger.Head(&top))}}
+		}, nil)
+		after(2 * time.Minute)
+		refused(t, v, h.token("j-0"), validate.CodeFeedStale)
+		if told := h.told(); !slices.Contains(told, "feed_refused feed_signature") {
+			t.Errorf("reported %q", told)
+		}
+	})
 }

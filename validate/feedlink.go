@@ -356,10 +356,13 @@ func (r *eventReader) next() (e event, err error) {
 			return e, err
 		}
 		if len(r.line) == 0 {
-			if lines > 0 || e.retry > 0 {
+			if lines > 0 {
 				return e, nil
 			}
 			r.size, e.name = 0, "" // an event without data is none
+			if e.retry > 0 {
+				return e, nil
+			}
 			continue
 		}
 		name, value, _ := bytes.Cut(r.line, []byte(":"))

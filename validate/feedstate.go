@@ -37,11 +37,10 @@ type feed struct {
 	wait   sync.WaitGroup
 
 	// What tokens read.
-	head       atomic.Pointer[feedHead]   // nil before the first snapshot
-	rules      atomic.Pointer[distrusted] // replaced only by a snapshot
-	generation atomic.Uint64              // grows after every change of the rules
-	tried      chan struct{}              // closed, once, when the first attempt to load has ended
-	once       sync.Once
+	head  atomic.Pointer[feedHead]   // nil before the first snapshot
+	rules atomic.Pointer[distrusted] // replaced only by a snapshot
+	tried chan struct{}              // closed, once, when the first attempt to load has ended
+	once  sync.Once
 
 	// What people read.
 	sequence  atomic.Uint64
@@ -287,12 +286,11 @@ func (f *feed) takeStatement(raw []byte) *loadError {
 	return nil
 }
 
-// publish makes the new generation known after the rules are in place.
+// publish puts rules in place, if they are new ones, and tells people about them.
 func (f *feed) publish(rules *distrusted) {
 	f.rules.Store(rules)
 	f.live.Store(int64(rules.len()))
 	f.sequence.Store(f.at.N)
-	f.generation.Add(1)
 }
 
 // takeHead verifies a head. It tells whether the head was a newer one.
