@@ -99,14 +99,14 @@ func newJudge(f family, c Config) (*Validator, error) {
 }
 
 // examine judges a token and then asks further questions, last because they are the family's own.
-func (v *Validator) examine(ctx context.Context, raw string, also func(t *Token, now time.Time) Code) (*Token, error) {
+func (v *Validator) examine(ctx context.Context, raw string, also func(t *Token, alg Alg, now time.Time) Code) (*Token, error) {
 	w := works.Get().(*work)
 	e := Event{Kind: TokenAccepted}
 	now := v.now()
 	t, code := v.judge(ctx, w, raw, now, &e)
 	w.release()
 	if code == "" {
-		code = also(t, now)
+		code = also(t, e.Algorithm, now)
 	}
 	return v.conclude(t, code, e)
 }

@@ -64,8 +64,8 @@ type Login struct {
 // Token decides whether raw is a good ID token for this login. Requirements are what was asked of
 // the login: MaxAuthAge for max_age, RequireACR for acr_values.
 func (i *IDTokens) Token(ctx context.Context, raw string, login Login, needs ...Requirement) (*IDToken, error) {
-	t, err := i.v.examine(ctx, raw, func(t *Token, now time.Time) Code {
-		if code := i.answers(t, login); code != "" {
+	t, err := i.v.examine(ctx, raw, func(t *Token, alg Alg, now time.Time) Code {
+		if code := i.answers(t, alg, login); code != "" {
 			return code
 		}
 		return t.meets(now, needs)
@@ -77,24 +77,48 @@ func (i *IDTokens) Token(ctx context.Context, raw string, login Login, needs ...
 }
 
 // answers reports what makes a good token the answer to another login.
-func (i *IDTokens) answers(t *Token, login Login) Code {
+func (i *IDTokens) answers(t *Token, alg Alg, login Login) Code {
 	audiences := t.Audience()
 	for _, a := range audiences {
 		if a != i.client && !slices.Contains(i.others, a) {
 			return CodeAudience // OIDC Core §3.1.3.7, step 3
 		}
 	}
+	var c loginClaims
+	c.read(t)
 	switch {
-	case t.azp != "" && t.azp != i.client, t.azp == "" && len(audiences) > 1: // steps 4 and 5
+	case c.azp != "" && c.azp != i.client, c.azp == "" && len(audiences) > 1: // steps 4 and 5
 		return CodeClient
-	case t.has&hasNonce != 0 && t.nonce == "", !same(t.nonce, login.Nonce): // step 11
+	case t.has&hasNonce != 0 && c.nonce == "", !same(c.nonce, login.Nonce): // step 11
 		return CodeNonce
-	case login.AccessToken != "" && !same(t.atHash, halfHash(t.alg, login.AccessToken)):
+	case login.AccessToken != "" && !same(c.atHash, halfHash(alg, login.AccessToken)):
 		return CodeHash
-	case login.Code != "" && !same(t.cHash, halfHash(t.alg, login.Code)):
+	case login.Code != "" && !same(c.cHash, halfHash(alg, login.Code)):
 		return CodeHash
 	}
 	return ""
+}
+
+// loginClaims are the claims that only ID tokens have; one that is not a string counts as missing.
+type loginClaims struct{ azp, nonce, atHash, cHash string }
+
+func (c *loginClaims) read(t *Token) {
+	s := t.value(span{0, uint32(len(t.payload))})
+	s.space()
+	for o := s.object(); s.member(&o); {
+		switch string(o.name) {
+		case "azp":
+			c.azp = string(s.optionalText())
+		case "nonce":
+			c.nonce = string(s.optionalText())
+		case "at_hash":
+			c.atHash = string(s.optionalText())
+		case "c_hash":
+			c.cHash = string(s.optionalText())
+		default:
+			s.skip()
+		}
+	}
 }
 
 // halfHash gives the left half of the hash that belongs to the algorithm (OIDC Core §3.1.3.6). The

@@ -55,7 +55,7 @@ func (l *LogoutTokens) Stats() Stats { return l.v.Stats() }
 
 // Token decides whether raw is a good logout token that was not used before.
 func (l *LogoutTokens) Token(ctx context.Context, raw string) (*LogoutToken, error) {
-	t, err := l.v.examine(ctx, raw, func(t *Token, now time.Time) Code {
+	t, err := l.v.examine(ctx, raw, func(t *Token, _ Alg, now time.Time) Code {
 		issuer := Thumbprint(sha256.Sum256([]byte(t.issuer)))
 		keep := l.v.maxLifetime + 2*l.v.leeway + time.Second // exp is at most so far away
 		switch l.used.Use(ctx, issuer, t.id, now, keep) {

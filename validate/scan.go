@@ -246,9 +246,9 @@ func (s *scanner) raw() []byte {
 
 // skipSpan reads a value and gives where it is.
 func (s *scanner) skipSpan() span {
-	from := s.pos
+	from := uint32(s.pos)
 	s.skip()
-	return span{from, s.pos}
+	return span{from, uint32(s.pos)}
 }
 
 func (s *scanner) word(w string) {

@@ -36,7 +36,7 @@ func (s *SecurityEvents) Stats() Stats { return s.v.Stats() }
 
 // Token decides whether raw is a good security event token.
 func (s *SecurityEvents) Token(ctx context.Context, raw string) (*SecurityEvent, error) {
-	t, err := s.v.examine(ctx, raw, func(*Token, time.Time) Code { return "" })
+	t, err := s.v.examine(ctx, raw, func(*Token, Alg, time.Time) Code { return "" })
 	if err != nil {
 		return nil, err
 	}

@@ -22,14 +22,9 @@ type Token struct {
 	scope    string
 	session  string
 	acr      string
-	audience string // the JSON value of aud
-	amr      string // likewise; "" if there is none
-	act      string
-	nonce    string
-	atHash   string
-	cHash    string
-	azp      string
-	alg      Alg
+	audience span // where in the payload the values are
+	amr      span
+	act      span
 	issued   instant
 	expires  instant
 	begins   instant // nbf
@@ -38,8 +33,8 @@ type Token struct {
 	jkt      Thumbprint
 	x5t      Thumbprint
 	digest   [sha256.Size]byte
-	receipt  Receipt
-	recorded bool
+	sequence uint64 // of the receipt
+	time     uint64 // of the receipt, in milliseconds; 0 for a foreign token
 }
 
 // Receipt tells where the ledger recorded a token.
@@ -69,14 +64,9 @@ func (t *Token) read(w *work, k *key, recorded bool) {
 		scope:    keep(c.scope),
 		session:  keep(c.sid),
 		acr:      keep(c.acr),
-		audience: payload[c.aud.from:c.aud.to],
-		amr:      payload[c.amr.from:c.amr.to],
-		act:      payload[c.act.from:c.act.to],
-		nonce:    keep(c.nonce),
-		atHash:   keep(c.atHash),
-		cHash:    keep(c.cHash),
-		azp:      keep(c.azp),
-		alg:      w.header.alg,
+		audience: c.aud,
+		amr:      c.amr,
+		act:      c.act,
 		issued:   c.iat,
 		expires:  c.exp,
 		begins:   c.nbf,
@@ -87,9 +77,15 @@ func (t *Token) read(w *work, k *key, recorded bool) {
 		digest:   w.digest,
 	}
 	if recorded {
-		t.recorded = true
-		t.receipt = Receipt{Sequence: w.receipt.Sequence, Time: time.UnixMilli(int64(w.receipt.Time))}
+		t.sequence, t.time = w.receipt.Sequence, w.receipt.Time
 	}
+}
+
+// value gives a scanner at the beginning of a value of the payload.
+func (t *Token) value(at span) *scanner {
+	s := new(scanner)
+	s.reset([]byte(t.payload[at.from:at.to]), false)
+	return s
 }
 
 // Issuer is iss.
@@ -112,12 +108,11 @@ func (t *Token) KeyID() string { return t.keyID }
 
 // Audience is aud as a list.
 func (t *Token) Audience() []string {
-	var s scanner
-	s.reset([]byte(t.audience), false)
+	s := t.value(t.audience)
 	if s.peek() == '"' {
 		return []string{string(s.text().b)}
 	}
-	return readStrings(&s)
+	return readStrings(s)
 }
 
 // Scopes are the words of scope (RFC 9068 §2.2.3).
@@ -138,12 +133,11 @@ func (t *Token) ACR() string { return t.acr }
 
 // AMR are the methods by which the user signed in (RFC 8176).
 func (t *Token) AMR() []string {
-	if t.amr == "" {
+	if t.amr == (span{}) {
 		return nil
 	}
-	var s scanner
-	s.reset([]byte(t.amr), false)
-	return readStrings(&s)
+	s := t.value(t.amr)
+	return readStrings(s)
 }
 
 // AuthTime is auth_time, when the user signed in; false if the token does not say.
@@ -163,11 +157,10 @@ type Actor struct {
 // Actor tells who acts for the subject, false if nobody does. Actors before that one, nested in the
 // claim, count for nothing (RFC 8693 §4.1); Claims shows them.
 func (t *Token) Actor() (a Actor, ok bool) {
-	if t.act == "" {
+	if t.act == (span{}) {
 		return a, false
 	}
-	var s scanner
-	s.reset([]byte(t.act), false)
+	s := t.value(t.act)
 	if s.peek() != '{' {
 		return a, true // somebody acts, and it can't be read who
 	}
@@ -195,7 +188,12 @@ func (t *Token) Expires() time.Time { return t.expires.time() }
 func (t *Token) Digest() [sha256.Size]byte { return t.digest }
 
 // Receipt tells where the ledger recorded the token; false for a foreign token, which has none.
-func (t *Token) Receipt() (Receipt, bool) { return t.receipt, t.recorded }
+func (t *Token) Receipt() (r Receipt, ok bool) {
+	if t.time == 0 {
+		return r, false
+	}
+	return Receipt{Sequence: t.sequence, Time: time.UnixMilli(int64(t.time))}, true
+}
 
 // Format prints a token as metadata, whatever the verb: claims belong in no log.
 func (t Token) Format(f fmt.State, _ rune) {
