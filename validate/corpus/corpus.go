@@ -227,7 +227,7 @@ func (v Validator) build(now func() time.Time, proofs validate.Replays) (*valida
 		Leeway:      span(v.Leeway, validate.NoLeeway),
 		MaxLifetime: span(v.MaxLifetime, 1),
 		MaxBytes:    min(v.MaxBytes, 1<<20),
-		Clients:     v.Clients,
+		Clients:     named(v.Clients),
 		Revocations: revocations,
 		DPoP:        v.DPoP.policy(proofs),
 		RequireMTLS: v.MTLS,
@@ -275,16 +275,27 @@ func (i Issuer) trusted() validate.Issuer {
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
+// named leaves the names out that nothing has: no claim that counts is empty.
+func named(list []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(name string) bool { return name == "" })
+}
+
 func revocations(list []Revocation) (*validate.Revocations, error) {
-	entries := make([]validate.Revocation, len(list))
-	for n, r := range list {
-		entries[n] = validate.Revocation{Kind: validate.RevocationKind(r.Kind), Value: r.Value, Issuer: r.Issuer}
+	var entries []validate.Revocation
+	for _, r := range list {
+		entry := validate.Revocation{Kind: validate.RevocationKind(r.Kind), Value: r.Value, Issuer: r.Issuer}
 		if r.Before != nil {
-			entries[n].Before = instant(*r.Before)
+			entry.Before = instant(*r.Before)
+		}
+		if r.Value != "" { // an entry that names nothing applies to nothing
+			entries = append(entries, entry)
 		}
 	}
 	return validate.NewRevocations(entries...)
 }
+
+// longest is as far as spans go, and much further than any token.
+const longest = 100 * 365 * 24 * time.Hour
 
 // span turns seconds into a duration; none stands for zero, because zero asks for a default.
 func span(seconds *float64, none time.Duration) time.Duration {
@@ -293,6 +304,8 @@ func span(seconds *float64, none time.Duration) time.Duration {
 		return 0
 	case *seconds == 0:
 		return none
+	case *seconds > longest.Seconds():
+		return longest
 	}
 	return time.Duration(*seconds * float64(time.Second))
 }

@@ -307,6 +307,14 @@ func (g *generator) edgesOfConfiguration() {
 		g.validator("no "+name, change)
 		g.add(corpus.Case{Name: "empty list of " + name, Validator: "no " + name, Token: g.es(), Expect: "reject", Code: corpus.CodeConfig, Reason: "nothing is on the list, so nothing is accepted"})
 	}
+	g.validator("odd entries", func(v *corpus.Validator) {
+		v.Clients = []string{"", "web-shop"}
+		v.Revocations = []corpus.Revocation{{Kind: "jti", Value: ""}}
+	})
+	g.accept("entries that name nothing", "odd entries", g.es(), "nothing is called so")
+	g.refuse(validate.CodeClient, "no client where one has no name", "odd entries", g.es(object{"client_id": nil}), "one must be there")
+	g.validator("any lifetime", func(v *corpus.Validator) { ages := 1e15; v.MaxLifetime = &ages })
+	g.accept("lifetime of ten years", "any lifetime", g.es(object{"exp": now + 315e6}), "as long as allowed")
 	g.validator("no lifetime", func(v *corpus.Validator) { zero := 0.0; v.MaxLifetime = &zero })
 	g.refuse(validate.CodeLifetime, "no lifetime at all", "no lifetime", g.es(), "longer than allowed")
 	g.validator("fresh proofs", func(v *corpus.Validator) { zero := 0.0; v.DPoP = &corpus.DPoP{MaxAge: &zero} })
