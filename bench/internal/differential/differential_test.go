@@ -120,6 +120,7 @@ var seeds = func() []seed {
 		seed{header: `{"alg":"ES256","typ":"at+jwt","kid":"es"}`, payload: `{"iss":"` + issuerA + `","sub":"s","aud":"` + audience + `","iat":1790000000,"exp":1790000060}`},
 		seed{header: `{"alg":"ES256","typ":"at+jwt","kid":"es","alg":"none"}`},
 		seed{payload: `{"iss":"` + issuerA + `","sub":"s","sub":"t","aud":"` + audience + `","iat":1790000000,"exp":1790000060}`},
+		seed{program: string([]byte{10, 0x10, 0})}, seed{program: string([]byte{10, 0x20, 0})}, // a header with white space around
 		seed{payload: `null`}, seed{payload: `[]`}, seed{header: `null`})
 }()
 

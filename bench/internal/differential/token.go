@@ -254,9 +254,8 @@ func (d *draft) run(program []byte) {
 		case 6: // sign with a certain key, and say so
 			s := int(a) % 6
 			d.key = byte(s)
-			d.header[0:1:1][0] = member{`"alg"`, `"` + algorithms[s] + `"`}
-			d.header = append(d.header, member{`"kid"`, `"` + keyNames[s] + `"`})
-			d.header = dropFirst(d.header, `"kid"`)
+			d.header = set(d.header, `"alg"`, `"`+algorithms[s]+`"`)
+			d.header = set(d.header, `"kid"`, `"`+keyNames[s]+`"`)
 		case 7:
 			d.key = a
 		case 8:
@@ -285,14 +284,15 @@ func pick(list []member, a byte) int {
 	return int(a) % len(list)
 }
 
-// dropFirst takes the first of two members of a name away.
-func dropFirst(list []member, name string) []member {
-	for i, m := range list[:len(list)-1] {
-		if m.name == name {
-			return append(list[:i:i], list[i+1:]...)
+// set gives a member its value, or adds it.
+func set(list []member, name, value string) []member {
+	for i := range list {
+		if list[i].name == name {
+			list[i].value = value
+			return list
 		}
 	}
-	return list
+	return append(list, member{name, value})
 }
 
 // write gives an object as text.
