@@ -23,7 +23,8 @@ type Issuer struct {
 	types      []string // nil for Config.Types
 	algorithms []Alg    // nil for Config.Algorithms
 	claims     []ClaimRule
-	flaw       error // why it can't be used; a preset's or a pin's
+	access     []ClaimRule // of access tokens besides
+	flaw       error       // why it can't be used; a preset's or a pin's
 	feed       *Feed
 }
 
@@ -64,6 +65,10 @@ type ForeignConfig struct {
 	// Claims are demanded of every token. An issuer that signs for anybody needs one that says who.
 	Claims []ClaimRule
 
+	// AccessClaims are demanded of access tokens besides: what tells them from the issuer's ID tokens
+	// where typ does not.
+	AccessClaims []ClaimRule
+
 	// KeyIssuer, if set, is what the member issuer of every key must say; a key without it is
 	// refused. It may contain {tenantid} if Issuer does. Set it for a key document that serves
 	// several issuers, and leave it empty for one whose keys name nobody.
@@ -89,6 +94,7 @@ func ForeignIssuer(c ForeignConfig) Issuer {
 		types:      slices.Clone(c.Types),
 		algorithms: slices.Clone(c.Algorithms),
 		claims:     slices.Clone(c.Claims),
+		access:     slices.Clone(c.AccessClaims),
 	}
 	i.terms.pinned, i.flaw = thumbprints(c.Thumbprints)
 	return i

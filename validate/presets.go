@@ -12,6 +12,7 @@ import (
 // provider documents and what is pinned stands at each one. Where an issuer signs for anybody who
 // has an account there, a good signature says nothing about whose token it is, so such a preset
 // makes an Issuer that New refuses unless it is told which organisation, tenant or subject counts.
+// That rule holds for ID tokens (NewIDTokens) too; what tells access tokens apart does not.
 
 // unusable gives an issuer that New refuses for this reason.
 func unusable(format string, args ...any) Issuer {
@@ -33,7 +34,8 @@ func KeycloakIssuer(realm string) Issuer {
 		Issuer: realm,
 		Keys:   RemoteKeys(realm + "/protocol/openid-connect/certs"),
 		Types:  []string{"JWT", "at+jwt"},
-		Claims: []ClaimRule{{Path: []string{"typ"}, OneOf: []string{"Bearer", "DPoP"}}},
+
+		AccessClaims: []ClaimRule{{Path: []string{"typ"}, OneOf: []string{"Bearer", "DPoP"}}},
 	})
 }
 
@@ -85,13 +87,16 @@ func EntraIssuer(c EntraConfig) Issuer {
 		Keys:       keys,
 		Types:      []string{"JWT"},
 		Algorithms: []Alg{RS256},
-		Claims:     []ClaimRule{{Path: []string{"ver"}, OneOf: []string{"2.0"}}, {Path: []string{"azp"}, OneOf: c.Clients}},
+		Claims:     []ClaimRule{{Path: []string{"ver"}, OneOf: []string{"2.0"}}},
+
+		AccessClaims: []ClaimRule{{Path: []string{"azp"}, OneOf: c.Clients}},
 	}
 	switch c.Version {
 	case 0, 2:
 	case 1:
 		f.Issuer = "https://sts.windows.net/" + place + "/"
-		f.Claims = []ClaimRule{{Path: []string{"ver"}, OneOf: []string{"1.0"}}, {Path: []string{"appid"}, OneOf: c.Clients}}
+		f.Claims = []ClaimRule{{Path: []string{"ver"}, OneOf: []string{"1.0"}}}
+		f.AccessClaims = []ClaimRule{{Path: []string{"appid"}, OneOf: c.Clients}}
 	default:
 		return unusable("Entra issuer: there is no version %d of its tokens, only 1 and 2", c.Version)
 	}
@@ -129,14 +134,15 @@ func OktaIssuer(c OktaConfig) Issuer {
 		Keys:       RemoteKeys(c.Issuer + "/v1/keys"),
 		Types:      []string{Untyped, "at+jwt"},
 		Algorithms: []Alg{RS256},
-		Claims:     []ClaimRule{{Path: []string{"cid"}, OneOf: c.Clients}},
+
+		AccessClaims: []ClaimRule{{Path: []string{"cid"}, OneOf: c.Clients}},
 	}
 	switch server, custom := strings.CutPrefix(u.Path, "/oauth2/"); {
 	case custom && server != "" && !strings.Contains(server, "/"):
 	case u.Path == "" && c.Clients == nil:
 		f.Keys = RemoteKeys(c.Issuer + "/oauth2/v1/keys")
 		f.Types = []string{Untyped}
-		f.Claims = []ClaimRule{{Path: []string{"idp"}}}
+		f.AccessClaims = []ClaimRule{{Path: []string{"idp"}}}
 	case u.Path == "":
 		return unusable("Okta issuer %q: ID tokens name no client but their audience: put it into Config.Audiences", c.Issuer)
 	default:
@@ -160,7 +166,8 @@ func Auth0Issuer(domain string) Issuer {
 		Keys:       RemoteKeys("https://" + domain + "/.well-known/jwks.json"),
 		Types:      []string{"JWT", "at+jwt"},
 		Algorithms: []Alg{RS256, PS256},
-		Claims:     []ClaimRule{{Path: []string{"azp"}}},
+
+		AccessClaims: []ClaimRule{{Path: []string{"azp"}}},
 	})
 }
 

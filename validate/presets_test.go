@@ -2,6 +2,7 @@ package validate_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -554,5 +555,38 @@ func TestRulesAreRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("got %v, want %q", err, says)
 		}
+	}
+}
+
+// TestPresetsJudgeIDTokens: what tells access tokens apart is not asked of ID tokens; whose they are is.
+func TestPresetsJudgeIDTokens(t *testing.T) {
+	rs := forge.NewKey("RS256", "rs-1")
+	for _, c := range []struct {
+		provider
+		change  object
+		refused object
+		code    validate.Code
+	}{
+		{keycloak(rs), object{"typ": "ID", "aud": "web"}, object{"iss": "https://sso.example/realms/customers"}, validate.CodeIssuer},
+		{entraSingle(rs, forge.NewKey("RS256", "rs-2")), object{"azp": nil, "aud": "web"}, object{"tid": theirs}, validate.CodeTenant},
+		{okta(rs), object{"cid": nil, "uid": nil, "aud": "web"}, object{"iss": "https://acme.okta.com"}, validate.CodeIssuer},
+		{auth0(rs), object{"azp": nil, "aud": "web"}, object{"iss": "https://evil.eu.auth0.com/"}, validate.CodeIssuer},
+		{google(rs), object{"aud": "1234987819200.apps.googleusercontent.com", "nonce": nil}, object{"hd": nil}, validate.CodeClaimRule},
+	} {
+		change := maps.Clone(c.change)
+		judge, err := validate.NewIDTokens(change["aud"].(string), validate.Config{
+			Issuers: []validate.Issuer{c.issuer.WithKeys(validate.StaticKeys(c.keys))}, Now: func() time.Time { return time.Unix(presetNow, 0) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := judge.Token(context.Background(), c.token(attack{claims: change}), validate.Login{}); err != nil {
+			t.Errorf("%s: an ID token: %v", c.name, err)
+		}
+		maps.Copy(change, c.refused)
+		if _, err := judge.Token(context.Background(), c.token(attack{claims: change}), validate.Login{}); !errors.Is(err, c.code) {
+			t.Errorf("%s: got %v, want %s", c.name, err, c.code)
+		}
+		judge.Close()
 	}
 }

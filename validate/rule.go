@@ -106,7 +106,11 @@ func (d *demand) accepts(value []byte) bool {
 // admit takes over what an issuer demands of its tokens beyond the configuration.
 func (v *Validator) admit(in *issuer, i Issuer) error {
 	var err error
-	if in.demands, err = newDemands(i.claims); err != nil {
+	rules := i.claims
+	if v.family == accessTokens {
+		rules = slices.Concat(i.claims, i.access)
+	}
+	if in.demands, err = newDemands(rules); err != nil {
 		return err
 	}
 	ours := func(a Alg) bool { return slices.Contains(v.algorithms, a) }
@@ -119,7 +123,7 @@ func (v *Validator) admit(in *issuer, i Issuer) error {
 	}
 	for _, t := range i.types {
 		if t == Untyped {
-			if len(i.claims) == 0 {
+			if len(rules) == 0 {
 				return errors.New("tokens without typ need a claim rule that tells access tokens from others")
 			}
 			in.types, v.untyped = append(in.types, Untyped), true
