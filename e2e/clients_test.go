@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -182,15 +183,26 @@ func checkSteps(t *testing.T, s *testenv.Seawall, got, want []string) {
 	t.Errorf("the token %q is not in the log", jti)
 }
 
+var nodeClients sync.Once
+
+// installNodeClients installs what the programs for Node.js need, once for all tests, and gives where they are.
+func installNodeClients(t *testing.T) string {
+	t.Helper()
+	npm := testenv.Tool(t, "npm")
+	dir := filepath.Join(testenv.Root(t), "e2e/clients/node")
+	nodeClients.Do(func() {
+		install := exec.Command(npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+		install.Dir = dir
+		if out, err := install.CombinedOutput(); err != nil {
+			t.Fatalf("npm ci: %v\n%s", err, out)
+		}
+	})
+	return dir
+}
+
 // TestNodeClients: openid-client and jose, over TLS with an authority of its own.
 func TestNodeClients(t *testing.T) {
-	node, npm := testenv.Node(t), testenv.Tool(t, "npm")
-	dir := filepath.Join(testenv.Root(t), "e2e/clients/node")
-	install := exec.Command(npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
+	node, dir := testenv.Node(t), installNodeClients(t)
 	a := newAuthority(t, 0)
 	s := testenv.Start(t, testenv.Options{Binary: program, Args: []string{"--tls-cert", a.certFile, "--tls-key", a.key}})
 	if !strings.HasPrefix(s.URL, "https://127.0.0.1:") {
