@@ -77,7 +77,7 @@ type VerifyOptions struct {
 	// Progress, if not nil, is called now and then on one goroutine.
 	Progress func(Progress)
 
-	sparingly bool // one worker, and one signature per segment: the chain carries it to the others
+	sparingly bool // with one worker
 }
 
 // Progress is how far a check or a search has come.
@@ -105,7 +105,7 @@ type Report struct {
 func (r *Report) Good() bool { return len(r.Findings) == 0 }
 
 // Verify reads the log of the ledger in dir, and checks every byte of it: the order and chain of all batches, their roots
-// and signatures, the certificates of the keys that signed them, every step of every issuer key, and that every token was
+// and the signatures that vouch for them, the certificates of the keys that signed them, every step of every issuer key, and that every token was
 // recorded under a key that was active then. It needs no key and no running ledger, and may run beside one. The error is
 // about reading; what is wrong with the log is in the report.
 func Verify(ctx context.Context, dir string, o VerifyOptions) (*Report, error) {
@@ -164,7 +164,7 @@ type checker struct {
 	sure    bool      // nothing was wrong so far, so the state is what it was
 	next    mint.Head // the head before the next batch
 	begun   bool      // next is known
-	last    *seal     // of the segment, when signatures are checked sparingly
+	carried []seal    // batches in one chain, by one key, that the next signature to be checked will vouch for
 	heads   []Remembered
 
 	lastSegment string
@@ -172,7 +172,7 @@ type checker struct {
 	looks       int // how many batches may still get a second look
 
 	mu         sync.Mutex // of findings
-	signatures chan seal
+	signatures chan []seal
 	group      sync.WaitGroup
 }
 
@@ -183,6 +183,8 @@ type seal struct {
 	segment string
 	offset  int64
 }
+
+func (s *seal) good() bool { return s.trailer.verify(s.public) }
 
 func (c *checker) find(f Finding) {
 	c.mu.Lock()
@@ -197,21 +199,50 @@ func (c *checker) findIn(w *walked, code FindingCode, format string, args ...any
 	c.find(Finding{Code: code, Segment: w.segment, Offset: w.offset, Sequence: w.first, Text: fmt.Sprintf(format, args...)})
 }
 
+// The hash of a trailer covers its signature, and the next trailer has that hash. So a good signature vouches for every
+// byte of the batches that lead up to it, and one is checked for many. It has to be of the same key: whoever stole a
+// later one must not be able to vouch for the time of an earlier one. Where the chain breaks, or a signature is wrong,
+// those before it are checked one by one, to say which batch it is.
+//
+// What is not noticed like this is a signature that was wrong from the beginning, in a batch for which the ledger itself
+// vouched later with the very same key.
+
+// mostCarried is how many batches one signature vouches for at most.
+const mostCarried = 1024
+
 func (c *checker) startSignatures(workers int) {
-	c.signatures = make(chan seal, 64)
+	c.signatures = make(chan []seal, 2*workers)
 	for range workers {
 		c.group.Go(func() {
-			for s := range c.signatures {
-				if !s.trailer.verify(s.public) {
-					c.find(Finding{Code: SignatureWrong, Segment: s.segment, Offset: s.offset, Sequence: s.trailer.first,
-						Text: fmt.Sprintf("the signature of the entries %d to %d is not by the ledger key %s", s.trailer.first, s.trailer.end()-1, s.trailer.key)})
+			for list := range c.signatures {
+				if last := len(list) - 1; !list[last].good() {
+					c.findWrong(list)
 				}
 			}
 		})
 	}
 }
 
+// findWrong notes all wrong signatures of a list whose last is wrong.
+func (c *checker) findWrong(list []seal) {
+	for i := range list {
+		if s := &list[i]; !s.good() {
+			c.find(Finding{Code: SignatureWrong, Segment: s.segment, Offset: s.offset, Sequence: s.trailer.first,
+				Text: fmt.Sprintf("the signature of the entries %d to %d is not by the ledger key %s", s.trailer.first, s.trailer.end()-1, s.trailer.key)})
+		}
+	}
+}
+
+// checkCarried has the signature of the last batch checked that was carried.
+func (c *checker) checkCarried() {
+	if len(c.carried) > 0 {
+		c.signatures <- c.carried
+		c.carried = nil
+	}
+}
+
 func (c *checker) waitSignatures() {
+	c.checkCarried()
 	close(c.signatures)
 	c.group.Wait()
 }
@@ -232,6 +263,7 @@ func (c *checker) segment(name string, h header) error {
 		at.Code, at.Text = SegmentForeign, "the segment belongs to another log"
 	}
 	if at.Code != "" {
+		c.checkCarried()
 		c.find(at)
 		c.sure = false
 		c.next = mint.Head{Size: h.first, Batch: h.prev, Millis: c.next.Millis}
@@ -257,6 +289,9 @@ func (c *checker) batch(w *walked) error {
 	}
 	c.report.Batches++
 	c.report.Entries += uint64(w.count)
+	if w.first != c.next.Size || w.prev != c.next.Batch {
+		c.checkCarried() // no later signature vouches for these
+	}
 	intact := c.links(w)
 	c.next = w.head()
 	c.compareHeads()
@@ -471,28 +506,23 @@ func (c *checker) statement(e *mint.Entry) (FindingCode, string) {
 	return "", ""
 }
 
-// seal has the signature of a batch checked, after its entries: the key may be among them.
+// seal sees to the signature of a batch, after its entries: the key may be among them.
 func (c *checker) seal(w *walked) {
 	v, known := c.state.known[w.key]
 	if !known || !v.covers(w.millis) {
+		c.checkCarried()
 		if c.sure || known {
 			c.findIn(w, SignerUnknown, "the entries %d to %d are signed by %s, which is no certified ledger key of that time", w.first, w.end()-1, w.key)
 		}
 		return
 	}
-	s := seal{w.trailer, v.public, w.segment, w.offset}
-	if c.options.sparingly {
-		c.last = &s
-		return
+	if n := len(c.carried); n == mostCarried || n > 0 && c.carried[n-1].trailer.key != w.key {
+		c.checkCarried()
 	}
-	c.signatures <- s
+	c.carried = append(c.carried, seal{w.trailer, v.public, w.segment, w.offset})
 }
 
 func (c *checker) end(name string, failed error, more bool) error {
-	if c.last != nil {
-		c.signatures <- *c.last
-		c.last = nil
-	}
 	if f, err := c.disk.Open(name); err == nil {
 		if n, err := f.Size(); err == nil {
 			c.read += n

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"seawall/internal/mint"
 )
@@ -306,6 +307,125 @@ func TestVerifyFinds(t *testing.T) {
 				s.refused(c.start)
 			}
 		})
+	}
+}
+
+// remake changes trailers and makes the chain behind them fit, as far as that can be done without the ledger's keys.
+func (s *specimen) remake(change func(n int, t *trailer)) {
+	s.t.Helper()
+	var prev hash
+	n := 0
+	for _, path := range s.segments() {
+		text := s.read(path)
+		h, err := readHeader(text)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if n > 0 {
+			h.prev = prev
+		}
+		out := h.append(nil)
+		for _, b := range s.batches(text) {
+			if n > 0 {
+				b.prev = prev
+			}
+			change(n, &b.trailer)
+			out = b.trailer.append(append(out, text[b.offset:b.offset+b.size()-trailerSize]...))
+			prev = b.trailer.hash()
+			n++
+		}
+		s.write(path, out)
+	}
+}
+
+// wrongSignatures returns the numbers of the first entries of the batches whose signatures were found wrong, in order.
+func wrongSignatures(r *Report) (list []uint64) {
+	for _, f := range r.Findings {
+		if f.Code == SignatureWrong {
+			list = append(list, f.Sequence)
+		}
+	}
+	return list
+}
+
+// TestVerifyNamesEveryForgedBatch: one signature is checked for many batches, and still each wrong one is named.
+func TestVerifyNamesEveryForgedBatch(t *testing.T) {
+	s := newSpecimen(t)
+	var forged []uint64
+	s.remake(func(n int, t *trailer) {
+		if n == 5 {
+			t.sig[0] ^= 1
+		}
+		if n >= 5 { // the chain behind it is remade, so no later signature fits
+			forged = append(forged, t.first)
+		}
+	})
+	if got := wrongSignatures(s.verify(VerifyOptions{})); len(forged) < 5 || !slices.Equal(got, forged) {
+		t.Errorf("wrong signatures are found at %v, want %v", got, forged)
+	}
+	s.refused("is not signed by a receipt key")
+}
+
+// TestALaterKeyDoesNotVouchForAnEarlierOne plays a thief of the present receipt key, who remakes the chain and signs his
+// key's part of it. What the key before him signed he can't change.
+func TestALaterKeyDoesNotVouchForAnEarlierOne(t *testing.T) {
+	s := &specimen{t: t, r: prepareRig(t)}
+	s.r.limits = limits{segment: 4 << 10, ahead: 4 << 10}
+	s.r.create()
+	for _, days := range []int{0, 84} {
+		s.r.clock.set(time.Duration(days) * 24 * time.Hour)
+		s.r.open() // which makes the next key, and lets it take over
+		house := s.r.dial(House)
+		house.mustHello()
+		for range 10 {
+			e := &mint.Entry{Kind: mint.SecretRotated, Tenant: "acme", Client: strings.Repeat("c", 200)}
+			if _, err := house.entries(e, e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.r.close()
+	}
+	if report := s.verify(VerifyOptions{}); !report.Good() {
+		t.Fatalf("found %v", report.Findings)
+	}
+	stolen := loadedKeys(t, s.r.dir).newest()
+	var forged []uint64
+	resigned := 0
+	s.remake(func(n int, t *trailer) {
+		switch {
+		case t.key == stolen.id:
+			t.sign(stolen.private)
+			resigned++
+		case n == 4:
+			t.sig[0] ^= 1
+			fallthrough
+		case n > 4:
+			forged = append(forged, t.first)
+		}
+	})
+	if len(forged) < 5 || resigned < 10 {
+		t.Fatalf("%d batches of the first key are forged, and %d of the second are signed anew", len(forged), resigned)
+	}
+	if got := wrongSignatures(s.verify(VerifyOptions{})); !slices.Equal(got, forged) {
+		t.Errorf("wrong signatures are found at %v, want %v", got, forged)
+	}
+}
+
+// TestOneSignatureAmongThousands spoils one in the middle of more batches than one signature vouches for.
+func TestOneSignatureAmongThousands(t *testing.T) {
+	s := &specimen{t: t, r: bigLog(t, 5*mostCarried/2, 1)}
+	path := filepath.Join(s.r.dir, LogDir, segmentName(0))
+	text := s.read(path)
+	all := s.batches(text)
+	spoiled := all[3*mostCarried/2]
+	text[spoiled.offset+spoiled.size()-1] ^= 1
+	s.write(path, text)
+	report := s.verify(VerifyOptions{})
+	if got := wrongSignatures(report); !slices.Equal(got, []uint64{spoiled.first}) {
+		t.Errorf("wrong signatures are found at %v, want %d", got, spoiled.first)
+	}
+	if len(report.Findings) != 2 || report.Findings[1].Code != ChainBroken || report.Findings[1].Sequence != spoiled.end() {
+		t.Errorf("found %v", report.Findings)
 	}
 }
 
