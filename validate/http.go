@@ -92,11 +92,16 @@ func (v *Validator) Handler(next http.Handler, needs ...Requirement) http.Handle
 			v.challenge(w, scheme, err, needs)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, t)))
+		next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), t)))
 	})
 }
 
 type tokenKey struct{}
+
+// NewContext gives a context in which FromContext finds the token, for doors other than Handler.
+func NewContext(ctx context.Context, t *Token) context.Context {
+	return context.WithValue(ctx, tokenKey{}, t)
+}
 
 // FromContext gives the token that Handler let through.
 func FromContext(ctx context.Context) (*Token, bool) {
