@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,34 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the table of docs/migrating.md anew")
+
+// TestMigratingShowsTheTable keeps the figures that people read those that the command prints.
+func TestMigratingShowsTheTable(t *testing.T) {
+	const paper, from, to = "../../../docs/migrating.md", "<!-- bench/cmd/corpus writes from here … -->\n", "<!-- … to here -->\n"
+	var out, errs bytes.Buffer
+	if err := run([]string{sample}, &out, &errs); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(paper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(text), from)
+	shown, after, ended := strings.Cut(rest, to)
+	if !found || !ended {
+		t.Fatalf("%s has no place for the table", paper)
+	}
+	table := "\n" + strings.TrimSpace(out.String()) + "\n\n"
+	if *update {
+		if err := os.WriteFile(paper, []byte(before+from+table+to+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if shown != table {
+		t.Errorf("%s shows another table than\n%s\nrun go test ./cmd/corpus -update", paper, table)
 	}
 }
 
