@@ -17,8 +17,14 @@ import (
 // Audience is the API that every token of the bench is for.
 const Audience = "https://api.bench.example"
 
-// Credential is an OAuth client that was made for the bench.
+// Credential is an OAuth client, or an API, that was made for the bench.
 type Credential struct{ id, secret string }
+
+// ID is its public name.
+func (c Credential) ID() string { return c.id }
+
+// Secret is what it authenticates with.
+func (c Credential) Secret() string { return c.secret }
 
 // The clients that the calibrator and zitadel's example know.
 var (
@@ -92,6 +98,21 @@ func Token(ctx context.Context, endpoint string, client Credential) (string, err
 		return "", errors.New("asking for a token: the answer holds none")
 	}
 	return answer.AccessToken, nil
+}
+
+// Revoke has a client give up its token (RFC 7009).
+func Revoke(ctx context.Context, endpoint string, client Credential, token string) error {
+	form := url.Values{"token": {token}}.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.SetBasicAuth(url.QueryEscape(client.id), url.QueryEscape(client.secret)) // RFC 6749 section 2.3.1
+	if _, err := fetch(request); err != nil {
+		return fmt.Errorf("revoking a token: %w", err)
+	}
+	return nil
 }
 
 // Document gets a public document, such as a JWK Set.

@@ -22,6 +22,7 @@ type Seawall struct {
 	Issuer        string
 	TokenEndpoint string
 	Pin           string
+	API           Credential // at introspection and at the distrust feed
 	Clients       []Credential
 
 	program, data, logs string
@@ -54,15 +55,17 @@ func (s *Seawall) Provision(ctx context.Context) error {
 		return err
 	}
 	var api struct {
-		Pin string `json:"pin"`
+		Pin    string `json:"pin"`
+		ID     string `json:"api_id"`
+		Secret string `json:"api_secret"`
 	}
 	if err := s.command(ctx, &api, "api", "create", Audience, "--tenant", tenant, "--scope", "read"); err != nil {
 		return err
 	}
-	if created.Issuer == "" || created.TokenEndpoint == "" || api.Pin == "" {
-		return errors.New("seawall's answers lack the issuer, the token_endpoint or the pin")
+	if created.Issuer == "" || created.TokenEndpoint == "" || api.Pin == "" || api.ID == "" || api.Secret == "" {
+		return errors.New("seawall's answers lack the issuer, the token_endpoint, the pin or the API's credentials")
 	}
-	s.Issuer, s.TokenEndpoint, s.Pin = created.Issuer, created.TokenEndpoint, api.Pin
+	s.Issuer, s.TokenEndpoint, s.Pin, s.API = created.Issuer, created.TokenEndpoint, api.Pin, Credential{api.ID, api.Secret}
 	return s.AddClients(ctx, 1)
 }
 

@@ -1,0 +1,193 @@
+//go:build linux
+
+// Feed measures how long a revocation takes until every API knows: from the request of the client that gives up its
+// token to the moment at which each of many connected validators has verified the statement and refuses the token. It
+// runs a seawall of its own, with its three processes, and all validators in this one process, each with its own
+// connection, so everything shares the processors of one machine.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"seawall/bench/internal/subject"
+	"seawall/validate"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "feed:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	program := flag.String("seawall", "../bin/seawall", "the seawall to measure")
+	validators := flag.Int("validators", 1000, "how many follow the feed")
+	rounds := flag.Int("rounds", 30, "how many tokens are revoked, one after the other")
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "seawall-feed-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	wall, err := subject.NewSeawall(*program, filepath.Join(dir, "data"), dir)
+	if err != nil {
+		return err
+	}
+	server, err := wall.Start(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	if err := wall.Provision(ctx); err != nil {
+		return err
+	}
+	c, err := connect(ctx, wall, *validators)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	var all, last, answered []time.Duration
+	for range *rounds {
+		each, answer, err := c.revoke(ctx, wall)
+		if err != nil {
+			return err
+		}
+		all, last, answered = append(all, each...), append(last, slices.Max(each)), append(answered, answer)
+	}
+	fmt.Printf("%d validators, %d revocations\n\n", *validators, *rounds)
+	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "from the request of the client\tp50\tp99\tmax")
+	for _, row := range []struct {
+		name string
+		list []time.Duration
+	}{{"to its answer", answered}, {"to each validator", all}, {"to the last validator", last}} {
+		slices.Sort(row.list)
+		fmt.Fprintf(table, "%s\t%v\t%v\t%v\n", row.name, at(row.list, 50), at(row.list, 99), at(row.list, 100))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Printf("\nCPU of a validator for a statement and its head: %v\n", (c.used / time.Duration(len(all))).Round(time.Microsecond))
+	return nil
+}
+
+// at gives a percentile of a sorted list.
+func at(list []time.Duration, percent int) time.Duration {
+	return list[min(len(list)-1, len(list)*percent/100)].Round(100 * time.Microsecond)
+}
+
+func processCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// crowd is many validators that follow one feed.
+type crowd struct {
+	validators []*validate.Validator
+	statement  atomic.Uint64 // that is waited for
+	applied    chan time.Time
+	used       time.Duration // CPU while statements were on their way
+}
+
+// connect starts the validators, some at a time, and waits until each follows the feed by a stream.
+func connect(ctx context.Context, wall *subject.Seawall, n int) (*crowd, error) {
+	jwks, err := subject.Document(ctx, wall.Issuer+"/jwks")
+	if err != nil {
+		return nil, err
+	}
+	c := &crowd{applied: make(chan time.Time, n)}
+	issuer := validate.SeawallIssuer(wall.Issuer, wall.Pin).WithKeys(validate.StaticKeys(jwks)).WithFeed(validate.Feed{
+		ID: wall.API.ID(), Secret: validate.SecretFrom(wall.API.Secret), OnStale: validate.RefuseWhenStale(),
+	})
+	for range n {
+		v, err := validate.New(validate.Config{
+			Issuers: []validate.Issuer{issuer}, Audiences: []string{subject.Audience},
+			Observe: func(e validate.Event) {
+				if e.Kind == validate.FeedChanged && e.Sequence == c.statement.Load() {
+					c.applied <- time.Now()
+				}
+			},
+		})
+		if err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+		c.validators = append(c.validators, v)
+		if err := v.Ready(ctx); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+	}
+	for _, v := range c.validators {
+		for !v.Feeds()[0].Streaming {
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+				return nil, errors.Join(ctx.Err(), c.close())
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c *crowd) close() error {
+	var wait sync.WaitGroup
+	for _, v := range c.validators {
+		wait.Go(v.Close)
+	}
+	wait.Wait()
+	return nil
+}
+
+// revoke has one more token given up and tells how long it took until each validator knew. Afterwards all of them must
+// refuse the token, which they accepted before.
+func (c *crowd) revoke(ctx context.Context, wall *subject.Seawall) (each []time.Duration, answer time.Duration, err error) {
+	token, err := subject.Token(ctx, wall.TokenEndpoint, wall.Clients[0])
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, v := range c.validators {
+		if _, err := v.Token(ctx, token); err != nil {
+			return nil, 0, fmt.Errorf("a good token: %w", err)
+		}
+	}
+	c.statement.Add(1)
+	before, start := processCPU(), time.Now()
+	if err := subject.Revoke(ctx, wall.Issuer+"/revoke", wall.Clients[0], token); err != nil {
+		return nil, 0, err
+	}
+	answer = time.Since(start)
+	for range c.validators {
+		select {
+		case when := <-c.applied:
+			each = append(each, when.Sub(start))
+		case <-time.After(time.Minute):
+			return nil, 0, fmt.Errorf("after a minute only %d of %d validators know", len(each), len(c.validators))
+		}
+	}
+	c.used += processCPU() - before
+	for _, v := range c.validators {
+		if _, err := v.Token(ctx, token); !errors.Is(err, validate.CodeRevoked) {
+			return nil, 0, fmt.Errorf("a revoked token: %v", err)
+		}
+	}
+	slices.SortFunc(each, cmp.Compare)
+	return each, answer, nil
+}
