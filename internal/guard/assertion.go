@@ -113,7 +113,7 @@ func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // signES256 gives the two numbers of the signature, 32 bytes each (RFC 7518 §3.4).
 func signES256(key *ecdsa.PrivateKey, input []byte) ([]byte, error) {
 	digest := sha256.Sum256(input)
-	der, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	der, err := key.Sign(nil, digest[:], crypto.SHA256) // RFC 6979: nothing depends on a random number
 	if err != nil {
 		return nil, err
 	}

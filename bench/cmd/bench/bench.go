@@ -35,6 +35,7 @@ type bench struct {
 	size   binary
 	check  tokenCheck
 	peers  comparison.Figures
+	guard  guardSpeeds
 	ledger ledgerSpeeds
 	verify verified
 }
@@ -114,7 +115,7 @@ func (b *bench) measure(ctx context.Context) (report.Report, error) {
 	taken := time.Now()
 	if b.seawall != "" {
 		for _, step := range []func(context.Context) error{
-			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureLedger,
+			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureGuard, b.measureLedger,
 		} {
 			if err := step(ctx); err != nil {
 				return report.Report{}, err

@@ -31,12 +31,17 @@ type Seawall struct {
 
 // NewSeawall names a data directory that does not exist yet and chooses a free port for it.
 func NewSeawall(program, data, logs string) (*Seawall, error) {
+	listen, err := FreeAddress()
+	return &Seawall{program: program, data: data, logs: logs, listen: listen}, err
+}
+
+// FreeAddress is an address of loopback on which nobody listens at the moment.
+func FreeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	listen := listener.Addr().String()
-	return &Seawall{program: program, data: data, logs: logs, listen: listen}, listener.Close()
+	return listener.Addr().String(), listener.Close()
 }
 
 // Start runs `seawall up` and waits until it is ready.

@@ -38,7 +38,7 @@ type Server struct {
 	ended chan struct{} // closed when the first process has ended
 }
 
-// Start runs a program and waits for its line "NAME: ready at URL" on standard output. Standard error goes
+// Start runs a program and waits for its line "… NAME … ready at URL" on standard output. Standard error goes
 // to a file in logs.
 func Start(ctx context.Context, name, logs, program string, args ...string) (*Server, error) {
 	s := &Server{
@@ -75,7 +75,7 @@ func Start(ctx context.Context, name, logs, program string, args ...string) (*Se
 func (s *Server) watch(stdout io.Reader, ready chan<- string) {
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
-		if address, found := strings.CutPrefix(lines.Text(), s.Name+": ready at "); found {
+		if who, address, found := strings.Cut(lines.Text(), "ready at "); found && strings.Contains(who, s.Name) {
 			select {
 			case ready <- strings.TrimSpace(address):
 			default:
