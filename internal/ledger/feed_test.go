@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -603,4 +604,37 @@ func FuzzStateQuery(f *testing.F) {
 			t.Fatalf("stated is %+v", d)
 		}
 	})
+}
+
+// TestAStateWithoutFeedsIsMadeAnew: an older seawall that ran on this directory in between has passed over what it does not
+// know, and its saved state must not make a feed begin again.
+func TestAStateWithoutFeedsIsMadeAnew(t *testing.T) {
+	r, _, house, i := withHouse(t)
+	house.mustState(i.about(mint.DistrustSubject, "ann"))
+	r.close()
+	keys := loadedKeys(t, r.dir)
+	plain, err := keys.sealer.read(r.dir, stateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved map[string]map[string]json.RawMessage
+	if err := json.Unmarshal(plain, &saved); err != nil || saved["state"]["feeds"] == nil {
+		t.Fatalf("the saved state has no feeds: %v", err)
+	}
+	delete(saved["state"], "feeds")
+	if plain, err = json.Marshal(saved); err != nil {
+		t.Fatal(err)
+	}
+	if err := keys.sealer.write(r.dir, stateFile, plain); err != nil {
+		t.Fatal(err)
+	}
+	r.open()
+	house = r.dial(House)
+	house.mustHello()
+	if live := numbersOf(r.follows(house, i.url)); !slices.Equal(live, []uint64{1}) {
+		t.Errorf("live are %v", live)
+	}
+	if d := house.mustState(i.about(mint.DistrustSubject, "bob")); d.N != 2 {
+		t.Errorf("the feed goes on with %d", d.N)
+	}
 }
