@@ -60,7 +60,7 @@ var house = []room{
 	// Living rooms.
 	{"internal/token", []string{"internal/mint", "internal/tenant", "internal/oauth"}},
 	{"internal/grant", []string{"internal/token", "internal/tenant", "internal/oauth", "internal/secret"}},
-	{"internal/revocation", []string{"internal/mint", "internal/keyring"}},
+	{"internal/revocation", []string{"internal/mint", "internal/keyring", "internal/secret"}},
 	{"internal/drill", []string{"internal/oauth", "validate", "validate/validatetest"}},
 
 	// Doors.

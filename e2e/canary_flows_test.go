@@ -269,6 +269,56 @@ func (c *watch) introspect() {
 	c.ask("a token in the path", c.raw("GET", c.w.Issuer+"/"+good, "", ""), nil)
 }
 
+// distrust revokes tokens in every way, listens to the feed, and puts secrets where somebody might by mistake.
+func (c *watch) distrust() {
+	feed, revoke := c.w.Issuer+"/distrust", c.w.Issuer+"/revoke"
+	api := func(req *http.Request) *http.Request { return withBasic(req, c.w.APIID, c.w.APISecret) }
+	ci := func(req *http.Request) *http.Request { return withBasic(req, c.w.ClientID, c.w.ClientSecret) }
+	read := func(path string) *http.Request { return c.raw("GET", feed+path, "", "") }
+	good := c.get("revocation", ci(c.request(c.w.TokenEndpoint, tokenForm())))
+	leaked := c.get("a leak", ci(c.request(c.w.TokenEndpoint, tokenForm())))
+	other := c.get("another's", c.request(c.w.TokenEndpoint, tokenForm("client_id", c.poster.ClientID, "client_secret", c.poster.ClientSecret)))
+	c.refused("revocation of another's token", 400, "unauthorized_client", ci(c.request(revoke, url.Values{"token": {other}})))
+	for name, token := range map[string]string{"a good token": good, "the same again": good, "an altered token": good[:len(good)-8] + "AAAAAAAA",
+		"awkward garbage": c.awkward("revocation of garbage"), "a token with spaces": " " + good} {
+		if a := c.ask("revocation of "+name, ci(c.request(revoke, url.Values{"token": {token}, "token_type_hint": {token}})), nil); a.status != http.StatusOK {
+			c.t.Errorf("revocation of %s: status %d, %s", name, a.status, a.body)
+		}
+	}
+	c.refused("revocation of a secret", 400, "unsupported_token_type", ci(c.request(revoke, url.Values{"token": {c.w.ClientSecret}})))
+	c.refused("revocation with a wrong secret", 401, "invalid_client", withBasic(c.request(revoke, url.Values{"token": {good}}), c.w.ClientID, c.likely("wrong secret at revocation")))
+	c.refused("revocation in the query", 400, "invalid_request", ci(c.raw("POST", revoke+"?token="+good, "application/x-www-form-urlencoded", "")))
+	for _, path := range []string{"", "/changes?after=0"} {
+		if a := c.ask("the feed"+path, api(read(path)), nil); a.status != http.StatusOK {
+			c.t.Errorf("the feed%s: status %d, %s", path, a.status, a.body)
+		}
+		c.refused("the feed with a wrong secret"+path, 401, "invalid_client", withBasic(read(path), c.w.APIID, c.likely("wrong secret at the feed"+path)))
+		c.refused("the feed for an awkward API"+path, 401, "invalid_client", withBasic(read(path), c.awkward("API at the feed"+path), c.w.APISecret))
+	}
+	c.refused("the feed with a secret in the query", 400, "invalid_request", api(read("?api_secret="+url.QueryEscape(c.w.APISecret))))
+	last := api(read("/events"))
+	last.Header.Set("Last-Event-ID", c.likely("Last-Event-ID"))
+	c.refused("the feed after a secret", 400, "invalid_request", last)
+	c.refused("the changes after a secret", 400, "invalid_request", api(read("/changes?after="+url.QueryEscape(c.awkward("after")))))
+	for _, one := range []struct {
+		name, input string
+		args        []string
+		status      int
+	}{
+		{"token revoke of a leaked token", leaked, []string{"token", "revoke", "--tenant", "acme", "--token-from-stdin", "--reason", "leaked-token", "--yes"}, 0},
+		{"token revoke of garbage", c.awkward("token revoke"), []string{"token", "revoke", "--tenant", "acme", "--token-from-stdin", "--reason", "leaked-token", "--yes"}, 1},
+		{"distrust list", "", []string{"distrust", "list", "--tenant", "acme"}, 0},
+		{"token restore", "", []string{"token", "restore", "1", "--tenant", "acme", "--yes"}, 0},
+	} {
+		if status, out := c.run(one.input, nil, one.args...); status != one.status {
+			c.t.Errorf("%s: status %d, want %d: %s", one.name, status, one.status, out)
+		}
+	}
+	if status, _ := c.run("", nil, "token", "revoke", "--tenant", "acme", "--jti", leaked, "--reason", "leaked-token", "--yes"); status == 0 {
+		c.t.Error("a token was taken for its own name")
+	}
+}
+
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // withAssertion is the form of a token request with a new client assertion, whose claims change may change.

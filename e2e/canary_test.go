@@ -41,6 +41,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 	c.issue()
 	c.refuse()
 	c.introspect()
+	c.distrust()
 	c.assert()
 	c.breakRequests()
 	c.command()

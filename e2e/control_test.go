@@ -61,7 +61,7 @@ var answersEarly = edit{"internal/ledger/commit.go", `		signed := l.signAnswers(
 		l.fail(err)
 		return
 	}
-	l.advance(b.head)
+	l.advance(b)
 	for _, j := range jobs {
 		j.done(b.head)
 	}
@@ -71,7 +71,7 @@ var answersEarly = edit{"internal/ledger/commit.go", `		signed := l.signAnswers(
 		l.fail(err)
 		return
 	}
-	l.advance(b.head)
+	l.advance(b)
 	for _, j := range jobs {
 		j.done(b.head)
 	}

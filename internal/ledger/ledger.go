@@ -276,7 +276,10 @@ func (l *Ledger) readState(first uint64) (*state, place, error) {
 	plain, err := l.keys.sealer.read(l.dir, stateFile)
 	if err == nil {
 		var snap snapshot
-		if err = json.Unmarshal(plain, &snap); err == nil && snap.State != nil {
+		if err = json.Unmarshal(plain, &snap); err == nil && snap.State != nil && snap.State.Feeds == nil {
+			// A seawall that knew no feeds has written it, and has passed over statements that may be in the log.
+			err = errors.New("it is from a seawall without distrust feeds")
+		} else if err == nil && snap.State != nil {
 			snap.At.Head.Batch = snap.At.Batch
 			return snap.State.index(), snap.At, nil
 		}

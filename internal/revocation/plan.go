@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"seawall/internal/mint"
+	"seawall/internal/secret"
 )
 
 // Plan is something to be believed no more, or again.
@@ -63,6 +64,9 @@ func (p *Plan) Check(now time.Time) error {
 	}
 	if p.Value == "" || len(p.Value) > mint.MaxText {
 		return invalid("the name of the %s is empty, or longer than %d bytes", p.Kind, mint.MaxText)
+	}
+	if len(secret.Find([]byte(p.Value))) > 0 {
+		return invalid("what should name the %s looks like a credential: consider it leaked, and name it by its id", p.Kind)
 	}
 	return nil
 }

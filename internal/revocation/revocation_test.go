@@ -47,12 +47,15 @@ func plan(change func(*Plan)) *Plan {
 
 func TestImpossiblePlansReachNobody(t *testing.T) {
 	for name, change := range map[string]func(*Plan){
-		"no reason":               func(p *Plan) { p.Reason = "" },
-		"a reason of its own":     func(p *Plan) { p.Reason = "user-compromised" },
-		"no kind":                 func(p *Plan) { p.Kind = "" },
-		"a tenant":                func(p *Plan) { p.Kind = "tenant" },
-		"no value":                func(p *Plan) { p.Value = "" },
-		"an endless value":        func(p *Plan) { p.Value = string(make([]byte, mint.MaxText+1)) },
+		"no reason":           func(p *Plan) { p.Reason = "" },
+		"a reason of its own": func(p *Plan) { p.Reason = "user-compromised" },
+		"no kind":             func(p *Plan) { p.Kind = "" },
+		"a tenant":            func(p *Plan) { p.Kind = "tenant" },
+		"no value":            func(p *Plan) { p.Value = "" },
+		"an endless value":    func(p *Plan) { p.Value = string(make([]byte, mint.MaxText+1)) },
+		"a token as its name": func(p *Plan) {
+			p.Kind, p.Value = mint.DistrustToken, "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZG1pbiJ9.c2lnbmF0dXJl"
+		},
 		"a time ahead":            func(p *Plan) { p.Before = now.Add(time.Second) },
 		"a key before a time":     func(p *Plan) { p.Kind, p.Before = mint.DistrustKey, now },
 		"a token before a time":   func(p *Plan) { p.Kind, p.Before = mint.DistrustToken, now },

@@ -118,7 +118,7 @@ func TestImpossibleDistrust(t *testing.T) {
 		"no kind":          {adminapi.Distrust{Value: "ci", Reason: "admin"}, "invalid_request", "can be distrusted"},
 		"a time ahead":     {adminapi.Distrust{Kind: "client", Value: "ci", Reason: "admin", Before: 1 << 40}, "invalid_request", "lies ahead"},
 		"an old time":      {adminapi.Distrust{Kind: "client", Value: "ci", Reason: "admin", Before: 5}, "stated_time", "is over"},
-		"a token as value": {adminapi.Distrust{Kind: "token", Value: "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln", Reason: "admin"}, "stated_credential", "looks like a credential"},
+		"a token as value": {adminapi.Distrust{Kind: "token", Value: "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln", Reason: "admin"}, "invalid_request", "looks like a credential"},
 		"no such key":      {adminapi.Distrust{Kind: "key", Value: "x", Reason: "admin"}, "not_found", "never had this key"},
 		"no such number":   {adminapi.Distrust{Restores: 9, Reason: "mistake"}, "stated_never", "no statement 9"},
 	} {
