@@ -75,10 +75,11 @@ var answersEarly = edit{"internal/ledger/commit.go", `		signed := l.signAnswers(
 	for _, j := range jobs {
 		j.done(b.head)
 	}
-	time.Sleep(20 * time.Millisecond)
-	if err := l.journal.sync(); err != nil {
-		l.fail(err)
-	}
+	time.AfterFunc(20*time.Millisecond, func() { // answers leave when this has returned
+		if err := l.journal.sync(); err != nil {
+			l.fail(err)
+		}
+	})
 `}
 
 // killLedger kills the ledger under load and returns how many released tokens have no entry, and how many there were.
