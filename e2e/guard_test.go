@@ -39,6 +39,7 @@ func guardBlock(t *testing.T, language string) string {
 // gate is a proxy with its guard in front of an API for Node.js, each a process of its own, set up as docs/guard.md says.
 type gate struct {
 	*world
+	seawall          *testenv.Seawall
 	proxy            string // of nginx or Caddy
 	api              string // its own address, past the proxy
 	socket           string // of the guard
@@ -59,16 +60,19 @@ func guarded(t *testing.T, kind string) *gate {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
 	s := start(t)
-	g := &gate{world: populate(t, s, "acme")}
+	g := &gate{seawall: s, world: populate(t, s, "acme")}
 	g.audience = "https://api.acme.example"
 	g.token, g.elsewhere = g.world.token(t), populate(t, s, "globex").token(t)
 	dir := testenv.Dir(t, 0)
 	g.socket, g.api, g.proxy = filepath.Join(dir, "guard.sock"), testenv.FreeAddress(t), testenv.FreeAddress(t)
 	status := testenv.FreeAddress(t)
 	here := strings.NewReplacer("/run/seawall/guard.sock", g.socket, "127.0.0.1:9000", g.api, "127.0.0.1:8080", g.proxy, "127.0.0.1:8426", status,
-		"api.acme.example:8080", "api.acme.example:"+g.proxy[strings.LastIndex(g.proxy, ":")+1:], "https://id.example/acme", g.Issuer, "swl1-…", g.Pin, `"nginx"`, `"`+kind+`"`, "proxy_read_timeout 3s", "proxy_read_timeout 1s", "response_header_timeout 3s", "response_header_timeout 1s")
+		"api.acme.example:8080", "api.acme.example:"+g.proxy[strings.LastIndex(g.proxy, ":")+1:], "https://id.example/acme", g.Issuer, "swl1-…", g.Pin, "api_…", g.APIID, `"nginx"`, `"`+kind+`"`, "proxy_read_timeout 3s", "proxy_read_timeout 1s", "response_header_timeout 3s", "response_header_timeout 1s")
 
 	config := filepath.Join(dir, "guard.json")
+	if err := os.WriteFile(filepath.Join(dir, "api-secret"), []byte(g.APISecret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(config, []byte(here.Replace(guardBlock(t, "json"))), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +193,7 @@ func TestGuardBehindNginx(t *testing.T) {
 	t.Run("headers can't be smuggled", func(t *testing.T) { g.smuggles(t) })
 	t.Run("paths have one reading", func(t *testing.T) { g.paths(t) })
 	t.Run("nobody asks or calls past the proxy", func(t *testing.T) { g.direct(t) })
+	t.Run("a revoked token no longer passes", func(t *testing.T) { g.revokes(t) })
 	t.Run("a guard in trouble is not open", func(t *testing.T) { g.trouble(t) })
 }
 
@@ -359,6 +364,29 @@ func (g *gate) direct(t *testing.T) {
 		}
 		g.arrived(t)
 	}
+}
+
+// revokes takes back the token that has passed all the time, and goes on with another.
+func (g *gate) revokes(t *testing.T) {
+	if answer, _ := g.ask(t, "GET", "/orders", g.bearer()); answer.StatusCode != http.StatusOK {
+		t.Fatalf("before: %d", answer.StatusCode)
+	}
+	g.seawall.Run("token", "revoke", "--tenant", "acme", "--jti", jtiOf(t, g.token), "--reason", "leaked-token", "--yes")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		answer, body := g.ask(t, "GET", "/orders", g.bearer())
+		g.arrived(t)
+		if answer.StatusCode == 401 && strings.Contains(answer.Header.Get("WWW-Authenticate"), `error_description="revoked"`) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a revoked token: %d, %s", answer.StatusCode, body)
+		}
+	}
+	g.token = g.world.token(t)
+	if answer, body := g.ask(t, "GET", "/orders", g.bearer()); answer.StatusCode != http.StatusOK {
+		t.Errorf("another token: %d, %s", answer.StatusCode, body)
+	}
+	g.arrived(t)
 }
 
 // trouble stops the guard, kills it and starts it again.

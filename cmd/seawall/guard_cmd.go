@@ -105,8 +105,12 @@ func guardRun(ctx context.Context, c *call) error {
 func (p *post) build(log *slog.Logger) (*guard.Guard, *validate.Validator, error) {
 	rules := p.rules
 	rules.Observe = func(e validate.Event) {
-		if e.Kind == validate.KeysRefused {
-			log.Warn("keys could not be loaded", "issuer", e.Issuer, "code", string(e.Code), "notes", e.Notes)
+		switch e.Kind {
+		case validate.TokenAccepted, validate.TokenRefused, validate.KeysLoaded:
+		case validate.KeysRefused, validate.FeedRefused, validate.FeedOverdue:
+			log.Warn("trouble with an issuer", "kind", string(e.Kind), "issuer", e.Issuer, "code", string(e.Code), "notes", e.Notes)
+		default:
+			log.Info("news of an issuer", "kind", string(e.Kind), "issuer", e.Issuer, "notes", e.Notes)
 		}
 	}
 	v, err := validate.New(rules)

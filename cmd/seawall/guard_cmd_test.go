@@ -61,6 +61,11 @@ func TestGuardConfig(t *testing.T) {
 	route := func(name string, v any) func(map[string]any) {
 		return func(c map[string]any) { c["routes"].([]any)[0].(map[string]any)[name] = v }
 	}
+	feed := func(id, secret, stale string) func(map[string]any) {
+		return func(c map[string]any) {
+			c["issuers"].([]any)[0].(map[string]any)["feed"] = map[string]any{"id": id, "secret_file": secret, "on_stale": stale}
+		}
+	}
 	for name, one := range map[string]struct {
 		change func(map[string]any)
 		want   string // "" when it is fine
@@ -99,6 +104,12 @@ func TestGuardConfig(t *testing.T) {
 		"a wrong pin":                 {set("issuers", []any{map[string]any{"issuer": "https://id.example/acme", "pin": "x"}}), "is not a ledger pin"},
 		"no such pin file":            {set("issuers", []any{map[string]any{"pin_file": "nowhere.json"}}), "no such file"},
 		"a pin file that isn't":       {set("issuers", []any{map[string]any{"pin_file": private}}), "pin"},
+		"a feed":                      {feed("api_x", private, "refuse"), ""},
+		"a feed that may be stale":    {feed("api_x", private, "15m"), ""},
+		"a feed without a choice":     {feed("api_x", private, ""), `must be "refuse", or for how long`},
+		"a feed without a name":       {feed("", private, "refuse"), "ID and Secret"},
+		"a feed's secret for all":     {feed("api_x", open, "refuse"), "chmod o= "},
+		"a feed stale for a week":     {feed("api_x", private, "168h"), "24h"},
 		"no audience":                 {set("audiences", []any{}), "audiences"},
 		"a long assertion":            {set("assertion_life", "5m"), "between 1 s and 30"},
 		"a shared secret for signing": {set("assertion_algorithm", "HS256"), "ES256 or EdDSA"},

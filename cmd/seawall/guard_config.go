@@ -93,8 +93,23 @@ type guardIssuer struct {
 	// Issuer and Pin are what `seawall api create` shows.
 	Issuer string `json:"issuer,omitempty"`
 	Pin    string `json:"pin,omitempty"`
+	// Feed is the issuer's distrust feed: what was revoked is refused within a second. Default: none is followed, so that
+	// a token that was revoked passes until it ends.
+	Feed *guardFeed `json:"feed,omitempty"`
 	// PinFile is what `seawall issuer pin --output` writes, for an issuer that is not a seawall.
 	PinFile string `json:"pin_file,omitempty"`
+}
+
+// guardFeed is how the feed of a seawall issuer is followed.
+type guardFeed struct {
+	// ID is the api_id that 'seawall api create' shows, and SecretFile holds the secret that comes with it, on one line. The
+	// file may not be readable by everybody; it is read again whenever the feed is connected to.
+	ID         string `json:"id"`
+	SecretFile string `json:"secret_file"`
+	// OnStale says what happens when the feed falls silent: "refuse" ends all trust after about a minute; a duration such
+	// as "15m" goes on for that long by what was known, and logs it. There is no default: only you know which harm is
+	// greater.
+	OnStale string `json:"on_stale"`
 }
 
 // guardRoute is one line of the table.
@@ -307,8 +322,8 @@ func (p *post) readIssuers(c *guardConfig, beside string) error {
 	p.Audience = c.Audiences[0]
 	for n, i := range c.Issuers {
 		switch {
-		case i.PinFile != "" && (i.Issuer != "" || i.Pin != ""):
-			return fmt.Errorf("issuer %d: pin_file says everything, so issuer and pin can't stand beside it", n+1)
+		case i.PinFile != "" && (i.Issuer != "" || i.Pin != "" || i.Feed != nil):
+			return fmt.Errorf("issuer %d: pin_file says everything, so issuer, pin and feed can't stand beside it", n+1)
 		case i.PinFile != "":
 			text, err := os.ReadFile(inside(beside, i.PinFile))
 			if err != nil {
@@ -318,8 +333,42 @@ func (p *post) readIssuers(c *guardConfig, beside string) error {
 		case i.Issuer == "" || i.Pin == "":
 			return hint(fmt.Errorf("issuer %d: it needs issuer and pin, or pin_file", n+1), "'seawall api create' shows issuer and pin", "for an issuer that is not a seawall, 'seawall issuer pin URL --output FILE' writes a pin file")
 		default:
-			p.rules.Issuers = append(p.rules.Issuers, validate.SeawallIssuer(i.Issuer, i.Pin))
+			trusted := validate.SeawallIssuer(i.Issuer, i.Pin)
+			if i.Feed != nil {
+				feed, err := i.Feed.settle(beside)
+				if err != nil {
+					return fmt.Errorf("issuer %d: feed: %w", n+1, err)
+				}
+				trusted = trusted.WithFeed(feed)
+			}
+			p.rules.Issuers = append(p.rules.Issuers, trusted)
 		}
 	}
 	return nil
+}
+
+// settle makes a Feed of what the file says.
+func (f *guardFeed) settle(beside string) (feed validate.Feed, err error) {
+	path := inside(beside, f.SecretFile)
+	if _, err := readSecret(path); err != nil {
+		return feed, fmt.Errorf("secret_file: %w", err)
+	}
+	feed.ID = f.ID
+	feed.Secret = validate.SecretFrom(func() string {
+		now, err := readSecret(path)
+		if err != nil {
+			return "" // which the issuer refuses, and the feed reports that
+		}
+		return now.Reveal()
+	})
+	if f.OnStale == "refuse" {
+		feed.OnStale = validate.RefuseWhenStale()
+		return feed, nil
+	}
+	var serve duration
+	if err := serve.UnmarshalText([]byte(f.OnStale)); err != nil {
+		return feed, errors.New(`on_stale: it must be "refuse", or for how long to go on, such as "15m"`)
+	}
+	feed.OnStale = validate.ServeWithAlarm(time.Duration(serve))
+	return feed, nil
 }
