@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"seawall/internal/testenv"
 	"seawall/validate"
 	"seawall/validate/validatetest"
 )
@@ -251,4 +254,18 @@ func TestAReplayedSnapshotIsAnAlarm(t *testing.T) {
 	p.clock.Advance(time.Minute)
 	waitFor(t, func() bool { return p.says(good) == "unavailable" })
 	s.Stop()
+}
+
+// TestTheSnippetsOfTheFeedsPageCompile, as they stand, inside a function.
+func TestTheSnippetsOfTheFeedsPageCompile(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs/feed.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := goBlock.FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("there are %d snippets, want 2", len(blocks))
+	}
+	compiles(t, "import (\n\"time\"\n\n\"seawall/validate\"\n)\n\nfunc main() {\nvar pin, apiID, apiSecret string\n"+blocks[0][1]+"_ = issuer\n}\n")
+	compiles(t, "import (\n\"seawall/validate\"\n\"seawall/validate/validatetest\"\n)\n\nfunc main() {\nvar jti string\n"+blocks[1][1]+"_ = trusted\n}\n")
 }

@@ -102,19 +102,24 @@ func TestTheSnippetsOfTheREADMECompile(t *testing.T) {
 		if lines := strings.Count(block[1], "\n"); lines != 3 {
 			t.Errorf("three lines are promised, and there are %d", lines)
 		}
-		dir := t.TempDir()
-		source := "package main\n\nimport (\n\"log\"\n\"net/http\"\n\n\"seawall/validate\"\n)\n\nfunc protect(pin string, api http.Handler) {\n" + block[1] + "}\n\nfunc main() { protect(\"\", nil) }\n"
-		if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		overlay := fmt.Sprintf(`{"Replace":{%q:%q}}`, filepath.Join(root, "examples/readme/main.go"), filepath.Join(dir, "main.go"))
-		if err := os.WriteFile(filepath.Join(dir, "overlay.json"), []byte(overlay), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", os.DevNull, "seawall/examples/readme")
-		build.Dir = root
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
+		compiles(t, "import (\n\"log\"\n\"net/http\"\n\n\"seawall/validate\"\n)\n\nfunc protect(pin string, api http.Handler) {\n"+block[1]+"}\n\nfunc main() { protect(\"\", nil) }\n")
+	}
+}
+
+// compiles builds a program that the papers show, without its first line.
+func compiles(t *testing.T, program string) {
+	t.Helper()
+	root, dir := testenv.Root(t), t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\n"+program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay := fmt.Sprintf(`{"Replace":{%q:%q}}`, filepath.Join(root, "examples/readme/main.go"), filepath.Join(dir, "main.go"))
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), []byte(overlay), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", os.DevNull, "seawall/examples/readme")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s\n%s", err, out, program)
 	}
 }

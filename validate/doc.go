@@ -28,6 +28,10 @@
 // Tokens of other kinds have judges of their own, [IDTokens] for a relying party, [LogoutTokens] and
 // [SecurityEvents], and come out as types of their own, so that no program takes one for another.
 //
+// A seawall issuer can be asked what must not be believed any more: [Issuer.WithFeed] follows its
+// distrust feed, which counts within the second for every token, also for one that was accepted
+// before. What becomes of tokens when the feed falls silent must be chosen: see [StalePolicy].
+//
 // There is no option that turns a check off, a refused token is never returned, and errors carry
 // one [Code] of a closed list and never any part of a token. Network access happens in the
 // background; the usual call reads memory only.

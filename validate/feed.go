@@ -15,8 +15,8 @@ import (
 //
 // ID, Secret and OnStale are required. Give it to an issuer with [Issuer.WithFeed].
 type Feed struct {
-	// ID and Secret are the API's credentials at its issuer, by HTTP Basic (RFC 7617): a feed tells
-	// who was revoked, so it is not for everybody. "seawall api create" shows both.
+	// ID and Secret are the API's credentials at its issuer, by HTTP Basic as in RFC 6749 §2.3.1: a
+	// feed tells who was revoked, so it is not for everybody. "seawall api create" shows both.
 	ID     string
 	Secret Secret
 

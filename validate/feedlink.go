@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -277,7 +278,7 @@ func (l *link) get(ctx context.Context, path, accept string, header http.Header)
 	req.Header.Set("Accept", accept)
 	req.Header.Set("Accept-Encoding", "identity") // what is compressed could pass the limits on size
 	req.Header.Set("User-Agent", "seawall-validate/"+Version)
-	req.SetBasicAuth(l.id, l.secret.reveal())
+	req.SetBasicAuth(url.QueryEscape(l.id), url.QueryEscape(l.secret.reveal())) // RFC 6749 §2.3.1
 	resp, err := l.client.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -3,7 +3,8 @@
 //
 //	go run ./examples/api -issuer http://127.0.0.1:8420/acme -audience https://api.acme.example -pin swl1-…
 //
-// `seawall api create` prints issuer, audience and pin.
+// `seawall api create` prints issuer, audience and pin, and with -api-id and -secret-file the API also hears of
+// revocations, within the second.
 package main
 
 import (
@@ -11,6 +12,8 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"seawall/validate"
@@ -21,10 +24,23 @@ func main() {
 	issuer := flag.String("issuer", "", "the tenant's issuer")
 	audience := flag.String("audience", "", "the name of this API, as it was registered")
 	pin := flag.String("pin", "", "the fingerprint of the ledger's root")
+	apiID := flag.String("api-id", "", "this API's id at the issuer, to follow its distrust feed; empty: not to")
+	secretFile := flag.String("secret-file", "", "the file with this API's secret")
 	flag.Parse()
 
+	trusted := validate.SeawallIssuer(*issuer, *pin)
+	if *apiID != "" {
+		secret, err := os.ReadFile(*secretFile)
+		if err != nil {
+			log.Fatal(err)
+		}
+		trusted = trusted.WithFeed(validate.Feed{
+			ID: *apiID, Secret: validate.NewSecret(strings.TrimSpace(string(secret))), OnStale: validate.ServeWithAlarm(time.Hour),
+		})
+	}
+
 	// The three lines.
-	v, err := validate.New(validate.Config{Issuers: []validate.Issuer{validate.SeawallIssuer(*issuer, *pin)}, Audiences: []string{*audience}})
+	v, err := validate.New(validate.Config{Issuers: []validate.Issuer{trusted}, Audiences: []string{*audience}})
 	if err != nil {
 		log.Fatal(err)
 	}
