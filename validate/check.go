@@ -3,6 +3,7 @@ package validate
 import (
 	"context"
 	"crypto/sha256"
+	"hash"
 	"strings"
 	"sync"
 	"time"
@@ -31,9 +32,12 @@ type work struct {
 
 	text    [sha256.Size]byte // of the token as it was sent, if hasText
 	hasText bool
+	hash    hash.Hash // SHA-256
+	hashed  int       // how much of the token it has read, from the beginning
+	rest    []byte
 }
 
-var works = sync.Pool{New: func() any { return new(work) }}
+var works = sync.Pool{New: func() any { return &work{hash: sha256.New()} }}
 
 // maxKept is how large a work's buffers may be to be kept.
 const maxKept = 64 << 10
@@ -81,7 +85,7 @@ func (v *Validator) conclude(t *Token, code Code, e Event) (*Token, error) {
 // judge decides about a token by itself, whoever presents it. A token that was accepted before needs
 // no second look at its signature and its JSON; everything else is looked at every time.
 func (v *Validator) judge(ctx context.Context, w *work, raw string, now time.Time, e *Event) (*Token, Code) {
-	w.hasText = false
+	w.hasText, w.hashed = false, 0
 	if known := v.memory.find(w, raw); known != nil {
 		if t, code, ok := v.again(ctx, known, now, e); ok {
 			return t, code
@@ -244,10 +248,19 @@ func (i *issuer) key(ctx context.Context, w *work, now time.Time) (*keySet, *key
 	return set, k, code
 }
 
+// sumSigned takes the digest of the signing input, and stays where it is in the token's text, so that
+// textSum need not read it again.
+func (w *work) sumSigned() {
+	w.hash.Reset()
+	w.hash.Write(w.signed)
+	w.hash.Sum(w.sum[:0])
+	w.hashed = len(w.signed)
+}
+
 // verifyForeign checks the signature of a token without a receipt. The digest that identifies the
 // token is that of its signing input, because anybody can rewrite an ECDSA signature.
 func verifyForeign(w *work, k *key) Code {
-	w.sum = sha256.Sum256(w.signed)
+	w.sumSigned()
 	w.digest = w.sum
 	if !k.verify(w) {
 		return CodeSignature
@@ -269,7 +282,7 @@ func verifySeawall(w *work, set *keySet, k *key) Code {
 		}
 	}
 	if w.header.alg != EdDSA {
-		w.sum = sha256.Sum256(w.signed)
+		w.sumSigned()
 	}
 	if !k.verify(w) {
 		return CodeSignature

@@ -116,7 +116,7 @@ func (d *proving) prove(ctx context.Context, v *Validator, t *Token, text [sha25
 		return CodeDPoPThumbprint
 	}
 	if w.header.alg != EdDSA {
-		w.sum = sha256.Sum256(w.signed)
+		w.sumSigned()
 	}
 	if !k.verify(w) {
 		return CodeDPoPSignature

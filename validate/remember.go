@@ -52,13 +52,17 @@ func newMemory(tokens int) memory {
 	return memory{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[verdict], buckets*ways)}
 }
 
+// tailLength is how much of a token the quick hash reads: the end of its signature, which is as good as
+// random and that nobody can choose for a token that is accepted.
+const tailLength = 64
+
 // bucket gives the slots where a token may be. The tag is a quick hash under a secret seed, so most
 // tokens that were not seen cost no digest, and nobody can aim at a bucket.
 func (m *memory) bucket(raw string) (tag uint64, slots []atomic.Pointer[verdict]) {
 	if m.slots == nil || len(raw) > maxRememberedText {
 		return 0, nil
 	}
-	tag = maphash.String(m.seed, raw)
+	tag = maphash.String(m.seed, raw[max(0, len(raw)-tailLength):])
 	at := int(tag) & (len(m.slots) - 1) &^ (ways - 1)
 	return tag, m.slots[at : at+ways]
 }
@@ -112,8 +116,13 @@ func (d *verdict) worth(fresh *verdict, now time.Time) int {
 // textSum gives the SHA-256 of the token's text, reckoned once a call.
 func (w *work) textSum(raw string) [sha256.Size]byte {
 	if !w.hasText {
-		w.signed = append(w.signed[:0], raw...)
-		w.text, w.hasText = sha256.Sum256(w.signed), true
+		w.rest = append(w.rest[:0], raw[w.hashed:]...)
+		if w.hashed == 0 {
+			w.hash.Reset()
+		}
+		w.hash.Write(w.rest)
+		w.hash.Sum(w.text[:0])
+		w.hasText = true
 	}
 	return w.text
 }

@@ -108,6 +108,8 @@ var refusalHints = map[validate.Code][]string{
 	validate.CodeMissing:         {"pipe the token into the command: seawall validate … < token"},
 	validate.CodeIssuer:          {"--issuer must be the token's iss, letter by letter"},
 	validate.CodeAudience:        {"--audience must be one of the token's aud, letter by letter"},
+	validate.CodeDPoPScheme:      {"the token is good only with a proof by its holder's DPoP key, which this command does not have"},
+	validate.CodeMTLSMissing:     {"the token is good only with its holder's client certificate, which this command does not have"},
 	validate.CodeKeysUnavailable: {"is seawall running, and is --issuer its tenant's issuer?"},
 	validate.CodeLedgerPin:       {"'seawall api show' shows the pin; if that is the one you gave, somebody serves other keys than the ledger's"},
 }
