@@ -242,6 +242,24 @@ func TestReplayMemoryIsFair(t *testing.T) {
 	}
 }
 
+// With more keys than there is room for, each of them fair, the memory is full and stays within it.
+func TestReplayMemoryOfManyKeys(t *testing.T) {
+	const room = 100
+	memory := validate.NewReplays(room)
+	taken := 0
+	for n := range 3 * room {
+		code := memory.Use(context.Background(), validate.Thumbprint{byte(n), byte(n >> 8)}, "first", time.Unix(1790000000, 0), time.Minute)
+		if code == "" {
+			taken++
+		} else if code != validate.CodeDPoPFull {
+			t.Fatalf("key %d: %q", n, code)
+		}
+	}
+	if taken != room {
+		t.Errorf("%d proofs in the room of %d", taken, room)
+	}
+}
+
 // However long it runs, a memory stays within its room.
 func TestReplayMemoryIsBounded(t *testing.T) {
 	memory := validate.NewReplays(100)
