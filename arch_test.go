@@ -48,11 +48,12 @@ var house = []room{
 	{"internal/link", nil},
 
 	// Two vaults.
+	{"internal/eddsa", nil},
 	{"internal/keystore", []string{"internal/secret"}},
 	{"internal/keystore/file", []string{"internal/keystore", "internal/secret"}},
 	{"internal/keystore/builtin", []string{"internal/keystore", "internal/keystore/file"}},
 	{"internal/keystore/keystoretest", []string{"internal/keystore"}},
-	{"internal/ledger", []string{"internal/mint"}},
+	{"internal/ledger", []string{"internal/eddsa", "internal/mint"}},
 	{"internal/ledger/vault", []string{"internal/ledger", "internal/mint", "internal/fence", "internal/link", "internal/secret", "internal/supervise"}},
 	{"internal/signer", []string{"internal/mint", "internal/keyring", "internal/keystore", "internal/secret"}},
 	{"internal/signer/vault", []string{"internal/signer", "internal/mint", "internal/keystore", "internal/keystore/builtin", "internal/fence", "internal/link", "internal/secret", "internal/supervise"}},

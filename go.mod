@@ -4,6 +4,8 @@ go 1.26.0
 
 require seawall/validate v0.0.0
 
+require filippo.io/edwards25519 v1.2.0
+
 require (
 	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect

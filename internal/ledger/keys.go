@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"seawall/internal/eddsa"
 	"seawall/internal/mint"
 )
 
@@ -33,6 +34,7 @@ const (
 // receiptKey is a receipt key with its private part.
 type receiptKey struct {
 	private     ed25519.PrivateKey
+	receipts    *eddsa.Key // the same, for receipts, which are signed many at a time
 	id          mint.KeyID
 	certificate mint.Certificate
 	recorded    bool // only then may it sign
@@ -123,7 +125,7 @@ func (k *vaultKeys) keep(private ed25519.PrivateKey, c mint.Certificate) error {
 	if !public.Equal(private.Public()) {
 		return errors.New("a receipt key does not fit its certificate")
 	}
-	k.receipts = append(k.receipts, &receiptKey{private: private, id: mint.LedgerKeyID(public), certificate: c})
+	k.receipts = append(k.receipts, &receiptKey{private: private, receipts: eddsa.NewKey(private), id: mint.LedgerKeyID(public), certificate: c})
 	slices.SortStableFunc(k.receipts, func(a, b *receiptKey) int {
 		return cmp.Compare(a.certificate.NotBefore, b.certificate.NotBefore)
 	})

@@ -114,19 +114,31 @@ type Receipt [ReceiptSize]byte
 // NewReceipt signs a receipt for the entry number sequence, recorded at the
 // Unix millisecond ms.
 func NewReceipt(key ed25519.PrivateKey, id KeyID, sequence, ms uint64, digest Digest) (r Receipt) {
+	r = UnsignedReceipt(id, sequence, ms)
+	copy(r[receiptSigned:], ed25519.Sign(key, r.AppendSigned(nil, digest)))
+	return r
+}
+
+// UnsignedReceipt is a receipt whose signature is still to be made, over what
+// [Receipt.AppendSigned] says.
+func UnsignedReceipt(id KeyID, sequence, ms uint64) (r Receipt) {
 	r[0] = receiptVersion
 	copy(r[1:9], id[:])
 	binary.BigEndian.PutUint64(r[9:17], sequence)
 	binary.BigEndian.PutUint64(r[17:25], ms)
-	copy(r[receiptSigned:], ed25519.Sign(key, r.signed(digest)))
 	return r
 }
 
-func (r *Receipt) signed(digest Digest) []byte {
-	b := make([]byte, 0, len(contextReceipt)+receiptSigned+len(digest))
+// AppendSigned appends what the signature covers to b.
+func (r *Receipt) AppendSigned(b []byte, digest Digest) []byte {
 	b = append(b, contextReceipt...)
 	b = append(b, r[:receiptSigned]...)
 	return append(b, digest[:]...)
+}
+
+// SetSignature completes an [UnsignedReceipt].
+func (r *Receipt) SetSignature(signature [ed25519.SignatureSize]byte) {
+	copy(r[receiptSigned:], signature[:])
 }
 
 // Key returns the id of the ledger key that signed r.
@@ -142,7 +154,7 @@ func (r *Receipt) Millis() uint64 { return binary.BigEndian.Uint64(r[17:25]) }
 // key's window or at the time.
 func (r *Receipt) Verify(public ed25519.PublicKey, digest Digest) bool {
 	return r[0] == receiptVersion && r.Key() == LedgerKeyID(public) &&
-		ed25519.Verify(public, r.signed(digest), r[receiptSigned:])
+		ed25519.Verify(public, r.AppendSigned(nil, digest), r[receiptSigned:])
 }
 
 // WithReceipt appends a bare header with r as its last member to dst.
