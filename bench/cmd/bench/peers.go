@@ -20,7 +20,7 @@ func (b *bench) measurePeers(ctx context.Context) error {
 	if b.noPeers {
 		return nil
 	}
-	rounds, tokens := 21, 200
+	rounds, tokens := 21, 400
 	if b.quick {
 		rounds, tokens = 3, 50
 	}

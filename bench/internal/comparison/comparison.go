@@ -2,8 +2,8 @@
 
 // Package comparison measures package validate beside the signature check alone and beside the libraries that people
 // check tokens with today, all in one process and in turn. What counts is the CPU time of the process, garbage
-// collection included, as the median of many rounds: on a shared machine the clock on the wall says more about the
-// neighbours.
+// collection included, as the median of many short turns: on a shared machine the clock on the wall says more about the
+// neighbours, and a collection that one subject caused and another had to bear moves no median.
 //
 // Every token of a round is a different one, so nobody is helped by remembering; what a repeated token costs is measured
 // apart.
@@ -31,14 +31,14 @@ type Figures struct {
 	Rounds int                           `json:"rounds"`
 	Tokens int                           `json:"tokens"` // checked by each subject in a round, for each algorithm
 	Full   map[string]map[string]Cost    `json:"full"`   // by algorithm and subject
-	Ratios map[string]map[string]float64 `json:"ratios"` // of validate to another subject: medians of each round's
+	Ratios map[string]map[string]float64 `json:"ratios"` // of validate to another subject: medians of each turn's
 	Other  map[string]Cost               `json:"other"`  // what is measured of validate alone
 }
 
 // Cost is what one check costs.
 type Cost struct {
 	CPU    time.Duration `json:"cpu_ns"`
-	Over   time.Duration `json:"over_ns"` // the signature alone: the median of each round's difference
+	Over   time.Duration `json:"over_ns"` // the signature alone: the median of each turn's difference
 	Allocs float64       `json:"allocs"`
 	Bytes  float64       `json:"bytes"`
 }
@@ -93,9 +93,9 @@ func Measure(ctx context.Context, rounds, tokens int) (Figures, error) {
 			}
 			var over []time.Duration
 			var ratios []float64
-			for round, spent := range times[s.name] {
-				over = append(over, spent-times[Raw][round])
-				ratios = append(ratios, float64(times[Ours][round])/float64(spent))
+			for turn, spent := range times[s.name] {
+				over = append(over, spent-times[Raw][turn])
+				ratios = append(ratios, float64(times[Ours][turn])/float64(spent))
 			}
 			f.Full[alg][s.name] = Cost{sample.Median(times[s.name]), sample.Median(over), allocs, bytes}
 			f.Ratios[alg][s.name] = sample.Median(ratios)
@@ -197,13 +197,12 @@ func ours(ctx context.Context, from *validatetest.Issuer) (name string, check fu
 
 // block is how many tokens a subject checks before it is the next one's turn: few enough that what disturbs one disturbs
 // all, and enough that reading the clock costs little.
-const block = 50
+const block = 100
 
-// run gives every subject's CPU time a token, round by round. Who goes first rotates.
+// run gives every subject's CPU time a token, turn by turn. Who goes first rotates.
 func (f *field) run(rounds int) (map[string][]time.Duration, error) {
 	times := map[string][]time.Duration{}
 	for round := range rounds + 1 {
-		sums := map[string]time.Duration{}
 		for _, s := range f.subjects {
 			if err := s.forget(); err != nil {
 				return nil, err
@@ -217,12 +216,9 @@ func (f *field) run(rounds int) (map[string][]time.Duration, error) {
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", s.name, err)
 				}
-				sums[s.name] += spent * time.Duration(n)
-			}
-		}
-		if round > 0 { // the first warms up
-			for name, sum := range sums {
-				times[name] = append(times[name], sum/time.Duration(len(f.tokens)))
+				if round > 0 { // the first warms up
+					times[s.name] = append(times[s.name], spent)
+				}
 			}
 		}
 	}
@@ -330,6 +326,7 @@ func proofs(from *validatetest.Issuer, rounds, tokens int) (Cost, error) {
 			client.Sign(requests[i], from.Token(bound))
 		}
 		var before, after runtime.MemStats
+		runtime.GC()
 		runtime.ReadMemStats(&before)
 		spent, err := timed(tokens, func(i int) error {
 			_, err := v.Request(requests[i])

@@ -54,8 +54,8 @@ func (f Figures) Tables() []report.Table {
 	full := report.Table{
 		Title: "Checking a token",
 		Head:  []string{"subject"},
-		Note: fmt.Sprintf("CPU µs a token (over the signature alone), allocations and bytes: medians of %d rounds of %d different tokens each, all subjects in turn in one process. "+
-			"Every library checks issuer, audience, algorithm and dates; what each gets wrong is another matter: `bench/cmd/corpus` shows it.", f.Rounds, f.Tokens),
+		Note: fmt.Sprintf("CPU µs a token (over the signature alone), allocations and bytes: medians of %d rounds of %d different tokens each, in turns of %d, all subjects in one process. "+
+			"Every library checks issuer, audience, algorithm and dates; what each gets wrong is another matter: `bench/cmd/corpus` shows it.", f.Rounds, f.Tokens, block),
 	}
 	for _, alg := range Algorithms {
 		full.Head = append(full.Head, alg+" µs", "allocs", "bytes")
