@@ -75,3 +75,43 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("refused tokens drove an accepted one out: %v allocations", n)
 	}
 }
+
+// Looking into the distrust feed costs no memory, whatever it holds.
+func TestTheFeedAllocatesNothing(t *testing.T) {
+	server := validatetest.NewServer(validatetest.Config{})
+	defer server.Close()
+	changed := make(chan uint64, 1)
+	v, err := validate.New(validate.Config{
+		Issuers:   []validate.Issuer{server.Trusted().WithFeed(server.Feed().Config(validate.RefuseWhenStale()))},
+		Audiences: []string{audience},
+		Observe: func(e validate.Event) {
+			if e.Kind == validate.FeedChanged {
+				changed <- e.Sequence
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if err := v.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"key", "token", "session", "subject", "client"} {
+		server.Feed().Distrust(kind, "of "+kind)
+		<-changed
+	}
+	good := server.Token(validatetest.Claims{"aud": audience, "sid": "s-1"})
+	revoked := server.Token(validatetest.Claims{"aud": audience, "jti": "of token"})
+	if _, err := v.Token(context.Background(), good); err != nil {
+		t.Fatal(err)
+	}
+	server.Feed().Distrust("subject", "nobody")
+	<-changed
+	if n := testing.AllocsPerRun(200, func() { v.Token(context.Background(), good) }); n > 0 {
+		t.Errorf("%v allocations for a token that was accepted before", n)
+	}
+	if _, err := v.Token(context.Background(), revoked); err == nil {
+		t.Error("a revoked token is accepted")
+	}
+}

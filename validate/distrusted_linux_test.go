@@ -1,12 +1,17 @@
 package validate
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"encoding/binary"
 	"encoding/hex"
 	"runtime"
 	"syscall"
 	"testing"
 	"time"
+
+	"seawall/validate/internal/forge"
+	"seawall/validate/internal/wire"
 )
 
 // million fills sets with a million tokens and some of every other kind.
@@ -89,4 +94,30 @@ func BenchmarkDistrusted(b *testing.B) {
 			d.remove(distrustToken, name(n), n)
 		}
 	})
+}
+
+// BenchmarkSnapshot reads, verifies and indexes a snapshot of a hundred thousand statements.
+func BenchmarkSnapshot(b *testing.B) {
+	now := time.Now()
+	history := forge.Feed{Ledger: forge.NewLedger(0, 1e10), Issuer: "https://id.example/acme"}
+	live := make([]wire.Distrust, 1e5)
+	for n := range live {
+		live[n] = wire.Distrust{
+			Issuer: history.Issuer, N: uint64(n + 1), Act: "distrust", Kind: "token", Value: name(uint64(n)), Until: 1e10, Reason: "provider-hygiene",
+		}
+	}
+	top := history.Top(now.UnixMilli())
+	top.N = uint64(len(live) + 1)
+	doc := history.Ledger.Snapshot(&top, live)
+	root := history.Ledger.Root.Public().(ed25519.PublicKey)
+	b.SetBytes(int64(len(doc)))
+	b.ResetTimer()
+	start := processCPU(b)
+	for range b.N {
+		s, failure := readSnapshot(newFeedReader(bytes.NewReader(doc)), history.Issuer, root, nil)
+		if failure != nil || s.rules.len() != len(live) {
+			b.Fatal(failure)
+		}
+	}
+	b.ReportMetric(float64(processCPU(b)-start)/float64(b.N)/float64(len(live)), "cpu-ns/statement")
 }

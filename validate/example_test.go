@@ -149,3 +149,43 @@ func ExampleNewIDTokens() {
 	// alice
 	// validate: token refused: nonce: the token answers another request
 }
+
+// An API that hears of revocations. In your program the issuer is
+// validate.SeawallIssuer("https://id.example/acme", "swl1-…"), and ID and Secret are those that
+// "seawall api create" shows.
+func ExampleIssuer_WithFeed() {
+	server := validatetest.NewServer(validatetest.Config{})
+	defer server.Close()
+	changed := make(chan bool)
+	v, err := validate.New(validate.Config{
+		Issuers:   []validate.Issuer{server.Trusted().WithFeed(server.Feed().Config(validate.ServeWithAlarm(time.Hour)))},
+		Audiences: []string{"https://api.example"},
+		Observe: func(e validate.Event) {
+			if e.Kind == validate.FeedChanged {
+				changed <- true
+			}
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer v.Close()
+	token := server.Token(validatetest.Claims{"aud": "https://api.example", "jti": "j-1"})
+	_, err = v.Token(context.Background(), token)
+	fmt.Println(err)
+
+	n := server.Feed().Distrust("token", "j-1")
+	<-changed
+	_, err = v.Token(context.Background(), token)
+	fmt.Println(err)
+
+	server.Feed().Restore(n)
+	<-changed
+	_, err = v.Token(context.Background(), token)
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// validate: token refused: revoked: the token has been revoked
+	// <nil>
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -314,4 +315,32 @@ func TestHandlerSays503WhileTheFeedIsUnknown(t *testing.T) {
 			t.Errorf("%d %v", out.Code, out.Header())
 		}
 	})
+}
+
+func TestNewRefusesFeeds(t *testing.T) {
+	issuer := validatetest.NewIssuer(validatetest.Config{})
+	foreign := validatetest.NewIssuer(validatetest.Config{Foreign: true})
+	good := validate.Feed{ID: "api", Secret: validate.NewSecret("hunter2"), OnStale: validate.RefuseWhenStale()}
+	for name, c := range map[string]struct {
+		issuer *validatetest.Issuer
+		change func(*validate.Feed)
+		want   string
+	}{
+		"no policy":            {issuer, func(f *validate.Feed) { f.OnStale = validate.StalePolicy{} }, "say in OnStale what happens when it falls silent"},
+		"negative service":     {issuer, func(f *validate.Feed) { f.OnStale = validate.ServeWithAlarm(-1) }, "between 0 and"},
+		"service for too long": {issuer, func(f *validate.Feed) { f.OnStale = validate.ServeWithAlarm(24*time.Hour + 1) }, "between 0 and"},
+		"no ID":                {issuer, func(f *validate.Feed) { f.ID = "" }, "ID and Secret"},
+		"no secret":            {issuer, func(f *validate.Feed) { f.Secret = validate.Secret{} }, "ID and Secret"},
+		"no such start":        {issuer, func(f *validate.Feed) { f.ColdStart = 7 }, "ColdStart"},
+		"over http":            {issuer, func(f *validate.Feed) { f.URL = "http://id.example/distrust" }, "https"},
+		"password in the URL":  {issuer, func(f *validate.Feed) { f.URL = "https://a:hunter2@id.example/distrust" }, "credentials"},
+		"foreign":              {foreign, func(*validate.Feed) {}, "SeawallIssuer"},
+	} {
+		feed := good
+		c.change(&feed)
+		v, err := validate.New(validate.Config{Issuers: []validate.Issuer{c.issuer.Trusted().WithFeed(feed)}, Audiences: []string{audience}})
+		if v != nil || err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v, want an error about %q", name, err, c.want)
+		}
+	}
 }
