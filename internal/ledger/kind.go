@@ -103,6 +103,23 @@ var kinds = []Kind{
 	{mint.AuthFailed, ByHouse, TwoYears, fTenant, fIssuer | fClient, []string{"reason"},
 		[]string{"address", "api_id", "auth", "count", "endpoint"}},
 	{mint.RotationAsked, ByHouse, TwoYears, fTenant, fActor | fIssuer | fKID, nil, []string{"family", "from", "reason", "to"}},
+
+	{mint.PersonCreated, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"kind", "role"}},
+	{mint.PersonDisabled, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"reason"}},
+	{mint.SignedIn, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"acr", "passkey", "session"}, nil},
+	{mint.SignInRefused, ByHouse, TwoYears, fTenant, fIssuer | fSubject, []string{"reason"}, []string{"count"}},
+	{mint.PasskeyAdded, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"passkey"}, []string{"reason", "type"}},
+	{mint.PasskeyRemoved, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"passkey"}, []string{"reason"}},
+	{mint.PasskeySuspended, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"passkey", "reason"}, nil},
+	{mint.SessionEnded, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"reason"}, []string{"session"}},
+	{mint.EnrolmentIssued, ByHouse, TwoYears, fTenant | fSubject | fExpires, fActor | fIssuer, []string{"reason"}, nil},
+	{mint.EnrolmentUsed, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"reason"}, []string{"issued_by"}},
+	{mint.RecoveryRequested, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"reason"}},
+	{mint.RecoveryApproved, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"requested_by", "usable_from"}, nil},
+	{mint.RecoveryStopped, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"reason"}},
+	{mint.GlassSealed, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, nil},
+	{mint.GlassBroken, ByHouse, TwoYears, fTenant | fSubject | fActor, fIssuer, nil, nil},
+	{mint.TenantCompleted, ByHouse, TwoYears, fTenant, fActor | fIssuer, nil, []string{"contacts", "models", "owner", "passkeys"}},
 }
 
 // kindOf finds the law for a kind without hashing: the table is short.

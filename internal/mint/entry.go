@@ -34,6 +34,24 @@ const (
 	SecretRotated     EntryKind = "client.secret-rotated"
 	AuthFailed        EntryKind = "client.authentication-failed"
 	RotationAsked     EntryKind = "key.rotation-asked"
+
+	// People, and what they sign in with.
+	PersonCreated     EntryKind = "person.created"
+	PersonDisabled    EntryKind = "person.disabled"
+	SignedIn          EntryKind = "person.signed-in"
+	SignInRefused     EntryKind = "person.sign-in-refused"
+	PasskeyAdded      EntryKind = "passkey.added"
+	PasskeyRemoved    EntryKind = "passkey.removed"
+	PasskeySuspended  EntryKind = "passkey.suspended"
+	SessionEnded      EntryKind = "session.ended"
+	EnrolmentIssued   EntryKind = "enrolment.issued"
+	EnrolmentUsed     EntryKind = "enrolment.used"
+	RecoveryRequested EntryKind = "recovery.requested"
+	RecoveryApproved  EntryKind = "recovery.approved"
+	RecoveryStopped   EntryKind = "recovery.stopped"
+	GlassSealed       EntryKind = "break-glass.sealed"
+	GlassBroken       EntryKind = "break-glass.used"
+	TenantCompleted   EntryKind = "tenant.completed"
 )
 
 // Entry is one line of the ledger: a security act as metadata, never a
