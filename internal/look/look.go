@@ -1,0 +1,202 @@
+// Package look is how seawall looks and speaks in a browser: one style sheet, the frame around every page, the mark and
+// the icons, the words in each language, and the headers that keep a page to itself.
+//
+// A room that has pages gives its templates to [New] and gets a [Book] back. Every page is rendered on the server and is
+// whole without a script; scripts and styles come from our own origin under names that hold their hash, so they are kept
+// for good and nothing else can be run or loaded. The words are a table with one line for each thing we say, see words.go.
+//
+// The package knows nothing of tenants or people: what a page shows is given to it.
+package look
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"maps"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed files
+var own embed.FS
+
+// Book is a set of pages, in every language.
+type Book struct {
+	prefix string // of the paths of assets
+	assets map[string]asset
+	pages  map[string]map[string]*template.Template // by language, then by name
+}
+
+// asset is a file that pages load.
+type asset struct {
+	url, kind string
+	body      []byte
+}
+
+// kinds are the content types of assets by the end of their names.
+var kinds = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+// New makes a book of the pages (*.html) and the assets in files, together with our own. Assets are served below prefix.
+// The files are part of the program, so a mistake in one is found by any test that opens the book.
+func New(prefix string, files fs.FS) (*Book, error) {
+	b := &Book{prefix: prefix, assets: map[string]asset{}, pages: map[string]map[string]*template.Template{}}
+	base, err := fs.Sub(own, "files")
+	if err != nil {
+		return nil, err
+	}
+	for _, from := range []fs.FS{base, files} {
+		if err := b.addAssets(from); err != nil {
+			return nil, err
+		}
+	}
+	for _, lang := range Languages() {
+		frame, err := template.New("frame").Funcs(b.words(lang)).ParseFS(base, "*.html")
+		if err != nil {
+			return nil, fmt.Errorf("the frame of pages: %w", err)
+		}
+		if b.pages[lang], err = pagesOf(frame, files); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (b *Book) addAssets(files fs.FS) error {
+	return fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		kind := kinds[path.Ext(name)]
+		if err != nil || d.IsDir() || kind == "" {
+			return err
+		}
+		body, err := fs.ReadFile(files, name)
+		sum := sha256.Sum256(body)
+		ext := path.Ext(name)
+		hashed := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+		b.assets[name] = asset{b.prefix + hashed, kind, body}
+		return err
+	})
+}
+
+// pagesOf parses each page by itself on top of the frame, so that pages can't see each other's blocks.
+func pagesOf(frame *template.Template, files fs.FS) (map[string]*template.Template, error) {
+	names, err := fs.Glob(files, "*.html")
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]*template.Template{}
+	for _, name := range names {
+		page, err := frame.Clone()
+		if err == nil {
+			page, err = page.ParseFS(files, name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the page %s: %w", name, err)
+		}
+		pages[strings.TrimSuffix(name, ".html")] = page
+	}
+	return pages, nil
+}
+
+// words are the functions that templates have.
+func (b *Book) words(lang string) template.FuncMap {
+	return template.FuncMap{
+		"t":     func(key string, args ...any) (string, error) { return say(lang, key, args...) },
+		"title": func(p Page) (string, error) { return say(lang, p.Title, p.Args...) },
+		"lang":  func() string { return lang },
+		"asset": b.url,
+		"date":  func(t time.Time) string { return date(lang, t) },
+		"ago":   func(t, now time.Time) string { return ago(lang, t, now) },
+		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	}
+}
+
+// url is where an asset is served.
+func (b *Book) url(name string) (string, error) {
+	a, ok := b.assets[name]
+	if !ok {
+		return "", fmt.Errorf("there is no asset %s", name)
+	}
+	return a.url, nil
+}
+
+// Page is what the frame around a page needs; a page's own data is in Data.
+type Page struct {
+	Title  string // the key of its words
+	Args   []any  // of the title
+	Place  string // whose page it is, shown beside the mark; may be empty
+	Home   string // path of the pages' root, such as /acme
+	Wide   bool   // for pages with tables
+	Script string // the one script of the page; may be empty
+	Data   any
+}
+
+// Render writes a page in the language that the reader asks for.
+func (b *Book) Render(w http.ResponseWriter, r *http.Request, status int, name string, p Page) error {
+	page := b.pages[Language(r)][name]
+	if page == nil {
+		return fmt.Errorf("there is no page %s", name)
+	}
+	var body bytes.Buffer
+	if err := page.ExecuteTemplate(&body, "page", p); err != nil {
+		return fmt.Errorf("rendering the page %s: %w", name, err)
+	}
+	Guard(w.Header())
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", Language(r))
+	w.Header().Set("Vary", "Accept-Language")
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes()) // who hung up does not need it
+	return nil
+}
+
+// Guard sets the headers of every page: nothing from elsewhere is loaded, run, framed or posted to, no script can make
+// markup out of text, nothing is kept by a cache, and other origins learn nothing.
+func Guard(h http.Header) {
+	for _, line := range [...][2]string{
+		{"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"},
+		{"X-Frame-Options", "DENY"},
+		{"X-Content-Type-Options", "nosniff"},
+		{"Referrer-Policy", "same-origin"}, // without a Referer to ourselves, some browsers send no Origin either
+		{"Cross-Origin-Opener-Policy", "same-origin"},
+		{"Cross-Origin-Resource-Policy", "same-origin"},
+		{"Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()"},
+		{"Cache-Control", "no-store"},
+	} {
+		h.Set(line[0], line[1])
+	}
+}
+
+// ServeAsset answers a request for an asset, and reports whether the path below the prefix names one.
+func (b *Book) ServeAsset(w http.ResponseWriter, r *http.Request) bool {
+	for _, a := range b.assets {
+		if a.url != r.URL.Path {
+			continue
+		}
+		h := w.Header()
+		h.Set("Content-Type", a.kind)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "public, max-age=31536000, immutable") // another body has another name
+		h.Set("Content-Length", strconv.Itoa(len(a.body)))
+		_, _ = w.Write(a.body)
+		return true
+	}
+	return false
+}
+
+// Assets lists the paths of all assets.
+func (b *Book) Assets() []string {
+	var urls []string
+	for _, name := range slices.Sorted(maps.Keys(b.assets)) {
+		urls = append(urls, b.assets[name].url)
+	}
+	return urls
+}
