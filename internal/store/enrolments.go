@@ -208,17 +208,29 @@ func (s *Store) KeepBreakGlassCode(ctx context.Context, c tenant.BreakGlassCode)
 	})
 }
 
+// BreakGlassHolder returns whose code this is, or [tenant.ErrNotFound].
+func (s *Store) BreakGlassHolder(ctx context.Context, tenantID string, code secret.Hash) (person string, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		person, err = one(q, scanText, `select person from break_glass_code where hash = $1 and tenant = $2`, code[:], tenantID)
+		return noCode(err, tenantID)
+	})
+	return person, err
+}
+
+func noCode(err error, tenantID string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return tenant.Refuse(tenant.ErrNotFound, "check the tenant, and that nobody has used the code", "this is no break-glass code of %s", tenantID)
+	}
+	return err
+}
+
 // BreakGlass uses a code up and keeps a link for its principal instead, in one act: of any number of calls one succeeds,
 // the others get [tenant.ErrNotFound]. It returns the link as kept.
 func (s *Store) BreakGlass(ctx context.Context, tenantID string, code secret.Hash, e tenant.Enrolment) (tenant.Enrolment, error) {
 	err := s.act(ctx, func(x *tx) error {
-		person, err := one(x, func(scan func(...any) error) (p string, err error) { err = scan(&p); return p, err },
-			`delete from break_glass_code where hash = $1 and tenant = $2 returning person`, code[:], tenantID)
-		if errors.Is(err, sql.ErrNoRows) {
-			return tenant.Refuse(tenant.ErrNotFound, "check the tenant, and that nobody has used the code", "this is no break-glass code of %s", tenantID)
-		}
+		person, err := one(x, scanText, `delete from break_glass_code where hash = $1 and tenant = $2 returning person`, code[:], tenantID)
 		if err != nil {
-			return err
+			return noCode(err, tenantID)
 		}
 		e.Tenant, e.Person, e.Why = tenantID, person, tenant.GlassBroken
 		if _, _, err := livePerson(x, tenantID, person); err != nil {

@@ -123,7 +123,15 @@ func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenan
 		if p, err = personByID(x, tenantID, id); err != nil || !p.Live() {
 			return err
 		}
-		if err := x.keepsAnOwner(p); err != nil {
+		people, err := peopleOf(x, tenantID)
+		if err != nil {
+			return err
+		}
+		ways, err := waysIn(x, tenantID)
+		if err != nil {
+			return err
+		}
+		if err := tenant.MayLeave(p, people, ways); err != nil {
 			return err
 		}
 		if err := x.exec(`update person set disabled_at = $3 where tenant = $1 and id = $2`, tenantID, id, x.now.UnixMilli()); err != nil {
@@ -140,33 +148,6 @@ func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenan
 	return p, err
 }
 
-// keepsAnOwner refuses what would leave nobody to own the house. Break-glass principals do not count: they are for when
-// there is nobody.
-func (x *tx) keepsAnOwner(leaving tenant.Person) error {
-	if leaving.Role != tenant.Owner {
-		return nil
-	}
-	if leaving.Kind == tenant.BreakGlass {
-		return tenant.Refuse(tenant.ErrConflict, "", "%s is for when nobody else gets in, and can't be disabled", leaving.Login)
-	}
-	people, err := peopleOf(x, leaving.Tenant)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(people, func(p tenant.Person) bool {
-		return p.ID != leaving.ID && p.Live() && p.Kind == tenant.Human && p.Role == tenant.Owner && x.hasPasskey(p)
-	}) {
-		return tenant.Refuse(tenant.ErrConflict, "make another owner first, who has a passkey", "%s is the last owner", leaving.Login)
-	}
-	return nil
-}
-
-// hasPasskey reports whether somebody could sign in; in doubt nobody could.
-func (x *tx) hasPasskey(p tenant.Person) bool {
-	keys, err := passkeysOf(x, p.Tenant, p.ID)
-	return err == nil && slices.ContainsFunc(keys, tenant.Passkey.Live)
-}
-
 // CompleteTenant makes a tenant's break-glass principals if it has none, and sets its owner, contacts and what it asks of
 // passkeys, each if given. Whatever is there stays; doing it again changes nothing.
 func (s *Store) CompleteTenant(ctx context.Context, given tenant.Tenant) (t tenant.Tenant, err error) {
@@ -174,16 +155,7 @@ func (s *Store) CompleteTenant(ctx context.Context, given tenant.Tenant) (t tena
 		if t, err = liveTenant(x, given.ID); err != nil {
 			return err
 		}
-		if given.Owner != "" {
-			t.Owner = given.Owner
-		}
-		if len(given.Contacts) > 0 {
-			t.Contacts = given.Contacts
-		}
-		if given.Passkeys != "" {
-			t.Passkeys, t.Models = given.Passkeys, given.Models
-		}
-		if t, err = tenant.New(t); err != nil {
+		if t, err = t.Completed(given); err != nil {
 			return err
 		}
 		x.changed = true
@@ -218,25 +190,34 @@ func (x *tx) completePeople(tenantID string) error {
 }
 
 // WaysIn counts, for each person of a tenant, the passkeys that work and the break-glass codes that were not used.
-func (s *Store) WaysIn(ctx context.Context, tenantID string) (map[string]int, error) {
-	ways := map[string]int{}
-	err := s.read(ctx, func(q querier) error {
-		clear(ways)
-		for _, query := range []string{
-			`select person from passkey where tenant = $1 and suspended_at is null`,
-			`select person from break_glass_code where tenant = $1`,
-		} {
-			names, err := collect(q, func(scan func(...any) error) (name string, err error) { err = scan(&name); return name, err }, query, tenantID)
-			if err != nil {
-				return err
-			}
-			for _, name := range names {
-				ways[name]++
-			}
-		}
-		return nil
+func (s *Store) WaysIn(ctx context.Context, tenantID string) (ways map[string]int, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		ways, err = waysIn(q, tenantID)
+		return err
 	})
 	return ways, err
+}
+
+func waysIn(q querier, tenantID string) (map[string]int, error) {
+	ways := map[string]int{}
+	for _, query := range []string{
+		`select person from passkey where tenant = $1 and suspended_at is null`,
+		`select person from break_glass_code where tenant = $1`,
+	} {
+		names, err := collect(q, scanText, query, tenantID)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			ways[name]++
+		}
+	}
+	return ways, nil
+}
+
+func scanText(scan func(...any) error) (text string, err error) {
+	err = scan(&text)
+	return text, err
 }
 
 func scanPerson(scan func(...any) error) (p tenant.Person, err error) {

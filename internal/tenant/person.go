@@ -190,6 +190,34 @@ func BreakGlassPeople(tenantID string, now time.Time) ([]Person, error) {
 	return both, nil
 }
 
+// MayLeave says whether a person may be disabled, given everybody of their tenant and how many ways in each has: the last
+// owner who could get in may not. Break-glass principals do not count, they are for when there is nobody.
+func MayLeave(leaving Person, people []Person, waysIn map[string]int) error {
+	if leaving.Kind == BreakGlass {
+		return Refuse(ErrConflict, "", "%s is for when nobody else gets in, and can't be disabled", leaving.Login)
+	}
+	if leaving.Role != Owner || slices.ContainsFunc(people, func(p Person) bool {
+		return p.ID != leaving.ID && p.Live() && p.Kind == Human && p.Role == Owner && waysIn[p.ID] > 0
+	}) {
+		return nil
+	}
+	return Refuse(ErrConflict, "make another owner first, who has a passkey", "%s is the last owner", leaving.Login)
+}
+
+// Completed is the tenant with those of owner, contacts and what is asked of passkeys that given has.
+func (t Tenant) Completed(given Tenant) (Tenant, error) {
+	if given.Owner != "" {
+		t.Owner = given.Owner
+	}
+	if len(given.Contacts) > 0 {
+		t.Contacts = given.Contacts
+	}
+	if given.Passkeys != "" {
+		t.Passkeys, t.Models = given.Passkeys, given.Models
+	}
+	return New(t)
+}
+
 // Finding is something that a tenant lacks.
 type Finding struct {
 	ID   string // stable: for machines

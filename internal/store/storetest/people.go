@@ -22,6 +22,11 @@ type People interface {
 	WaysIn(ctx context.Context, tenantID string) (map[string]int, error)
 }
 
+// Completion gives a tenant what it lacks.
+type Completion interface {
+	CompleteTenant(ctx context.Context, given tenant.Tenant) (tenant.Tenant, error)
+}
+
 // Passkeys keeps passkeys.
 type Passkeys interface {
 	Passkeys(ctx context.Context, tenantID, person string) ([]tenant.Passkey, error)
@@ -53,8 +58,8 @@ type Enrolments interface {
 	IssueEnrolment(ctx context.Context, e tenant.Enrolment) (tenant.Enrolment, error)
 	Enrolment(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Enrolment, tenant.Person, error)
 	Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, session tenant.Session) error
-	CompleteTenant(ctx context.Context, given tenant.Tenant) (tenant.Tenant, error)
 	KeepBreakGlassCode(ctx context.Context, c tenant.BreakGlassCode) error
+	BreakGlassHolder(ctx context.Context, tenantID string, code secret.Hash) (person string, err error)
 	BreakGlass(ctx context.Context, tenantID string, code secret.Hash, e tenant.Enrolment) (tenant.Enrolment, error)
 }
 
@@ -589,6 +594,11 @@ func testBreakGlass(t *testing.T, f *fixture) {
 	_, err := f.IssueEnrolment(ctx, newEnrolment(glass, start)) // nobody gets a link for it but by its code
 	wantReason(t, err, tenant.ErrConflict)
 	_, err = f.BreakGlass(ctx, "globex", code, newEnrolment(glass, start))
+	wantReason(t, err, tenant.ErrNotFound)
+	if holder := ok(f.BreakGlassHolder(ctx, "acme", code))(t); holder != glass.ID {
+		t.Errorf("the code is %s's", holder)
+	}
+	_, err = f.BreakGlassHolder(ctx, "globex", code)
 	wantReason(t, err, tenant.ErrNotFound)
 	f.reopen()
 	won := 0

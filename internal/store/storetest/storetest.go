@@ -21,6 +21,7 @@ type Store interface {
 	Clients
 	Policies
 	People
+	Completion
 	Passkeys
 	Sessions
 	SingleUse
