@@ -5,7 +5,7 @@ SHELL := bash
 .PHONY: help run build test soak bench lint setup check
 
 DATA   ?= ./data
-LISTEN ?= 127.0.0.1:8420
+LISTEN ?= localhost:8420
 
 # make soak: how long each fuzz target runs, and each that compares validate with another library. make bench: further flags, such as --quick.
 FUZZTIME   ?= 60s

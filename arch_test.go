@@ -62,6 +62,8 @@ var house = []room{
 	{"internal/token", []string{"internal/mint", "internal/tenant", "internal/oauth"}},
 	{"internal/grant", []string{"internal/token", "internal/tenant", "internal/oauth", "internal/secret"}},
 	{"internal/revocation", []string{"internal/mint", "internal/keyring", "internal/secret"}},
+	{"internal/look", nil},
+	{"internal/login", []string{"internal/look", "internal/tenant", "internal/oauth", "internal/secret"}},
 	{"internal/drill", []string{"internal/oauth", "validate", "validate/validatetest"}},
 
 	// Doors.
@@ -69,7 +71,7 @@ var house = []room{
 	{"internal/store/storetest", []string{"internal/store", "internal/tenant", "internal/secret"}},
 	{"internal/server/adminapi", nil},
 	{"internal/guard", []string{"internal/secret", "validate"}},
-	{"internal/server", []string{"internal/server/adminapi", "internal/grant", "internal/revocation", "internal/token", "internal/tenant", "internal/oauth", "internal/mint", "internal/keyring", "internal/secret", "validate"}},
+	{"internal/server", []string{"internal/server/adminapi", "internal/grant", "internal/login", "internal/revocation", "internal/token", "internal/tenant", "internal/oauth", "internal/mint", "internal/keyring", "internal/secret", "validate"}},
 
 	// The cellar.
 	{"internal/testenv", nil},

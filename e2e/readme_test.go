@@ -32,7 +32,7 @@ func TestREADME(t *testing.T) {
 	if len(blocks) < 6 || blocks[0] != "make run\n" {
 		t.Fatalf("the README begins with %q and has %d blocks: the first must be make run", blocks, len(blocks))
 	}
-	address, data := testenv.FreeAddress(t), filepath.Join(testenv.Dir(t, 0), "data")
+	address, data := strings.Replace(testenv.FreeAddress(t), "127.0.0.1", "localhost", 1), filepath.Join(testenv.Dir(t, 0), "data")
 	run := exec.Command("make", "--no-print-directory", "run", "DATA="+data, "LISTEN="+address)
 	run.Dir = root
 	run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a terminal would: an interrupt reaches make and seawall
@@ -69,7 +69,7 @@ func TestREADME(t *testing.T) {
 	var script strings.Builder
 	script.WriteString("set -euo pipefail\n")
 	for i, block := range blocks[1:] {
-		fmt.Fprintf(&script, "echo '=== block %d'\n%s", i+2, strings.ReplaceAll(block, "127.0.0.1:8420", address))
+		fmt.Fprintf(&script, "echo '=== block %d'\n%s", i+2, strings.ReplaceAll(block, "localhost:8420", address))
 	}
 	shell := exec.Command("bash", "-c", script.String())
 	shell.Dir = dir

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"seawall/internal/login"
 )
 
 // address is where seawall listens and what it is called from outside.
@@ -20,13 +22,19 @@ type address struct {
 	given  bool   // the base was given, so it is recorded
 }
 
+// named reports whether the base URL has a name, to which browsers can bind a passkey.
+func (a address) named() bool {
+	u, err := url.Parse(a.base)
+	return err == nil && login.Nameable(u.Hostname())
+}
+
 // resolveAddress checks what was asked for against what was recorded. The rule: plain HTTP never leaves the machine, so
 // without TLS seawall listens on loopback only, unless --base says that a proxy in front of it speaks HTTPS.
 func resolveAddress(listen, base, recorded string, tls bool) (address, error) {
 	a := address{listen: listen, tls: tls}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return a, usage(fmt.Sprintf("--listen %s: it wants HOST:PORT, such as 127.0.0.1:8420", listen))
+		return a, usage(fmt.Sprintf("--listen %s: it wants HOST:PORT, such as localhost:8420", listen))
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return a, usage(fmt.Sprintf("--listen %s: the port must be a number from 1 to 65535", listen))

@@ -16,6 +16,7 @@ import (
 
 	"seawall/internal/fence"
 	"seawall/internal/link"
+	"seawall/internal/login"
 	"seawall/internal/mint"
 	"seawall/internal/secret"
 	"seawall/internal/server"
@@ -30,7 +31,7 @@ type serveConfig struct {
 	// Directory is the house's own directory, mode 0700: its database, its memory of keys and head, the admin socket
 	// (run/admin.sock).
 	Directory string `json:"directory"`
-	// Listen is the address to serve HTTP on. Default 127.0.0.1:8420.
+	// Listen is the address to serve HTTP on. Default localhost:8420.
 	Listen string `json:"listen,omitempty"`
 	// Base is the base URL: tenants are found beneath it. Default: follows listen, on loopback.
 	Base string `json:"base,omitempty"`
@@ -38,6 +39,10 @@ type serveConfig struct {
 	// or a proxy. They are read at the start.
 	TLSCert string `json:"tls_cert,omitempty"`
 	TLSKey  string `json:"tls_key,omitempty"`
+	// FIDOMetadata is the FIDO Metadata Service's document, by which certified security keys are told; FIDOMetadataRoot is
+	// the PEM certificate that it is signed under. Default: none, and the FIDO Alliance's. They are read at the start.
+	FIDOMetadata     string `json:"fido_metadata,omitempty"`
+	FIDOMetadataRoot string `json:"fido_metadata_root,omitempty"`
 	// Signer and Ledger say how to reach the vaults. Over TCP, by IP address: behind its walls the house looks no names
 	// up, and has no Unix sockets but the one it made.
 	Signer link.End `json:"signer"`
@@ -62,6 +67,7 @@ type house struct {
 	level         *fence.Level
 	public, admin net.Listener
 	tls           *tls.Config
+	metadata      *login.Metadata
 	starter       int // user id of whoever started it
 	signer        mint.Dial
 	ledger        mint.Dial
@@ -92,6 +98,8 @@ func readServe(c *call) (*house, error) {
 	f.StringVar(&h.Base, "base", "", "`URL` beneath which tenants are found")
 	f.StringVar(&h.TLSCert, "tls-cert", "", "PEM `FILE` of the certificate")
 	f.StringVar(&h.TLSKey, "tls-key", "", "PEM `FILE` of its private key")
+	f.StringVar(&h.FIDOMetadata, "fido-metadata", "", "`FILE` with the FIDO metadata")
+	f.StringVar(&h.FIDOMetadataRoot, "fido-metadata-root", "", "PEM `FILE` of the certificate it is signed under")
 	forbidden := f.list("forbidden", "`DIR` that must be out of reach; may be repeated")
 	if _, err := f.parse(); err != nil {
 		return nil, err
@@ -122,7 +130,7 @@ func (h *house) settle(beside string) error {
 	if h.Directory == "" {
 		return usage("configuration: directory is missing")
 	}
-	for _, path := range []*string{&h.Directory, &h.TLSCert, &h.TLSKey, &h.Signer.Certificate, &h.Signer.Key, &h.Ledger.Certificate, &h.Ledger.Key} {
+	for _, path := range []*string{&h.Directory, &h.TLSCert, &h.TLSKey, &h.FIDOMetadata, &h.FIDOMetadataRoot, &h.Signer.Certificate, &h.Signer.Key, &h.Ledger.Certificate, &h.Ledger.Key} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(beside, *path)
 		}
@@ -174,8 +182,8 @@ func (h *house) runSupervised(ctx context.Context, c *call) int {
 		}
 		stop()
 	}()
-	err = h.run(serving, c, func() error {
-		return member.Ready(map[string]any{"level": h.level})
+	err = h.run(serving, c, func(first *invitation) error {
+		return member.Ready(map[string]any{"level": h.level, "invitation": first})
 	})
 	if refused := (*refusedStart)(nil); errors.As(err, &refused) {
 		_ = member.Refuse(reason(refused.error))
@@ -226,15 +234,15 @@ func (h *house) runAlone(ctx context.Context, c *call) error {
 	if err := h.enter(dir, nil, dial, files...); err != nil {
 		return err
 	}
-	return h.run(ctx, c, func() error {
+	return h.run(ctx, c, func(first *invitation) error {
 		_, err := fmt.Fprintf(c.out, "seawall: ready at %s\n  house     %s\n", h.Base, h.level)
-		return err
+		return errors.Join(err, first.tell(c, invitationFile))
 	})
 }
 
 // enter raises the walls, and opens what is out of reach behind them: the listeners, the certificate, and what also opens.
 func (h *house) enter(dir *os.File, keep []int, also func() error, files ...string) (err error) {
-	for _, path := range []string{h.TLSCert, h.TLSKey} {
+	for _, path := range []string{h.TLSCert, h.TLSKey, h.FIDOMetadata, h.FIDOMetadataRoot} {
 		if path != "" {
 			files = append(files, path)
 		}
@@ -259,6 +267,11 @@ func (h *house) enter(dir *os.File, keep []int, also func() error, files ...stri
 func (h *house) listen(dir *os.File) (err error) {
 	if h.TLSCert != "" {
 		if h.tls, err = loadTLS(h.TLSCert, h.TLSKey); err != nil {
+			return err
+		}
+	}
+	if h.FIDOMetadata != "" {
+		if h.metadata, err = loadMetadata(h.FIDOMetadata, h.FIDOMetadataRoot); err != nil {
 			return err
 		}
 	}
@@ -287,6 +300,20 @@ func loadTLS(cert, key string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }
 
+func loadMetadata(path, rootPath string) (*login.Metadata, error) {
+	document, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("FIDO metadata: %w", err)
+	}
+	var root []byte
+	if rootPath != "" {
+		if root, err = os.ReadFile(rootPath); err != nil {
+			return nil, fmt.Errorf("FIDO metadata: %w", err)
+		}
+	}
+	return login.ReadMetadata(document, root)
+}
+
 // listenAdmin opens the operators' socket: 0600 in a directory of 0700. A socket that an earlier house left is replaced;
 // the lock on the directory makes sure that none is alive.
 func listenAdmin(path string) (net.Listener, error) {
@@ -313,8 +340,9 @@ type refusedStart struct{ error }
 
 func (e *refusedStart) Unwrap() error { return e.error }
 
-// run serves until ctx ends. ready is called once the house truly serves.
-func (h *house) run(ctx context.Context, c *call, ready func() error) (err error) {
+// run serves until ctx ends. ready is called once the house truly serves, with the first administrator's link if there is
+// to be one.
+func (h *house) run(ctx context.Context, c *call, ready func(*invitation) error) (err error) {
 	log := slog.New(secret.NewLogHandler(slog.NewJSONHandler(c.err, nil))).With("process", "house")
 	st, err := store.Open(ctx, "seawall.db", store.Options{Log: log})
 	if err != nil {
@@ -332,7 +360,7 @@ func (h *house) run(ctx context.Context, c *call, ready func() error) (err error
 	s, err := server.New(linked, server.Config{
 		Dir: ".", Base: h.Base, Store: st, Signer: h.signer, Ledger: h.ledger, Head: head, TLS: h.tls,
 		Operators: append([]int{h.starter}, h.Operators...), Version: version(), Level: h.level.String(),
-		FailuresPerMinute: h.FailuresPerMinute, MaxConnections: h.MaxConnections, Log: log,
+		FailuresPerMinute: h.FailuresPerMinute, MaxConnections: h.MaxConnections, Metadata: h.metadata, Log: log,
 	})
 	if err != nil {
 		return &refusedStart{err}
@@ -346,7 +374,7 @@ func (h *house) run(ctx context.Context, c *call, ready func() error) (err error
 		served <- s.Serve(serving, h.public, h.admin)
 	}()
 	if err = s.Ready(serving); err == nil {
-		err = ready()
+		err = ready(invite(serving, s, log))
 	}
 	if serving.Err() != nil {
 		err = nil // it was told to end before it was ready, or could not serve at all
@@ -360,4 +388,17 @@ func (h *house) run(ctx context.Context, c *call, ready func() error) (err error
 	defer done()
 	s.Wait(last)
 	return err
+}
+
+// invite makes the operators' tenant at the first start, and returns the first administrator's link while nobody has used
+// one. A failure is no reason not to serve: the same command makes a link later.
+func invite(ctx context.Context, s *server.Server, log *slog.Logger) *invitation {
+	first, err := s.Found(ctx)
+	if err != nil {
+		log.ErrorContext(ctx, "the operators' tenant is not ready: restart seawall when the cause is mended", "cause", err)
+	}
+	if err != nil || first == nil {
+		return nil
+	}
+	return &invitation{Link: first.Link.Reveal(), Expires: first.Expires}
 }

@@ -38,7 +38,7 @@ func TestServeConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.Directory != filepath.Join(dir, "house") || h.Signer.Key != filepath.Join(dir, "house.key") || h.Base != "http://127.0.0.1:8420" || h.UID == 0 {
+	if h.Directory != filepath.Join(dir, "house") || h.Signer.Key != filepath.Join(dir, "house.key") || h.Base != "http://localhost:8420" || h.UID == 0 {
 		t.Errorf("settled to %+v", h.serveConfig)
 	}
 	set := func(name string, v any) func(map[string]any) { return func(c map[string]any) { c[name] = v } }

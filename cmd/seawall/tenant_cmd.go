@@ -14,6 +14,7 @@ func tenantCommands() []command {
 		{name: "create", help: "create a tenant, with an issuer and a key of its own", run: adapt("tenant create", tenantCreate)},
 		{name: "list", help: "list the tenants", run: adapt("tenant list", tenantList)},
 		{name: "show", help: "show one tenant", run: adapt("tenant show", tenantShow)},
+		{name: "complete", help: "give a tenant what it lacks: break-glass codes, contacts, rules for passkeys", run: adapt("tenant complete", tenantComplete)},
 		{name: "disable", help: "stop a tenant's tokens, for good", run: adapt("tenant disable", tenantDisable)},
 	}
 }
@@ -95,7 +96,7 @@ func tenantShow(ctx context.Context, c *call) error {
 		policy = fmt.Sprintf("version %d is waiting for the signer, which has %d", t.PolicyVersion, t.PolicyApplied)
 	}
 	fmt.Fprintln(c.out, t.Tenant)
-	return facts(c.out,
+	err = facts(c.out,
 		[2]string{"state", state(t.Disabled)},
 		[2]string{"issuer", t.Issuer},
 		[2]string{"token endpoint", t.TokenEndpoint},
@@ -106,8 +107,14 @@ func tenantShow(ctx context.Context, c *call) error {
 		[2]string{"custom claims", strings.Join(t.Claims, ", ")},
 		[2]string{"longest life", span(time.Duration(t.MaxLifetime) * time.Second)},
 		[2]string{"key rotation", fmt.Sprintf("every %d days", t.RotationDays)},
+		[2]string{"passkeys", strings.TrimSpace(t.Passkeys + " " + strings.Join(t.Models, " "))},
 		[2]string{"policy", policy},
 		[2]string{"created", moment(t.Created, time.Now())})
+	if err == nil && len(t.Findings) > 0 {
+		fmt.Fprintln(c.out, "\nIt lacks something:")
+		err = tellFindings(c, t)
+	}
+	return err
 }
 
 func tenantDisable(ctx context.Context, c *call) error {

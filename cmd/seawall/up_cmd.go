@@ -12,7 +12,7 @@ import (
 type upConfig struct {
 	// Data is the directory that seawall lives in, relative to this file. Default ./data.
 	Data string `json:"data,omitempty"`
-	// Listen is the address to serve HTTP on. Default 127.0.0.1:8420.
+	// Listen is the address to serve HTTP on. Default localhost:8420.
 	Listen string `json:"listen,omitempty"`
 	// Base is the base URL: tenants are found beneath it. Default: follows listen, on loopback.
 	Base string `json:"base,omitempty"`
@@ -20,16 +20,22 @@ type upConfig struct {
 	// which needs loopback or a proxy.
 	TLSCert string `json:"tls_cert,omitempty"`
 	TLSKey  string `json:"tls_key,omitempty"`
+	// FIDOMetadata is the FIDO Metadata Service's document, by which certified security keys are told; FIDOMetadataRoot is
+	// the PEM certificate that it is signed under. Relative to this file. Default: none, and the FIDO Alliance's.
+	FIDOMetadata     string `json:"fido_metadata,omitempty"`
+	FIDOMetadataRoot string `json:"fido_metadata_root,omitempty"`
 }
 
 // defaultListen is where seawall serves when nobody says otherwise.
-const defaultListen = "127.0.0.1:8420"
+// A name, because browsers bind passkeys to one.
+const defaultListen = "localhost:8420"
 
 // upSettings is what `seawall up` was asked for, checked as far as that goes without touching anything.
 type upSettings struct {
 	data            string // absolute
 	listen, base    string
 	tlsCert, tlsKey string // absolute, or both empty
+	fido, fidoRoot  string // absolute, or empty
 }
 
 func runUp(ctx context.Context, c *call) error {
@@ -41,6 +47,8 @@ func runUp(ctx context.Context, c *call) error {
 	base := f.String("base", "", "`URL` beneath which tenants are found, once and for all (default: follows --listen, on loopback)")
 	cert := f.String("tls-cert", "", "PEM `FILE` of the certificate to serve HTTPS with")
 	key := f.String("tls-key", "", "PEM `FILE` of its private key")
+	fido := f.String("fido-metadata", "", "`FILE` with the FIDO metadata, for tenants that ask for certified security keys")
+	fidoRoot := f.String("fido-metadata-root", "", "PEM `FILE` of the certificate it is signed under (default: the FIDO Alliance's)")
 	if _, err := f.parse(); err != nil {
 		return err
 	}
@@ -64,7 +72,8 @@ func runUp(ctx context.Context, c *call) error {
 		value  *string
 		into   *string
 		isFile bool
-	}{{"listen", listen, &s.listen, false}, {"base", base, &s.base, false}, {"tls-cert", cert, &s.tlsCert, true}, {"tls-key", key, &s.tlsKey, true}} {
+	}{{"listen", listen, &s.listen, false}, {"base", base, &s.base, false}, {"tls-cert", cert, &s.tlsCert, true}, {"tls-key", key, &s.tlsKey, true},
+		{"fido-metadata", fido, &s.fido, true}, {"fido-metadata-root", fidoRoot, &s.fidoRoot, true}} {
 		if !f.given(one.name) {
 			continue
 		}
@@ -91,12 +100,12 @@ func (s *upSettings) settle() error {
 	if (s.tlsCert == "") != (s.tlsKey == "") {
 		return usage("--tls-cert and --tls-key go together")
 	}
-	for _, path := range []string{s.tlsCert, s.tlsKey} {
+	for _, path := range []string{s.tlsCert, s.tlsKey, s.fido, s.fidoRoot} {
 		if path == "" {
 			continue
 		}
 		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("TLS: %w", err)
+			return fmt.Errorf("reading what was given: %w", err)
 		}
 	}
 	return nil
@@ -118,7 +127,8 @@ func readUpConfig(path string) (*upSettings, error) {
 		}
 		return filepath.Join(dir, name)
 	}
-	return &upSettings{data: beside(c.Data), listen: c.Listen, base: c.Base, tlsCert: beside(c.TLSCert), tlsKey: beside(c.TLSKey)}, nil
+	return &upSettings{data: beside(c.Data), listen: c.Listen, base: c.Base, tlsCert: beside(c.TLSCert), tlsKey: beside(c.TLSKey),
+		fido: beside(c.FIDOMetadata), fidoRoot: beside(c.FIDOMetadataRoot)}, nil
 }
 
 // maxConfig is more than any configuration needs.

@@ -24,7 +24,7 @@ func TestConfigCheck(t *testing.T) {
 		want   string
 	}{
 		{`{"listen":"127.0.0.1:9000"}`, exitOK, "is fine: it would serve http://127.0.0.1:9000, listening on 127.0.0.1:9000."},
-		{`{}`, exitOK, "it would serve http://127.0.0.1:8420"},
+		{`{}`, exitOK, "it would serve http://localhost:8420"},
 		{`{"lisen":"127.0.0.1:9000"}`, exitNo, `no setting "lisen": did you mean "listen"?`},
 		{`{"colour":"red"}`, exitNo, "hint: the settings are data, listen, base, tls_cert, tls_key"},
 		{`{"listen":9000}`, exitNo, "it is not the JSON it should be"},
@@ -76,8 +76,8 @@ func FuzzConfig(f *testing.F) {
 
 func TestTheWelcomeSaysWhatWasMeasured(t *testing.T) {
 	var out bytes.Buffer
-	welcome(&out, &dataDir{path: "/srv/seawall"}, []partLevel{{"house", "same user: no protection from the house"}})
-	for _, want := range []string{"/srv/seawall", "same user: no protection from the house", "seawall tenant create acme", "--data /srv/seawall"} {
+	welcome(&out, &dataDir{path: "/srv/seawall"}, address{base: "http://127.0.0.1:8420"}, []partLevel{{"house", "same user: no protection from the house"}})
+	for _, want := range []string{"/srv/seawall", "same user: no protection from the house", "seawall tenant create acme", "--data /srv/seawall", "people can't sign in at http://127.0.0.1:8420"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}

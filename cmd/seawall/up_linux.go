@@ -57,6 +57,12 @@ func children(d *dataDir, a address, s *upSettings) []supervise.Child {
 	if a.tls {
 		house = append(house, "--tls-cert", s.tlsCert, "--tls-key", s.tlsKey)
 	}
+	if s.fido != "" {
+		house = append(house, "--fido-metadata", s.fido)
+	}
+	if s.fidoRoot != "" {
+		house = append(house, "--fido-metadata-root", s.fidoRoot)
+	}
 	return []supervise.Child{
 		{Name: houseDir, Args: house, UID: fence.HouseUID, Drain: 15 * time.Second},
 		{Name: signerDir, Args: append([]string{"signer"}, apart(signerDir)...), UID: fence.SignerUID},
@@ -84,12 +90,21 @@ type announcer struct {
 // ready hears from each process that serves, after each of its starts. The house is ready only when both vaults are.
 func (n *announcer) ready(child string, info json.RawMessage) {
 	var said struct {
-		Level *fence.Level `json:"level"`
+		Level      *fence.Level `json:"level"`
+		Invitation *invitation  `json:"invitation"`
 	}
 	if err := json.Unmarshal(info, &said); err == nil && said.Level != nil {
 		n.levels[child] = said.Level.String()
 	}
-	if child != houseDir || n.done {
+	if child != houseDir {
+		return
+	}
+	defer func() { // a house that starts again makes a new link, and the one before is worth nothing
+		if err := said.Invitation.tell(n.call, n.data.Path(invitationFile)); err != nil {
+			fmt.Fprintf(n.call.err, "seawall: the first administrator's link could not be told: %v\n", err)
+		}
+	}()
+	if n.done {
 		return
 	}
 	n.done = true
@@ -104,7 +119,7 @@ func (n *announcer) ready(child string, info json.RawMessage) {
 		levels = append(levels, partLevel{part, n.levels[part]})
 	}
 	if n.data.fresh {
-		welcome(n.call.out, n.data, levels)
+		welcome(n.call.out, n.data, n.address, levels)
 	} else {
 		returned(n.call.out, levels)
 	}

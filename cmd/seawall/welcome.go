@@ -15,7 +15,7 @@ const mark = `  ┌───┬───┬───┐
 type partLevel struct{ part, level string }
 
 // welcome is printed after the first start: what was made, how well it is walled in, and what to do next.
-func welcome(w io.Writer, d *dataDir, levels []partLevel) {
+func welcome(w io.Writer, d *dataDir, a address, levels []partLevel) {
 	style := styleFor(w)
 	fmt.Fprintf(w, "\n%s\n\n%s\n", style.muted(mark), style.strong("A new seawall was made in "+d.path))
 	fmt.Fprintln(w, "  house     tenants, clients and hashes of secrets; speaks HTTP; holds no signing key")
@@ -33,6 +33,9 @@ func welcome(w io.Writer, d *dataDir, levels []partLevel) {
 	fmt.Fprintf(w, "  seawall tenant create acme --class production --owner you@acme.example --contact a@acme.example --contact b@acme.example%s\n", flag)
 	fmt.Fprintf(w, "  seawall api create https://api.acme.example --tenant acme --scope read%s\n", flag)
 	fmt.Fprintf(w, "  seawall client create ci --tenant acme --api https://api.acme.example --scope read%s\n\n", flag)
+	if !a.named() {
+		fmt.Fprintf(w, "%s people can't sign in at %s: browsers bind passkeys to a name, and this is an address.\nFor passkeys, start a new one with --listen localhost:8420, or with --base https://NAME.\n\n", style.warn("Note:"), a.base)
+	}
 }
 
 // returned is printed after later starts.

@@ -1,7 +1,7 @@
 // Command api is an API that seawall protects with three lines: it greets whoever comes with a good token that has the
 // scope read, and turns everybody else away.
 //
-//	go run ./examples/api -issuer http://127.0.0.1:8420/acme -audience https://api.acme.example -pin swl1-…
+//	go run ./examples/api -issuer http://localhost:8420/acme -audience https://api.acme.example -pin swl1-…
 //
 // `seawall api create` prints issuer, audience and pin, and with -api-id and -secret-file the API also hears of
 // revocations, within the second.

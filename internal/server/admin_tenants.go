@@ -154,7 +154,8 @@ func (s *Server) tenantNow(ctx context.Context, id, waiting string) (any, error)
 	}
 	shown := showTenant(&t)
 	shown.Pending = waiting
-	return shown, nil
+	shown.Findings, err = s.findings(ctx, t)
+	return shown, err
 }
 
 func showTenant(t *tenant.Tenant) adminapi.Tenant {
@@ -162,6 +163,7 @@ func showTenant(t *tenant.Tenant) adminapi.Tenant {
 		Tenant: t.ID, Issuer: t.Issuer, TokenEndpoint: t.Issuer + pathToken, Class: string(t.Class), Owner: t.Owner, Contacts: t.Contacts,
 		Algorithm: string(t.Algorithm), Claims: t.Claims, MaxLifetime: int64(t.MaxLifetime / time.Second), RotationDays: t.RotationDays,
 		Created: t.CreatedAt, Disabled: t.DisabledAt, PolicyVersion: t.PolicyVersion, PolicyApplied: t.PolicyApplied,
+		Passkeys: string(t.Passkeys), Models: t.Models,
 	}
 }
 

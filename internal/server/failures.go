@@ -28,7 +28,8 @@ type failures struct {
 
 // failing is where an authentication failed. Client and API are set only if there is one of that name: what a stranger
 // made up is not recorded.
-type failing struct{ tenant, client, api string }
+// Subject and reason are set when it was a person's sign-in that was refused.
+type failing struct{ tenant, client, api, subject, reason string }
 
 // note counts a failure. It never waits.
 func (f *failures) note(where failing) {
@@ -38,7 +39,7 @@ func (f *failures) note(where failing) {
 		f.counts = map[failing]int{}
 	}
 	if _, known := f.counts[where]; !known && len(f.counts) >= maxFailing {
-		where.client, where.api = "", ""
+		where.client, where.api, where.subject = "", "", ""
 	}
 	if _, known := f.counts[where]; !known && len(f.counts) >= 2*maxFailing {
 		return // as many tenants under attack at once: the log has what it needs
@@ -71,6 +72,9 @@ func (f *failures) flush(ctx context.Context) {
 		e := &mint.Entry{Kind: mint.AuthFailed, Tenant: where.tenant, Client: where.client, Detail: []mint.Field{
 			{Name: "count", Value: strconv.Itoa(n)}, {Name: "reason", Value: "authentication failed"},
 		}}
+		if where.reason != "" {
+			e.Kind, e.Subject, e.Detail[1].Value = mint.SignInRefused, where.subject, where.reason
+		}
 		if where.api != "" {
 			e.Detail = append(e.Detail, mint.Field{Name: "api_id", Value: where.api})
 		}

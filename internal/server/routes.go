@@ -54,8 +54,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveReady(w, r)
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, s.assets) {
+		if allowed(w, r, reading) && !s.people.ServeAsset(w, r) {
+			oauth.WriteError(w, errNothing)
+		}
+		return
+	}
 	id, rest := s.split(r.URL.Path)
 	serve, methods := s.endpoint(rest)
+	if serve == nil && s.people.Owns(rest) { // not in endpoint, which costs nothing as long as it is small
+		serve, methods = s.servePeople, their
+	}
 	if serve == nil {
 		oauth.WriteError(w, errNothing)
 		return
@@ -98,6 +107,7 @@ const (
 	reading = "GET, HEAD"
 	writing = "POST"
 	hearing = "GET"
+	their   = "" // whoever serves it says so
 )
 
 // endpoint returns what answers at a path below an issuer, and by which methods.
@@ -150,7 +160,7 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request, t *reside
 
 // allowed answers a request whose method is not one of those listed.
 func allowed(w http.ResponseWriter, r *http.Request, methods string) bool {
-	if r.Method == methods || methods == reading && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if methods == their || r.Method == methods || methods == reading && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		return true
 	}
 	w.Header().Set("Allow", methods)

@@ -1,9 +1,9 @@
 // Package server is the house's front door: listeners and their limits, the paths of every tenant, key documents and
-// metadata, introspection, and the admin API on a Unix socket.
+// metadata, introspection, the pages that people see, and the admin API on a Unix socket.
 //
 // A request is led to its tenant by the path alone, looked up in the tenant table and never built from a header. What is
-// asked for most, key documents and metadata, is rendered before anybody asks. Tokens come from package grant; the
-// server adds what the vaults need from the house: it follows the signer's keys and keeps them on disk, carries policies
+// asked for most, key documents and metadata, is rendered before anybody asks. Tokens come from package grant, and people
+// go through package login; the server adds what the vaults need from the house: it follows the signer's keys and keeps them on disk, carries policies
 // to the signer, records the house's acts in the ledger before they happen, and remembers the ledger's root and head, so
 // that a vault that was exchanged or rolled back is noticed.
 //
@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"seawall/internal/grant"
+	"seawall/internal/login"
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
 	"seawall/internal/token"
@@ -36,6 +37,8 @@ type Store interface {
 	TenantActs
 	ClientActs
 	Outbox
+	People
+	Links
 }
 
 // Config is what a Server is made of. Fields without a default are needed.
@@ -45,7 +48,7 @@ type Config struct {
 	Dir string
 	// Base is the base URL, without a slash at the end: a tenant's issuer is Base/id.
 	Base string
-	// Store keeps tenants, APIs and clients.
+	// Store keeps tenants, APIs, clients and people.
 	Store Store
 	// Signer and Ledger give connections to the vaults.
 	Signer, Ledger mint.Dial
@@ -57,6 +60,8 @@ type Config struct {
 	Operators []int
 	// Version and Level (the walls around this process, measured) are for the status.
 	Version, Level string
+	// Metadata tells certified authenticators; nil: none are.
+	Metadata *login.Metadata
 	// FailuresPerMinute is how many authentications from one address may fail at one tenant; 0: 50.
 	FailuresPerMinute int
 	// MaxConnections bounds open connections of clients, listeners of distrust feeds included; 0: 4096. More wait in the
@@ -73,6 +78,8 @@ type Server struct {
 	now       func() time.Time
 	log       *slog.Logger
 	prefix    string // path of the base URL
+	host      string // name in the base URL
+	assets    string // path of the pages' styles and scripts
 	hsts      []string
 	directory *directory
 	vaults    *vaults
@@ -82,6 +89,7 @@ type Server struct {
 	failures  *failures
 	limit     *grant.FailureLimit
 	tokens    *grant.Handler
+	people    *login.Door
 	started   time.Time
 	acts      sync.Mutex // writes of the admin API, one at a time
 	loops     sync.WaitGroup
@@ -94,7 +102,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the base URL is not a URL: %w", err)
 	}
-	s := &Server{config: c, now: c.Now, log: c.Log, prefix: base.Path}
+	s := &Server{config: c, now: c.Now, log: c.Log, prefix: base.Path, host: base.Hostname(), assets: base.Path + login.AssetsPath}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -124,6 +132,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		OnFailure: func(tenant, client string) { s.failures.note(failing{tenant: tenant, client: client}) },
 		Log:       c.Log, Now: s.now,
 	})
+	if s.people, err = s.newDoor(); err != nil {
+		return nil, fmt.Errorf("the pages for people: %w", err)
+	}
 	return s, nil
 }
 

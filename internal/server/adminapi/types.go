@@ -33,6 +33,10 @@ type Tenant struct {
 	RotationDays  int       `json:"rotation_days"`
 	Created       time.Time `json:"created"`
 	Disabled      time.Time `json:"disabled,omitzero"` // zero: it is enabled
+	Passkeys      string    `json:"passkeys"`          // what is asked of its people's passkeys: any, device-bound or attested
+	Models        []string  `json:"models,omitempty"`  // AAGUIDs that attested admits; none: every certified one
+	// Findings is what it lacks; in answers about one tenant only.
+	Findings []Finding `json:"findings,omitempty"`
 	// PolicyVersion is the version the signer should have, PolicyApplied the
 	// last one it confirmed.
 	PolicyVersion uint64 `json:"policy_version"`

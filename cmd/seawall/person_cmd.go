@@ -1,0 +1,487 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
+)
+
+func personCommands() []command {
+	return []command{
+		{name: "create", help: "make a person", run: adapt("person create", personCreate)},
+		{name: "list", help: "list a tenant's people", run: adapt("person list", personList)},
+		{name: "show", help: "show one person, their passkeys and sessions", run: adapt("person show", personShow)},
+		{name: "enrol", help: "make a link by which a person registers a passkey", run: adapt("person enrol", personEnrol)},
+		{name: "recover", help: "ask for, approve or stop the slow way back for somebody who lost their passkeys", run: adapt("person recover", personRecover)},
+		{name: "disable", help: "stop a person, for good", run: adapt("person disable", personDisable)},
+	}
+}
+
+func breakGlassCommands() []command {
+	return []command{
+		{name: "use", help: "use a code: it gives its principal a link for one passkey", run: adapt("break-glass use", breakGlassUse)},
+	}
+}
+
+func personCreate(ctx context.Context, c *call) error {
+	f := newFlags(c, "LOGIN --tenant TENANT [--name NAME]",
+		"Makes a person. The login is what they are told apart by: their mail address, or a short name. They can sign in once\nthey have a passkey, for which `seawall person enrol` makes a link.")
+	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	var q adminapi.CreatePerson
+	f.StringVar(&q.Name, "name", "", "`NAME` for people, such as 'Ada Lovelace'")
+	f.StringVar(&q.Role, "role", "", "`ROLE` in the tenant operators: owner, operator, help-desk or auditor; nowhere else")
+	words, err := f.parse("LOGIN")
+	if err != nil {
+		return err
+	}
+	if err := f.need("tenant", *tenant); err != nil {
+		return err
+	}
+	q.Login = words[0]
+	p, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
+		return o.CreatePerson(ctx, *tenant, q)
+	})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, p)
+	}
+	fmt.Fprintf(c.out, "%s is one of %s now.\n", p.Name, p.Tenant)
+	return facts(c.out, [2]string{"login", p.Login}, [2]string{"subject", p.Subject}, [2]string{"role", p.Role},
+		[2]string{"next", "seawall person enrol " + p.Login + " --tenant " + p.Tenant})
+}
+
+func personList(ctx context.Context, c *call) error {
+	f := newFlags(c, "--tenant TENANT", "Lists a tenant's people by login.")
+	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	if _, err := f.parse(); err != nil {
+		return err
+	}
+	if err := f.need("tenant", *tenant); err != nil {
+		return err
+	}
+	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Person, error) {
+		return o.People(ctx, *tenant)
+	})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, map[string]any{"people": orEmpty(all)})
+	}
+	t := table{head: []string{"LOGIN", "NAME", "KIND", "ROLE", "STATE", "WAYS IN", "SUBJECT"}}
+	for _, p := range all {
+		role := p.Role
+		if role == "" {
+			role = "–"
+		}
+		t.add(p.Login, p.Name, p.Kind, role, state(p.Disabled), fmt.Sprint(p.WaysIn), p.Subject)
+	}
+	return t.write(c.out, "No people yet. Make the first with `seawall person create`.")
+}
+
+func personShow(ctx context.Context, c *call) error {
+	f := newFlags(c, "PERSON --tenant TENANT", "Shows one person, by login or subject, with their passkeys and the browsers in which they are signed in.")
+	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	words, err := f.parse("PERSON")
+	if err != nil {
+		return err
+	}
+	if err := f.need("tenant", *tenant); err != nil {
+		return err
+	}
+	p, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
+		return o.Person(ctx, *tenant, words[0])
+	})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, p)
+	}
+	return describePerson(c, p)
+}
+
+func describePerson(c *call, p *adminapi.Person) error {
+	now := time.Now()
+	fmt.Fprintln(c.out, p.Name)
+	if err := facts(c.out, [2]string{"state", state(p.Disabled)}, [2]string{"login", p.Login}, [2]string{"subject", p.Subject}, [2]string{"kind", p.Kind},
+		[2]string{"role", p.Role}, [2]string{"created", moment(p.Created, now)}, [2]string{"recovery", recoveryText(p.Recovery, now)}); err != nil {
+		return err
+	}
+	keys := table{head: []string{"PASSKEY", "TYPE", "CREATED", "LAST USED", "REFERENCE"}}
+	for _, k := range p.Passkeys {
+		kind := "on one device"
+		switch {
+		case !k.Suspended.IsZero():
+			kind = "SUSPENDED"
+		case k.Attested:
+			kind = "certified"
+		case k.Synced:
+			kind = "synced"
+		}
+		keys.add(k.Name, kind, day(k.Created), moment(k.Used, now), k.Reference)
+	}
+	fmt.Fprintln(c.out)
+	if err := keys.write(c.out, "No passkey yet: `seawall person enrol "+p.Login+" --tenant "+p.Tenant+"` makes a link."); err != nil {
+		return err
+	}
+	sessions := table{head: []string{"SIGNED IN ON", "FROM", "SINCE", "SEEN", "PROVED"}}
+	for _, n := range p.Sessions {
+		sessions.add(n.Device, n.Place, moment(n.SignedIn, now), span(now.Sub(n.Seen))+" ago", n.ACR+" ("+strings.Join(n.AMR, " ")+")")
+	}
+	fmt.Fprintln(c.out)
+	return sessions.write(c.out, "Signed in nowhere.")
+}
+
+func recoveryText(r *adminapi.Recovery, now time.Time) string {
+	switch {
+	case r == nil:
+		return ""
+	case r.ApprovedBy == "":
+		return "asked for by " + r.RequestedBy + ", waits for a second administrator"
+	}
+	return "asked for by " + r.RequestedBy + ", approved by " + r.ApprovedBy + ", ready " + moment(r.UsableFrom, now)
+}
+
+const linkHelp = "new `FILE` for the link, readable by you only, instead of the screen"
+
+// linkHolder is where a link will go, settled before it is made: a terminal, or a file that is nobody else's. A link is a
+// credential, so it never goes into a pipe or into JSON by accident.
+func linkHolder(c *call, save string) (*keepsake, error) {
+	if save == "" && !terminal(c.out) {
+		return nil, hint(errors.New("a link is shown on a terminal only"), "give --save FILE to keep it in a file that only you can read")
+	}
+	return openKeepsake(save)
+}
+
+// showLink hands a link over.
+func showLink(c *call, l *adminapi.Link, keep *keepsake, asJSON bool) error {
+	saved := ""
+	if keep != nil {
+		if err := keep.write("ENROL_LINK", l.Link); err != nil {
+			return fmt.Errorf("saving the link: %w", err)
+		}
+		saved, l.Link = keep.file.Name(), ""
+	}
+	if asJSON {
+		return writeJSON(c.out, struct {
+			Login   string    `json:"login"`
+			Subject string    `json:"subject"`
+			Reason  string    `json:"reason"`
+			Expires time.Time `json:"expires"`
+			Saved   string    `json:"saved,omitempty"`
+		}{l.Login, l.Subject, l.Reason, l.Expires, saved})
+	}
+	fmt.Fprintf(c.out, "A link for %s, which works once until %s:\n", l.Login, moment(l.Expires, time.Now()))
+	if saved != "" {
+		return facts(c.out, [2]string{"saved in", saved})
+	}
+	_, err := fmt.Fprintf(c.out, "\n  %s\n\nHand it over on a way that only they can read. Whoever opens it first gets the passkey.\n", l.Link)
+	return err
+}
+
+func personEnrol(ctx context.Context, c *call) error {
+	f := newFlags(c, "PERSON --tenant TENANT [--save FILE]",
+		"Makes a link by which a person registers a passkey: it works once, for 15 minutes, and makes earlier ones useless. The\nsecret is in the part after #, which browsers send to nobody. Somebody who has a passkey gets a link only through\n`seawall person recover`.")
+	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	save := f.String("save", "", linkHelp)
+	words, err := f.parse("PERSON")
+	if err != nil {
+		return err
+	}
+	if err := f.need("tenant", *tenant); err != nil {
+		return err
+	}
+	keep, err := linkHolder(c, *save)
+	if err != nil {
+		return err
+	}
+	l, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Link, error) {
+		return o.EnrolPerson(ctx, *tenant, words[0])
+	})
+	if err != nil {
+		keep.drop()
+		return err
+	}
+	return showLink(c, l, keep, *asJSON)
+}
+
+func personRecover(ctx context.Context, c *call) error {
+	f := newFlags(c, "PERSON --tenant TENANT [--approve | --stop]",
+		"The slow way back for somebody who has lost all their passkeys. One administrator asks for it; another, with a user\naccount of their own on this machine, approves it; the person sees it on their page and may stop it; a day later\n`seawall person enrol` makes a link, for three days.")
+	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	approve := f.Bool("approve", false, "approve what another administrator asked for")
+	stop := f.Bool("stop", false, "stop it")
+	words, err := f.parse("PERSON")
+	if err != nil {
+		return err
+	}
+	if err := f.need("tenant", *tenant); err != nil {
+		return err
+	}
+	q := adminapi.RecoverPerson{Step: "request"}
+	switch {
+	case *approve && *stop:
+		return f.wrong("--approve and --stop exclude each other")
+	case *approve:
+		q.Step = "approve"
+	case *stop:
+		q.Step = "stop"
+	}
+	r, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Recovery, error) {
+		return o.RecoverPerson(ctx, *tenant, words[0], q)
+	})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, r)
+	}
+	switch {
+	case *stop:
+		_, err = fmt.Fprintf(c.out, "No recovery of %s is under way any more.\n", words[0])
+	case *approve:
+		_, err = fmt.Fprintf(c.out, "Approved. `seawall person enrol %s --tenant %s` makes a link from %s, unless they stop it.\n", words[0], *tenant, moment(r.UsableFrom, time.Now()))
+	default:
+		_, err = fmt.Fprintf(c.out, "Asked for. Another administrator approves it with `seawall person recover %s --tenant %s --approve`.\n", words[0], *tenant)
+	}
+	return err
+}
+
+func personDisable(ctx context.Context, c *call) error {
+	f := newFlags(c, "PERSON --tenant TENANT [--yes]", "Stops a person for good: their sessions end, and none of their passkeys signs in any more.")
+	data, asJSON, tenant, yes := f.data(), f.json(), f.tenant(), f.yes()
+	words, err := f.parse("PERSON")
+	if err != nil {
+		return err
+	}
+	if err := f.need("tenant", *tenant); err != nil {
+		return err
+	}
+	p, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
+		present, err := o.Person(ctx, *tenant, words[0])
+		if err != nil {
+			return nil, err
+		}
+		if err := agree(c, *yes, words[0], []string{
+			fmt.Sprintf("%s (%s) will not be able to sign in at %s any more.", present.Name, present.Login, present.Tenant),
+			fmt.Sprintf("  affected  %s, %s", many(len(present.Passkeys), "passkey"), many(len(present.Sessions), "session")),
+			"  undo      none: a disabled person stays disabled, and their subject is never used again",
+		}); err != nil {
+			return nil, err
+		}
+		return o.DisablePerson(ctx, *tenant, present.Subject)
+	})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, p)
+	}
+	_, err = fmt.Fprintf(c.out, "%s is disabled.\n", p.Login)
+	return err
+}
+
+// sealNew makes a code for a break-glass principal, leaves its hash with seawall, and shows it. The code is made here and
+// stays here: seawall never has it.
+func sealNew(ctx context.Context, c *call, o *adminapi.Operator, t *adminapi.Tenant, subject, login string) error {
+	code := secret.Generate(secret.BreakGlass, envOf(t.Class))
+	hash := code.Hash()
+	if err := o.SealGlass(ctx, t.Tenant, subject, adminapi.SealGlass{Hash: hash[:]}); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.out, "\n  %s\n  %s\n", styleFor(c.out).strong(t.Tenant+" · "+login), code.Reveal())
+	return err
+}
+
+// envOf is the word inside credentials for a class of tenant.
+func envOf(class string) secret.Env {
+	switch class {
+	case "production":
+		return secret.Production
+	case "staging":
+		return secret.Staging
+	case "support":
+		return secret.Support
+	}
+	return secret.Development
+}
+
+const paperNote = "\nWrite each code on paper and keep the papers apart, in places that two people know. Seawall has only their hashes, so\nthis is the only time they are shown. `seawall break-glass use` takes one."
+
+func breakGlassUse(ctx context.Context, c *call) error {
+	f := newFlags(c, "--tenant TENANT [--save FILE]",
+		"Uses a break-glass code, read from standard input. A code signs nobody in: it gives its principal a link for one passkey.\nIt works once, it is recorded and told loudly, and on a terminal a new code takes its place at once.")
+	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	save := f.String("save", "", linkHelp)
+	if _, err := f.parse(); err != nil {
+		return err
+	}
+	if err := f.need("tenant", *tenant); err != nil {
+		return err
+	}
+	keep, err := linkHolder(c, *save)
+	if err != nil {
+		return err
+	}
+	l, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Link, error) {
+		code, err := readCode(c)
+		if err != nil {
+			return nil, err
+		}
+		return o.BreakGlass(ctx, *tenant, adminapi.BreakGlass{Code: code.Reveal()})
+	})
+	if err != nil {
+		keep.drop()
+		return err
+	}
+	if err := showLink(c, l, keep, *asJSON); err != nil || *asJSON || !terminal(c.out) {
+		return err
+	}
+	_, err = operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (struct{}, error) {
+		t, err := o.Tenant(ctx, *tenant)
+		if err != nil {
+			return struct{}{}, err
+		}
+		fmt.Fprintln(c.out, "\nThe code is used up. This one takes its place:")
+		return struct{}{}, sealNew(ctx, c, o, t, l.Subject, l.Login)
+	})
+	if err == nil {
+		fmt.Fprintln(c.out, paperNote)
+	}
+	return err
+}
+
+// readCode reads a code from standard input, and refuses one that is mistyped before anybody hears of it.
+func readCode(c *call) (secret.Text, error) {
+	if terminal(c.in) {
+		fmt.Fprint(c.err, "Code: ")
+	}
+	line, err := bufio.NewReader(c.in).ReadString('\n')
+	if err != nil && line == "" {
+		return secret.Text{}, hint(errors.New("no code was given"), "give it on standard input")
+	}
+	code := strings.TrimSpace(line)
+	kind, _, err := secret.Parse(code)
+	if errors.Is(err, secret.ErrChecksum) {
+		return secret.Text{}, hint(errors.New("the code is mistyped: a character is wrong or missing"), "0 and O, 1, l and I look alike: compare with the paper")
+	}
+	if err != nil || kind != secret.BreakGlass {
+		return secret.Text{}, hint(errors.New("this is no break-glass code"), "it begins with swb_")
+	}
+	return secret.New(code), nil
+}
+
+func tenantComplete(ctx context.Context, c *call) error {
+	f := newFlags(c, "ID [--owner MAIL] [--contact MAIL …] [--passkeys TIER]",
+		"Gives a tenant what it lacks: its two break-glass principals if there are none, a code for each that has no way in, and\nwhat is given here. Codes are shown on a terminal only. `seawall tenant show` lists what is missing.")
+	data, asJSON := f.data(), f.json()
+	var q adminapi.CompleteTenant
+	f.StringVar(&q.Owner, "owner", "", "`MAIL` address of who is responsible")
+	contacts := f.list("contact", "`MAIL` address that is reached in an emergency; at least two")
+	f.StringVar(&q.Passkeys, "passkeys", "", "`TIER` of its people's passkeys: any, device-bound or attested")
+	models := f.list("model", "`AAGUID` that attested admits; may be repeated (the default is every certified one)")
+	fresh := f.Bool("new-codes", false, "make new break-glass codes, also for principals that have one")
+	words, err := f.parse("ID")
+	if err != nil {
+		return err
+	}
+	q.Contacts, q.Models = *contacts, *models
+	sealed := 0
+	t, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
+		t, err := o.CompleteTenant(ctx, words[0], q)
+		if err != nil || *asJSON || !terminal(c.out) {
+			return t, err
+		}
+		if sealed, err = sealAll(ctx, c, o, t, *fresh); err != nil {
+			return nil, err
+		}
+		return o.Tenant(ctx, words[0])
+	})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, t)
+	}
+	if sealed > 0 {
+		fmt.Fprintln(c.out, paperNote)
+	}
+	if len(t.Findings) == 0 {
+		_, err = fmt.Fprintf(c.out, "Tenant %s is complete.\n", t.Tenant)
+		return err
+	}
+	fmt.Fprintf(c.out, "Tenant %s still lacks something:\n", t.Tenant)
+	return tellFindings(c, t)
+}
+
+// sealAll gives a code to each break-glass principal that has no way in, or to all of them.
+func sealAll(ctx context.Context, c *call, o *adminapi.Operator, t *adminapi.Tenant, all bool) (sealed int, err error) {
+	people, err := o.People(ctx, t.Tenant)
+	for _, p := range people {
+		if err != nil || p.Kind != "break-glass" || !p.Disabled.IsZero() || p.WaysIn > 0 && !all {
+			continue
+		}
+		err = sealNew(ctx, c, o, t, p.Subject, p.Login)
+		sealed++
+	}
+	return sealed, err
+}
+
+// tellFindings shows what a tenant lacks.
+func tellFindings(c *call, t *adminapi.Tenant) error {
+	style := styleFor(c.out)
+	for _, f := range t.Findings {
+		if _, err := fmt.Fprintf(c.out, "  %s\n    %s\n", style.warn(f.What), f.Hint); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// invitation is the first administrator's link on its way from the house.
+type invitation struct {
+	Link    string    `json:"link"`
+	Expires time.Time `json:"expires"`
+}
+
+// invitationFile is where the link goes when nobody sits at a terminal.
+const invitationFile = "first-administrator.txt"
+
+// tell shows the link on a terminal, or puts it into a file that only its owner can read.
+func (i *invitation) tell(c *call, path string) error {
+	if i == nil || i.Link == "" {
+		err := os.Remove(path) // an earlier one is over
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if terminal(c.out) {
+		_, err := fmt.Fprintf(c.out, "\n%s Open this link within %s and create your passkey; it works once:\n\n  %s\n\nToo late? `seawall person enrol administrator --tenant operators` makes another.\n\n",
+			styleFor(c.out).strong("You are its first administrator."), span(time.Until(i.Expires).Round(time.Minute)), i.Link)
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(file, i.Link)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "  the first administrator's link is in %s, for 15 minutes\n", absolute(path))
+	return err
+}

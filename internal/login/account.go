@@ -1,0 +1,279 @@
+package login
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"seawall/internal/look"
+	"seawall/internal/tenant"
+)
+
+// accountView is what a person sees of themselves.
+type accountView struct {
+	Person   tenant.Person
+	Passkeys []passkeyView
+	Sessions []sessionView
+	Recovery *tenant.Recovery
+	Now      time.Time
+	Device   string
+	New      bool // the first passkey has just been made
+}
+
+type passkeyView struct {
+	tenant.Passkey
+	Handle string // names it in forms
+	Here   bool   // this session was opened with it
+	Last   bool   // the only one that works
+}
+
+type sessionView struct {
+	tenant.Session
+	Here bool
+}
+
+func (d *Door) accountPage(v *visit) error {
+	s, p, err := d.session(v.Request, v.tenant)
+	if errors.Is(err, ErrNobody) {
+		return d.Ask(v.w, v.Request, v.tenant, tenant.Interaction{Next: "/account"})
+	}
+	if err != nil {
+		return err
+	}
+	view := accountView{Person: p, Now: v.now, Device: device(v.UserAgent())}
+	if view.Passkeys, err = d.passkeyViews(v, s); err != nil {
+		return err
+	}
+	sessions, err := d.Store.Sessions(v.Context(), p.Tenant, p.ID)
+	if err != nil {
+		return err
+	}
+	for _, one := range sessions {
+		view.Sessions = append(view.Sessions, sessionView{one, one.ID == s.ID})
+	}
+	slices.SortStableFunc(view.Sessions, func(a, b sessionView) int {
+		switch {
+		case a.Here == b.Here:
+			return 0
+		case a.Here:
+			return -1
+		}
+		return 1
+	})
+	if r, err := d.Store.Recovery(v.Context(), p.Tenant, p.ID); err == nil {
+		view.Recovery = &r
+	} else if !errors.Is(err, tenant.ErrNotFound) {
+		return err
+	}
+	view.New = len(view.Passkeys) == 1 && s.Fresh(v.now) && v.now.Sub(view.Passkeys[0].CreatedAt) < tenant.FreshTouch
+	return d.render(v, http.StatusOK, "account", look.Page{Title: "account.title", Wide: true, Script: "passkey.js", Data: view})
+}
+
+func (d *Door) passkeyViews(v *visit, s tenant.Session) ([]passkeyView, error) {
+	keys, err := d.Store.Passkeys(v.Context(), s.Tenant, s.Person)
+	var views []passkeyView
+	working := 0
+	for _, k := range keys {
+		if k.Live() {
+			working++
+		}
+		views = append(views, passkeyView{Passkey: k, Handle: base64.RawURLEncoding.EncodeToString(k.ID), Here: slices.Equal(k.ID, s.Passkey)})
+	}
+	for i := range views {
+		views[i].Last = working == 1 && views[i].Live()
+	}
+	return views, err
+}
+
+// person returns who acts on their account, or sends them to sign in.
+func (d *Door) person(v *visit) (tenant.Session, tenant.Person, error) {
+	s, p, err := d.session(v.Request, v.tenant)
+	if errors.Is(err, ErrNobody) {
+		err = problemOver.because(err)
+	}
+	return s, p, err
+}
+
+// touchAgain is where somebody proves once more that it is them, and then comes back to their account.
+func (d *Door) touchAgain(v *visit, p tenant.Person) (string, error) {
+	return d.ask(v.Context(), v.tenant, tenant.Interaction{Next: "/account", Person: p.ID, After: v.now.Add(-tenant.FreshTouch)})
+}
+
+func (d *Door) beginAdd(v *visit) error {
+	if err := v.read(&struct{}{}); err != nil {
+		return err
+	}
+	s, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	if !s.Fresh(v.now) {
+		where, err := d.touchAgain(v, p)
+		if err != nil {
+			return err
+		}
+		return v.answer(http.StatusOK, next{where})
+	}
+	if err := d.allow(v); err != nil {
+		return err
+	}
+	answer, err := d.registration(v, tenant.Ceremony{Kind: tenant.CeremonyAdd}, p)
+	if err != nil {
+		return err
+	}
+	return v.answer(http.StatusOK, answer)
+}
+
+func (d *Door) finishAdd(v *visit) error {
+	name, answer, err := v.registrationAnswer()
+	if err != nil {
+		return err
+	}
+	_, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	c, state, err := d.consume(v, tenant.CeremonyAdd, answer.Response.CollectedClientData.Challenge)
+	if err != nil {
+		return err
+	}
+	if c.Person != p.ID {
+		return problemOther
+	}
+	k, err := d.registered(v, p, name, state, answer)
+	if err != nil {
+		return err
+	}
+	if err := d.record(v, added(k, "signed in")); err != nil {
+		return err
+	}
+	if _, err := d.Store.AddPasskey(v.settled(), k); err != nil {
+		return enrolProblem(err)
+	}
+	return v.answer(http.StatusOK, next{d.home(v.tenant) + "/account"})
+}
+
+// formPasskey reads which passkey a form is about.
+func (v *visit) formPasskey() ([]byte, error) {
+	text, err := v.form("passkey")
+	if err != nil {
+		return nil, err
+	}
+	id, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(id) == 0 {
+		return nil, problemMalformed
+	}
+	return id, nil
+}
+
+func (d *Door) renamePasskey(v *visit) error {
+	id, err := v.formPasskey()
+	if err != nil {
+		return err
+	}
+	name, err := v.form("name")
+	if err != nil {
+		return err
+	}
+	_, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	_, err = d.Store.RenamePasskey(v.settled(), p.Tenant, p.ID, id, name)
+	if invalid := (*tenant.Invalid)(nil); errors.As(err, &invalid) {
+		return problemMalformed.because(err)
+	}
+	if err != nil {
+		return err
+	}
+	return v.goTo(d.home(v.tenant) + "/account")
+}
+
+func (d *Door) removePasskey(v *visit) error {
+	id, err := v.formPasskey()
+	if err != nil {
+		return err
+	}
+	s, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	if !s.Fresh(v.now) {
+		where, err := d.touchAgain(v, p)
+		if err != nil {
+			return err
+		}
+		return v.goTo(where)
+	}
+	views, err := d.passkeyViews(v, s)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(views, func(k passkeyView) bool { return slices.Equal(k.ID, id) }); i < 0 || views[i].Last {
+		return problemState // found before it is written down; the store has the last word
+	}
+	if err := d.record(v, Act{PasskeyRemoved, p.Tenant, p.ID, map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
+		return err
+	}
+	if _, err := d.Store.RemovePasskey(v.settled(), p.Tenant, p.ID, id); err != nil {
+		return err
+	}
+	return v.goTo(d.home(v.tenant) + "/account")
+}
+
+func (d *Door) endSession(v *visit) error {
+	id, err := v.form("session")
+	if err != nil {
+		return err
+	}
+	s, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	if id == s.ID {
+		return d.signOut(v)
+	}
+	sessions, err := d.Store.Sessions(v.Context(), p.Tenant, p.ID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(sessions, func(one tenant.Session) bool { return one.ID == id }) {
+		if err := d.record(v, Act{SessionEnded, p.Tenant, p.ID, map[string]string{"session": id, "reason": "ended by the person"}}); err != nil {
+			return err
+		}
+		if _, err := d.Store.EndSession(v.settled(), p.Tenant, p.ID, id); err != nil {
+			return err
+		}
+	}
+	return v.goTo(d.home(v.tenant) + "/account") // one that is gone already is what was wanted
+}
+
+func (d *Door) endOtherSessions(v *visit) error {
+	s, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	if err := d.record(v, Act{SessionEnded, p.Tenant, p.ID, map[string]string{"reason": "all others ended by the person"}}); err != nil {
+		return err
+	}
+	if _, err := d.Store.EndSessions(v.settled(), p.Tenant, p.ID, s.ID); err != nil {
+		return err
+	}
+	return v.goTo(d.home(v.tenant) + "/account")
+}
+
+func (d *Door) stopRecovery(v *visit) error {
+	_, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	if err := d.record(v, Act{RecoveryStopped, p.Tenant, p.ID, map[string]string{"reason": "stopped by the person"}}); err != nil {
+		return err
+	}
+	if _, err := d.Store.CancelRecovery(v.settled(), p.Tenant, p.ID); err != nil {
+		return err
+	}
+	return v.goTo(d.home(v.tenant) + "/account")
+}

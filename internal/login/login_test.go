@@ -1,0 +1,641 @@
+package login
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+func TestEnrolSignInSignOut(t *testing.T) {
+	h := newHall(t, nil)
+	p, auth, b := h.member("ada@acme.example")
+	if out := b.form("/signout"); out.status != http.StatusSeeOther || b.signedIn() {
+		t.Fatalf("signing out: %d", out.status)
+	}
+	if page := b.get("/signed-out"); page.status != http.StatusOK {
+		t.Errorf("signed out: %d", page.status)
+	}
+	if in := b.signIn(auth); in.json["next"] != "/acme/account" || !b.signedIn() {
+		t.Fatalf("signing in: %d %s\n%s", in.status, in.body, h.log)
+	}
+	s, err := h.door.Current(b.request("GET", "/account", nil), h.tenant("acme"))
+	if err != nil || s.Person != p.ID || s.ACR != "phr" || !slices.Equal(s.AMR, []string{"mfa", "pop", "user"}) || s.At.After(h.clock()) {
+		t.Errorf("signed in as %+v, %v", s, err)
+	}
+	page := b.get("/account")
+	for _, want := range []string{"Ada &lt;b&gt;Lovelace", "ada@acme.example", "laptop", "Firefox · Linux", "192.0.2.7"} {
+		if !strings.Contains(page.body, want) {
+			t.Errorf("the account doesn't show %q", want)
+		}
+	}
+	want := []string{"enrolment.used", "passkey.added", "person.signed-in", "session.ended", "person.signed-in"}
+	if got := h.kinds(); !slices.Equal(got, want) {
+		t.Errorf("recorded %v, want %v", got, want)
+	}
+}
+
+// TestRefusedSignIns lets an authenticator, or somebody in between, lie in every way.
+func TestRefusedSignIns(t *testing.T) {
+	for name, c := range map[string]struct {
+		lie  func(h *hall, b *browser, a *authenticator) answer
+		want string
+		why  string // as it is counted
+	}{
+		"replayed": {func(h *hall, b *browser, a *authenticator) answer {
+			credential := a.get(b.beginSignIn(""))
+			b.finishSignIn("", credential)
+			return b.finishSignIn("", credential)
+		}, "challenge", ""},
+		"a challenge of our own making": {func(h *hall, b *browser, a *authenticator) answer {
+			b.beginSignIn("")
+			return b.finishSignIn("", a.get(map[string]any{"challenge": b64(make([]byte, 32))}))
+		}, "challenge", ""},
+		"begun in another browser": {func(h *hall, b *browser, a *authenticator) answer {
+			o := b.beginSignIn("")
+			other := h.browser()
+			other.beginSignIn("")
+			return other.finishSignIn("", a.get(o))
+		}, "challenge", ""},
+		"too late": {func(h *hall, b *browser, a *authenticator) answer {
+			o := b.beginSignIn("")
+			h.later(tenant.CeremonyLife)
+			return b.finishSignIn("", a.get(o))
+		}, "challenge", ""},
+		"a challenge for another purpose": {func(h *hall, b *browser, a *authenticator) answer {
+			begun := b.post("/account/passkeys/begin", struct{}{})
+			return b.finishSignIn("", a.get(options2(begun)))
+		}, "challenge", ""},
+		"wrong origin": {func(h *hall, b *browser, a *authenticator) answer {
+			a.origin = "https://id.example.evil.example"
+			return b.signIn(a)
+		}, "refused", "the answer does not verify"},
+		"a sibling's origin": {func(h *hall, b *browser, a *authenticator) answer {
+			a.origin = "https://evil.id.example"
+			return b.signIn(a)
+		}, "refused", "the answer does not verify"},
+		"plain HTTP": {func(h *hall, b *browser, a *authenticator) answer {
+			a.origin = "http://id.example"
+			return b.signIn(a)
+		}, "refused", "the answer does not verify"},
+		"another RP ID": {func(h *hall, b *browser, a *authenticator) answer {
+			a.rpID = "example"
+			return b.signIn(a)
+		}, "refused", "the answer does not verify"},
+		"user not verified": {func(h *hall, b *browser, a *authenticator) answer {
+			a.flags = flagUP
+			return b.signIn(a)
+		}, "refused", "the answer does not verify"},
+		"user not present": {func(h *hall, b *browser, a *authenticator) answer {
+			a.flags = flagUV
+			return b.signIn(a)
+		}, "refused", "the answer does not verify"},
+		"another key": {func(h *hall, b *browser, a *authenticator) answer {
+			a.key = newKey(t)
+			return b.signIn(a)
+		}, "refused", "the answer does not verify"},
+		"a registration's answer": {func(h *hall, b *browser, a *authenticator) answer {
+			o := b.beginSignIn("")
+			return b.finishSignIn("", a.sign(a.clientData("webauthn.create", o["challenge"].(string)), a.data(a.flags)))
+		}, "refused", "the answer does not verify"},
+		"a passkey that turned into a synced one": {func(h *hall, b *browser, a *authenticator) answer {
+			a.flags |= flagBE
+			return b.signIn(a)
+		}, "refused", "the answer does not verify"},
+		"nobody's passkey": {func(h *hall, b *browser, a *authenticator) answer {
+			a.handle = make([]byte, 32)
+			return b.signIn(a)
+		}, "refused", "the passkey is nobody's here"},
+		"no handle": {func(h *hall, b *browser, a *authenticator) answer {
+			a.handle = nil
+			return b.signIn(a)
+		}, "refused", "the passkey is nobody's here"},
+		"somebody else's handle": {func(h *hall, b *browser, a *authenticator) answer {
+			bob := h.person("bob@acme.example")
+			a.handle = bob.Handle[:]
+			return b.signIn(a)
+		}, "refused", "the passkey is not theirs"},
+		"a disabled person": {func(h *hall, b *browser, a *authenticator) answer {
+			p, _ := h.store.Person(t.Context(), "acme", "ada@acme.example")
+			o := b.beginSignIn("")
+			if _, err := h.store.DisablePerson(t.Context(), "acme", p.ID); err != nil {
+				t.Fatal(err)
+			}
+			return b.finishSignIn("", a.get(o))
+		}, "refused", "the person is disabled"},
+		"a counter that stays": {func(h *hall, b *browser, a *authenticator) answer {
+			b.signIn(a)
+			a.count--
+			return b.signIn(a)
+		}, "cloned", "the passkey's counter went back"},
+		"not from our page": {func(h *hall, b *browser, a *authenticator) answer {
+			credential := a.get(b.beginSignIn(""))
+			b.header.Set("Sec-Fetch-Site", "cross-site")
+			return b.finishSignIn("", credential)
+		}, "foreign", ""},
+		"from a sibling's page": {func(h *hall, b *browser, a *authenticator) answer {
+			credential := a.get(b.beginSignIn(""))
+			b.header.Set("Sec-Fetch-Site", "same-site")
+			return b.finishSignIn("", credential)
+		}, "foreign", ""},
+		"with an old browser from another page": {func(h *hall, b *browser, a *authenticator) answer {
+			credential := a.get(b.beginSignIn(""))
+			b.header.Del("Sec-Fetch-Site")
+			b.header.Set("Origin", "https://evil.example")
+			return b.finishSignIn("", credential)
+		}, "foreign", ""},
+		"as a form": {func(h *hall, b *browser, a *authenticator) answer {
+			credential, _ := json.Marshal(a.get(b.beginSignIn("")))
+			return b.form("/signin/finish", "credential", string(credential))
+		}, "malformed", ""},
+		"while the ledger is away": {func(h *hall, b *browser, a *authenticator) answer {
+			h.away = errors.New("away")
+			return b.signIn(a)
+		}, "away", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(t, nil)
+			_, auth, b := h.member("ada@acme.example")
+			a := c.lie(h, b, auth)
+			if a.problem != c.want {
+				t.Errorf("got %d %q, want %q\n%s", a.status, a.problem, c.want, h.log)
+			}
+			if c.why != "" && !slices.Contains(h.refused, c.why) {
+				t.Errorf("counted %q, want %q", h.refused, c.why)
+			}
+			if slices.ContainsFunc(b.set, func(c *http.Cookie) bool { return strings.Contains(c.Name, "session") }) {
+				t.Error("a refused sign-in gave a session")
+			}
+		})
+	}
+}
+
+// TestAnotherTenantsPasskey: tenants of a host share an RP ID, so an authenticator offers one's passkey at the other.
+func TestAnotherTenantsPasskey(t *testing.T) {
+	h := newHall(t, nil)
+	_, auth, _ := h.member("ada@acme.example")
+	h.personOf("globex", "ada@acme.example")
+	b := h.browser()
+	b.tenant = "globex"
+	if a := b.signIn(auth); a.problem != "refused" || b.signedIn() {
+		t.Errorf("got %d %q", a.status, a.problem)
+	}
+	if !slices.Contains(h.refused, "the passkey is nobody's here") {
+		t.Errorf("counted %q", h.refused)
+	}
+	p, _ := h.store.Person(t.Context(), "globex", "ada@acme.example")
+	auth.handle = p.Handle[:] // nor with a handle that is somebody's there
+	if a := b.signIn(auth); a.problem != "refused" || b.signedIn() {
+		t.Errorf("got %d %q", a.status, a.problem)
+	}
+	// A session of one tenant is nothing at another, under whatever name it comes.
+	_, _, acme := h.member("bob@acme.example")
+	b.cookies["__Host-seawall_session_globex"] = acme.cookies["__Host-seawall_session_acme"]
+	if b.signedIn() {
+		t.Error("a session of acme is one of globex")
+	}
+}
+
+// TestClonedPasskey: a counter that went back is acted on, not only noted.
+func TestClonedPasskey(t *testing.T) {
+	h := newHall(t, nil)
+	p, auth, b := h.member("ada@acme.example")
+	copied := *auth
+	b.signIn(auth)
+	b.signIn(auth)
+	thief := h.browser()
+	if a := thief.signIn(&copied); a.problem != "cloned" || thief.signedIn() {
+		t.Fatalf("the copy: %d %q", a.status, a.problem)
+	}
+	if b.signedIn() {
+		t.Error("what the passkey opened is still open")
+	}
+	if a := b.signIn(auth); a.problem != "refused" {
+		t.Errorf("a suspended passkey: %d %q", a.status, a.problem)
+	}
+	keys, err := h.store.Passkeys(t.Context(), "acme", p.ID)
+	if err != nil || len(keys) != 1 || keys[0].Live() {
+		t.Errorf("the passkey is %+v, %v", keys, err)
+	}
+	if !slices.Contains(h.kinds(), "passkey.suspended") {
+		t.Errorf("recorded %v", h.kinds())
+	}
+}
+
+func TestLinks(t *testing.T) {
+	h := newHall(t, nil)
+	p := h.person("ada@acme.example")
+	link := h.link(p)
+	var race [2]answer
+	var browsers [2]*browser
+	var credentials [2]map[string]any
+	for i := range race {
+		browsers[i] = h.browser()
+		credentials[i] = h.authenticator().create(options2(browsers[i].post("/enrol/begin", map[string]any{"secret": link})))
+	}
+	for i := range race { // whoever looked can still lose
+		race[i] = browsers[i].post("/enrol/finish", map[string]any{"credential": credentials[i]})
+	}
+	if race[0].status != http.StatusOK || race[1].problem != "link" || !browsers[0].signedIn() || browsers[1].signedIn() {
+		t.Errorf("two uses of a link: %d and %d %q", race[0].status, race[1].status, race[1].problem)
+	}
+	fresh := h.browser()
+	bob := h.person("bob@acme.example")
+	expired := h.link(bob)
+	o := options2(fresh.post("/enrol/begin", map[string]any{"secret": expired}))
+	h.later(tenant.EnrolmentLife)
+	for name, a := range map[string]answer{
+		"used":              fresh.enrol(link, h.authenticator()),
+		"over":              fresh.enrol(expired, h.authenticator()),
+		"over meanwhile":    fresh.post("/enrol/finish", map[string]any{"credential": h.authenticator().create(o)}),
+		"made up":           fresh.enrol(secret.Generate(secret.EnrolLink, secret.Production).Reveal(), h.authenticator()),
+		"a client's secret": fresh.enrol(secret.Generate(secret.ClientSecret, secret.Production).Reveal(), h.authenticator()),
+		"mistyped":          fresh.enrol(link[:len(link)-1]+"!", h.authenticator()),
+		"empty":             fresh.enrol("", h.authenticator()),
+	} {
+		if a.problem != "link" && !(name == "over meanwhile" && a.problem == "challenge") {
+			t.Errorf("%s: %d %q", name, a.status, a.problem)
+		}
+	}
+	other := h.browser()
+	other.tenant = "globex"
+	if a := other.enrol(h.link(bob), h.authenticator()); a.problem != "link" {
+		t.Errorf("at another tenant: %d %q", a.status, a.problem)
+	}
+	if strings.Contains(h.log.String(), "swe_prod_") {
+		t.Error("a link is in the log")
+	}
+}
+
+// TestUnverifiedEnrolment: a passkey that was made without the person's PIN or finger is none.
+func TestUnverifiedEnrolment(t *testing.T) {
+	h := newHall(t, nil)
+	link := h.link(h.person("ada@acme.example"))
+	for name, change := range map[string]func(*authenticator){
+		"not verified": func(a *authenticator) { a.flags = flagUP },
+		"not present":  func(a *authenticator) { a.flags = flagUV },
+		"wrong origin": func(a *authenticator) { a.origin = "https://evil.example" },
+		"wrong RP ID":  func(a *authenticator) { a.rpID = "evil.example" },
+	} {
+		a := h.authenticator()
+		change(a)
+		if got := h.browser().enrol(link, a); got.problem != "refused" {
+			t.Errorf("%s: %d %q", name, got.status, got.problem)
+		}
+	}
+	if got := h.browser().enrol(link, h.authenticator()); got.status != http.StatusOK { // failures don't use the link up
+		t.Errorf("afterwards: %d %q", got.status, got.problem)
+	}
+}
+
+// TestSessionFixation: what a browser had before a sign-in is worth nothing after it.
+func TestSessionFixation(t *testing.T) {
+	h := newHall(t, nil)
+	_, auth, b := h.member("ada@acme.example")
+	const name = "__Host-seawall_session_acme"
+	planted := b64(bytes.Repeat([]byte{7}, 32))
+	victim := h.browser()
+	victim.cookies[name] = planted
+	victim.signIn(auth)
+	if victim.cookies[name] == planted {
+		t.Fatal("a planted cookie became a session")
+	}
+	attacker := h.browser()
+	attacker.cookies[name] = planted
+	if attacker.signedIn() {
+		t.Error("the planted value is signed in")
+	}
+	before := b.cookies[name]
+	b.signIn(auth)
+	if b.cookies[name] == before {
+		t.Error("a sign-in kept the session's secret")
+	}
+	attacker.cookies[name] = before
+	if attacker.signedIn() {
+		t.Error("the session before a sign-in lives on")
+	}
+}
+
+// TestCookies asserts the attributes, and what comes of cookies that somebody else set.
+func TestCookies(t *testing.T) {
+	h := newHall(t, nil)
+	_, auth, b := h.member("ada@acme.example")
+	b.cookies = map[string]string{}
+	b.beginSignIn("")
+	for _, c := range b.set {
+		if c.Name != "__Host-seawall_browser_acme" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Domain != "" || len(c.Value) != 43 {
+			t.Errorf("the browser's cookie is %+v", c)
+		}
+	}
+	b.signIn(auth)
+	if len(b.set) != 1 {
+		t.Fatalf("signing in set %v", b.set)
+	}
+	if c := b.set[0]; c.Name != "__Host-seawall_session_acme" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || len(c.Value) != 43 || c.MaxAge != 0 {
+		t.Errorf("the session's cookie is %+v", c)
+	}
+	value := b.cookies["__Host-seawall_session_acme"]
+	for name, header := range map[string]string{
+		"a sibling's": "seawall_session_acme=" + value,
+		"two of them": "__Host-seawall_session_acme=" + b64(make([]byte, 32)) + "; __Host-seawall_session_acme=" + value,
+		"cut short":   "__Host-seawall_session_acme=" + value[:42],
+		"empty":       "__Host-seawall_session_acme=",
+	} {
+		r := httptest.NewRequest("GET", testBase+"/acme/account", nil)
+		r.Header.Set("Cookie", header)
+		if _, err := h.door.Current(r, h.tenant("acme")); !errors.Is(err, ErrNobody) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	plain := newHall(t, func(c *Config) { c.Base = "http://localhost:8420" })
+	p := plain.person("ada@acme.example")
+	pb := plain.browser()
+	local := newAuthenticator(t, "http://localhost:8420", "localhost")
+	if a := pb.enrol(plain.link(p), local); a.status != http.StatusOK || len(pb.set) != 1 || pb.set[0].Name != "seawall_session_acme" || pb.set[0].Secure || !pb.set[0].HttpOnly {
+		t.Errorf("over plain HTTP: %d, %v", a.status, pb.set)
+	}
+}
+
+// TestEveryPageKeepsToItself holds the headers of every page, problems included.
+func TestEveryPageKeepsToItself(t *testing.T) {
+	h := newHall(t, nil)
+	_, _, in := h.member("ada@acme.example")
+	out := h.browser()
+	for name, a := range map[string]answer{
+		"signin": out.get("/signin"), "enrol": out.get("/enrol"), "signed out": out.get("/signed-out"), "account": in.get("/account"),
+		"problem": out.get("/signin?i=nothing"), "JSON": out.post("/signin/begin", struct{}{}), "JSON problem": out.post("/enrol/begin", struct{}{}),
+	} {
+		csp := a.header.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'"} {
+			if !strings.Contains(csp, want) {
+				t.Errorf("%s: %q is not in its policy %q", name, want, csp)
+			}
+		}
+		if strings.Contains(csp, "unsafe") || a.header.Get("X-Frame-Options") != "DENY" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: headers %v", name, a.header)
+		}
+		for _, inline := range []string{"<script>", " style=", " onclick=", "javascript:"} {
+			if strings.Contains(a.body, inline) {
+				t.Errorf("%s has %q in it", name, inline)
+			}
+		}
+	}
+}
+
+// TestReadingChangesNothing asks for every path with GET, and for every page with the wrong method.
+func TestReadingChangesNothing(t *testing.T) {
+	h := newHall(t, nil)
+	_, _, b := h.member("ada@acme.example")
+	before := len(h.kinds())
+	for _, path := range slices.Sorted(maps.Keys(routes)) {
+		way := routes[path]
+		a := b.get(path)
+		if way.get == nil && (a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "POST") {
+			t.Errorf("GET %s: %d", path, a.status)
+		}
+		for _, method := range []string{"PUT", "DELETE", "PATCH", "OPTIONS"} {
+			if a := b.do(b.request(method, path, nil)); a.status != http.StatusMethodNotAllowed {
+				t.Errorf("%s %s: %d", method, path, a.status)
+			}
+		}
+		if way.post != nil {
+			foreign := h.browser()
+			foreign.cookies = maps.Clone(b.cookies)
+			foreign.header.Set("Sec-Fetch-Site", "cross-site")
+			if a := foreign.form(path, "passkey", "x"); a.problem != "foreign" {
+				t.Errorf("POST %s from another site: %d %q", path, a.status, a.problem)
+			}
+		}
+	}
+	if !b.signedIn() || len(h.kinds()) != before {
+		t.Error("reading changed something")
+	}
+}
+
+func TestPasskeysOfAnAccount(t *testing.T) {
+	h := newHall(t, nil)
+	p, first, b := h.member("ada@acme.example")
+	handle := func(a *authenticator) string { return b64(a.id) }
+	if a := b.form("/account/passkeys/remove", "passkey", handle(first)); a.problem != "state" {
+		t.Errorf("removing the last: %d %q", a.status, a.problem)
+	}
+	second := h.authenticator()
+	add := func(auth *authenticator) answer {
+		begun := b.post("/account/passkeys/begin", struct{}{})
+		if begun.json["next"] != nil {
+			return begun
+		}
+		return b.post("/account/passkeys/finish", map[string]any{"name": "phone", "credential": auth.create(options2(begun))})
+	}
+	if a := add(second); a.status != http.StatusOK {
+		t.Fatalf("adding: %d %s", a.status, a.body)
+	}
+	if a := add(second); a.problem != "exists" {
+		t.Errorf("adding it again: %d %q", a.status, a.problem)
+	}
+	if a := b.form("/account/passkeys/rename", "passkey", handle(second), "name", "<b>phone</b>"); a.status != http.StatusSeeOther {
+		t.Errorf("renaming: %d", a.status)
+	}
+	if body := b.get("/account").body; !strings.Contains(body, "&lt;b&gt;phone") || strings.Contains(body, "<b>phone") {
+		t.Error("a name is not shown as text")
+	}
+	_, _, bob := h.member("bob@acme.example")
+	for _, path := range []string{"/account/passkeys/rename", "/account/passkeys/remove"} {
+		if a := bob.form(path, "passkey", handle(second), "name", "mine"); a.problem != "state" {
+			t.Errorf("%s somebody else's: %d %q", path, a.status, a.problem)
+		}
+	}
+
+	// Without a fresh touch, the account can be looked at and not changed.
+	h.later(tenant.FreshTouch)
+	third := add(h.authenticator())
+	stepUp, _ := third.json["next"].(string)
+	if !strings.HasPrefix(stepUp, "/acme/signin?i=") {
+		t.Fatalf("adding without a fresh touch: %d %s", third.status, third.body)
+	}
+	if a := b.form("/account/passkeys/remove", "passkey", handle(first)); !strings.HasPrefix(a.header.Get("Location"), "/acme/signin?i=") {
+		t.Errorf("removing without a fresh touch: %d %s", a.status, a.body)
+	}
+	u, _ := url.Parse(stepUp)
+	i := u.Query().Get("i")
+	if page := b.do(b.request("GET", "/signin?i="+i, nil)); !strings.Contains(page.body, "One more touch") {
+		t.Error("the page doesn't say why")
+	}
+	if a := bob.post("/signin/begin", map[string]any{"i": i}); a.problem != "other" { // it would tell Bob Ada's passkeys
+		t.Errorf("somebody else begins it: %d %q", a.status, a.problem)
+	}
+	if a := b.finishSignIn(i, first.get(b.beginSignIn(i))); a.json["next"] != "/acme/account" {
+		t.Fatalf("the touch: %d %s\n%s", a.status, a.body, h.log)
+	}
+	if a := b.form("/account/passkeys/remove", "passkey", handle(second)); a.status != http.StatusSeeOther {
+		t.Errorf("removing: %d %q", a.status, a.problem)
+	}
+	if keys, err := h.store.Passkeys(t.Context(), "acme", p.ID); err != nil || len(keys) != 1 {
+		t.Errorf("%d passkeys are left, %v", len(keys), err)
+	}
+}
+
+func TestSessionsOfAnAccount(t *testing.T) {
+	h := newHall(t, nil)
+	_, auth, b := h.member("ada@acme.example")
+	phone, tablet := h.browser(), h.browser()
+	phone.header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile/15E148 Safari/604.1")
+	phone.signIn(auth)
+	tablet.signIn(auth)
+	if body := b.get("/account").body; !strings.Contains(body, "Safari · iPhone") {
+		t.Error("the account doesn't show the phone")
+	}
+	s, err := h.door.Current(phone.request("GET", "/account", nil), h.tenant("acme"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, bob := h.member("bob@acme.example")
+	bob.form("/account/sessions/end", "session", s.Session)
+	if !phone.signedIn() {
+		t.Error("somebody else ended it")
+	}
+	if b.form("/account/sessions/end", "session", s.Session); phone.signedIn() || !tablet.signedIn() {
+		t.Error("ending one didn't end one")
+	}
+	if b.form("/account/sessions/end-all"); tablet.signedIn() || !b.signedIn() || !bob.signedIn() {
+		t.Error("ending all others didn't")
+	}
+	if a := tablet.form("/account/sessions/end-all"); a.problem != "over" {
+		t.Errorf("nobody ends sessions: %d %q", a.status, a.problem)
+	}
+}
+
+// TestInteractions: where somebody goes on is ours to say, once.
+func TestInteractions(t *testing.T) {
+	h := newHall(t, nil)
+	_, auth, b := h.member("ada@acme.example")
+	w := httptest.NewRecorder()
+	if err := h.door.Ask(w, b.request("GET", "/authorize", nil), h.tenant("acme"), tenant.Interaction{Next: "/authorize/continue?request=7", LoginHint: `"><script>`}); err != nil {
+		t.Fatal(err)
+	}
+	where := strings.TrimPrefix(w.Header().Get("Location"), "/acme")
+	_, i, _ := strings.Cut(where, "?i=")
+	if page := b.get(where); page.status != http.StatusOK || !strings.Contains(page.body, "&#34;&gt;&lt;script&gt;") {
+		t.Errorf("the page: %d", page.status)
+	}
+	if a := b.finishSignIn(i, auth.get(b.beginSignIn(i))); a.json["next"] != "/acme/authorize/continue?request=7" {
+		t.Errorf("it goes on to %v", a.json)
+	}
+	if a := b.post("/signin/begin", map[string]any{"i": i}); a.problem != "over" {
+		t.Errorf("again: %d %q", a.status, a.problem)
+	}
+	// Whatever else comes as an address of where to go on is none.
+	for _, evil := range []string{"https://evil.example", "//evil.example", "/\\evil.example"} {
+		if a := b.get("/signin?i=" + url.QueryEscape(evil) + "&next=" + url.QueryEscape(evil)); a.problem != "over" {
+			t.Errorf("%s: %d %q", evil, a.status, a.problem)
+		}
+		if a := b.finishSignIn(evil, auth.get(b.beginSignIn(""))); a.json["next"] != "/acme/account" {
+			t.Errorf("%s: it goes on to %v", evil, a.json)
+		}
+	}
+}
+
+// TestRestartInTheMiddle: a new process finishes what the old one began.
+func TestRestartInTheMiddle(t *testing.T) {
+	h := newHall(t, nil)
+	p := h.person("ada@acme.example")
+	link, auth, b := h.link(p), h.authenticator(), h.browser()
+	o := options2(b.post("/enrol/begin", map[string]any{"secret": link}))
+	h.restart()
+	if a := b.post("/enrol/finish", map[string]any{"credential": auth.create(o)}); a.status != http.StatusOK || !b.signedIn() {
+		t.Fatalf("enrolling: %d %s\n%s", a.status, a.body, h.log)
+	}
+	o = b.beginSignIn("")
+	h.restart()
+	if !b.signedIn() {
+		t.Error("the session is gone")
+	}
+	if a := b.finishSignIn("", auth.get(o)); a.status != http.StatusOK {
+		t.Errorf("signing in: %d %s", a.status, a.body)
+	}
+}
+
+func TestRecoveryIsSeenAndStopped(t *testing.T) {
+	h := newHall(t, nil)
+	p, _, b := h.member("ada@acme.example")
+	if _, err := h.store.RequestRecovery(t.Context(), "acme", p.ID, "uid:7"); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.get("/account").body, "A recovery of your account was asked for") {
+		t.Error("the person doesn't hear of it")
+	}
+	if a := b.form("/account/recovery/stop"); a.status != http.StatusSeeOther {
+		t.Errorf("stopping: %d", a.status)
+	}
+	if _, err := h.store.Recovery(t.Context(), "acme", p.ID); !errors.Is(err, tenant.ErrNotFound) {
+		t.Errorf("after it was stopped: %v", err)
+	}
+}
+
+func TestWithoutAName(t *testing.T) {
+	h := newHall(t, func(c *Config) { c.Base = "http://127.0.0.1:8420" })
+	for _, path := range []string{"/signin", "/enrol"} {
+		if a := h.browser().get(path); a.problem != "noname" {
+			t.Errorf("%s: %d %q", path, a.status, a.problem)
+		}
+	}
+	for host, want := range map[string]bool{"localhost": true, "id.example": true, "127.0.0.1": false, "::1": false, "": false} {
+		if Nameable(host) != want {
+			t.Errorf("%q: %v", host, !want)
+		}
+	}
+}
+
+func TestBusy(t *testing.T) {
+	h := newHall(t, nil)
+	_, auth, b := h.member("ada@acme.example")
+	o := b.beginSignIn("")
+	h.busy = time.Second
+	if a := b.post("/signin/begin", struct{}{}); a.problem != "busy" || a.header.Get("Retry-After") == "" {
+		t.Errorf("got %d %q", a.status, a.problem)
+	}
+	if a := b.finishSignIn("", auth.get(o)); a.status != http.StatusOK { // what was begun is finished: nobody is locked out
+		t.Errorf("finishing: %d %q", a.status, a.problem)
+	}
+}
+
+func TestADisabledTenantHasNoPages(t *testing.T) {
+	h := newHall(t, nil)
+	_, _, b := h.member("ada@acme.example")
+	if _, err := h.store.DisableTenant(t.Context(), "test", "acme"); err != nil {
+		t.Fatal(err)
+	}
+	if a := b.get("/account"); a.problem != "nothing" || b.signedIn() {
+		t.Errorf("got %d %q", a.status, a.problem)
+	}
+}
+
+// FuzzFinish posts what a stranger may: nothing of it signs anybody in or breaks anything.
+func FuzzFinish(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"i":"","credential":null}`, `{"credential":{"id":"AA","rawId":"AA","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"","signature":"","userHandle":""}}}`,
+		`{"name":"x","credential":{"id":"AA","rawId":"AA","type":"public-key","response":{"clientDataJSON":"eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIiwiY2hhbGxlbmdlIjoiQUEiLCJvcmlnaW4iOiJodHRwczovL2lkLmV4YW1wbGUifQ","attestationObject":"o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YUA"}}}`} {
+		f.Add([]byte(seed))
+	}
+	h := newHall(f, nil)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, path := range []string{"/signin/begin", "/signin/finish", "/enrol/begin", "/enrol/finish", "/account/passkeys/finish"} {
+			r := httptest.NewRequest("POST", testBase+"/acme"+path, bytes.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			h.door.Serve(w, r, &tenant.Tenant{ID: "acme", Issuer: testBase + "/acme", Passkeys: tenant.AnyPasskey}, path)
+			if w.Code >= 500 || strings.Contains(w.Header().Get("Set-Cookie"), "session") {
+				t.Errorf("%s: %d %s", path, w.Code, w.Header())
+			}
+		}
+	})
+}

@@ -1,0 +1,213 @@
+package login
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/go-webauthn/webauthn/protocol"
+
+	"seawall/internal/look"
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+// signInView is what the sign-in page shows.
+type signInView struct {
+	Handle string // of the interaction, if there is one
+	Hint   string // whom the application expects
+	Again  bool   // somebody is signed in and should touch once more
+}
+
+func (d *Door) signInPage(v *visit) error {
+	if d.rpID == "" {
+		return problemNoName
+	}
+	view := signInView{Handle: v.URL.Query().Get("i")}
+	i, err := d.interaction(v, view.Handle)
+	if err != nil {
+		return err
+	}
+	_, p, err := d.session(v.Request, v.tenant)
+	if err != nil && !errors.Is(err, ErrNobody) {
+		return err
+	}
+	if err == nil && i == nil {
+		return v.goTo(d.home(v.tenant) + "/account")
+	}
+	if i != nil {
+		view.Hint = i.LoginHint
+		view.Again = err == nil && i.Person == p.ID && i.Person != ""
+	}
+	title := look.Page{Title: "signin.title", Args: []any{v.tenant.ID}, Script: "passkey.js", Data: view}
+	if view.Again {
+		title.Title, title.Args = "signin.again", nil
+	}
+	return d.render(v, http.StatusOK, "signin", title)
+}
+
+// interaction returns what somebody was about to do, nil if they came by themselves.
+func (d *Door) interaction(v *visit, handle string) (*tenant.Interaction, error) {
+	if handle == "" {
+		return nil, nil
+	}
+	i, err := d.Store.Interaction(v.Context(), v.tenant.ID, secret.New(handle).Hash())
+	if errors.Is(err, tenant.ErrNotFound) {
+		return nil, problemOver.because(err)
+	}
+	return &i, err
+}
+
+func (d *Door) beginSignIn(v *visit) error {
+	var q struct {
+		I string `json:"i"`
+	}
+	if err := v.read(&q); err != nil {
+		return err
+	}
+	if err := d.allow(v); err != nil {
+		return err
+	}
+	i, err := d.interaction(v, q.I)
+	if err != nil {
+		return err
+	}
+	rp, err := d.relyingParty(v.tenant)
+	if err != nil {
+		return err
+	}
+	c := tenant.Ceremony{Kind: tenant.CeremonySignIn}
+	assertion, state, err := rp.BeginDiscoverableLogin()
+	if err == nil && i != nil && i.Person != "" {
+		c.Person = i.Person
+		assertion, state, err = d.beginFor(v, i.Person)
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.begin(v, c, state); err != nil {
+		return err
+	}
+	return v.answer(http.StatusOK, options{Options: assertion.Response})
+}
+
+// beginFor asks for one of a known person's passkeys. Only who is signed in as that person is told their names.
+func (d *Door) beginFor(v *visit, person string) (*protocol.CredentialAssertion, *sessionData, error) {
+	_, p, err := d.session(v.Request, v.tenant)
+	if errors.Is(err, ErrNobody) || err == nil && p.ID != person {
+		return nil, nil, problemOther
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	rp, err := d.relyingParty(v.tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	u := user{Person: p}
+	if u.keys, err = d.Store.Passkeys(v.Context(), p.Tenant, p.ID); err != nil {
+		return nil, nil, err
+	}
+	return rp.BeginLogin(u)
+}
+
+func (d *Door) finishSignIn(v *visit) error {
+	var q struct {
+		I          string          `json:"i"`
+		Credential json.RawMessage `json:"credential"`
+	}
+	if err := v.read(&q); err != nil {
+		return err
+	}
+	answer, err := protocol.ParseCredentialRequestResponseBytes(q.Credential)
+	if err != nil {
+		return problemMalformed.because(explained(err))
+	}
+	c, state, err := d.consume(v, tenant.CeremonySignIn, answer.Response.CollectedClientData.Challenge)
+	if err != nil {
+		return err
+	}
+	p, used, cloned, err := d.asserted(v, c, state, answer)
+	if refused := (refusal{}); errors.As(err, &refused) {
+		d.Refused(v.tenant.ID, refused.person, refused.reason)
+		return problemRefused.because(refused)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Person != "" && c.Person != p.ID {
+		return problemOther
+	}
+	return d.signIn(v, p, used, cloned, q.I)
+}
+
+// signIn opens the session of a sign-in that was proven, and says where to go on.
+func (d *Door) signIn(v *visit, p tenant.Person, used tenant.Passkey, cloned bool, handle string) error {
+	session, value := open(v, used)
+	act := Act{SignedIn, p.Tenant, p.ID, map[string]string{"passkey": used.Reference(), "acr": session.ACR, "session": session.ID}}
+	if cloned {
+		act = suspended(used)
+	}
+	if err := d.record(v, act); err != nil {
+		return err
+	}
+	var replaces secret.Hash
+	if old, ok := d.cookie(v.Request, sessionCookie, v.tenant.ID); ok {
+		replaces = old.Hash()
+	}
+	err := d.Store.SignIn(v.settled(), session, used, replaces)
+	switch {
+	case errors.Is(err, tenant.ErrCounter):
+		d.Refused(v.tenant.ID, p.ID, "the passkey's counter went back")
+		if !cloned { // another answer with this counter was faster
+			err = errors.Join(err, d.record(v, suspended(used)))
+		}
+		return problemCloned.because(err)
+	case err != nil:
+		return problemRefused.because(err)
+	}
+	d.setCookie(v.w, sessionCookie, v.tenant.ID, value)
+	return v.answer(http.StatusOK, next{d.onward(v, p, handle)})
+}
+
+func suspended(k tenant.Passkey) Act {
+	return Act{PasskeySuspended, k.Tenant, k.Person, map[string]string{"passkey": k.Reference(), "reason": "its counter went back"}}
+}
+
+// onward is where somebody goes who has just signed in: on with what they were about to do, if it is still to be done, or
+// to their account.
+func (d *Door) onward(v *visit, p tenant.Person, handle string) string {
+	account := d.home(v.tenant) + "/account"
+	if handle == "" {
+		return account
+	}
+	i, err := d.Store.ConsumeInteraction(v.settled(), v.tenant.ID, secret.New(handle).Hash())
+	if err != nil || i.Person != "" && i.Person != p.ID {
+		return account
+	}
+	return d.home(v.tenant) + i.Next
+}
+
+func (d *Door) signOut(v *visit) error {
+	s, p, err := d.session(v.Request, v.tenant)
+	if err != nil && !errors.Is(err, ErrNobody) {
+		return err
+	}
+	if err == nil {
+		if err := d.record(v, Act{SessionEnded, p.Tenant, p.ID, map[string]string{"session": s.ID, "reason": "signed out"}}); err != nil {
+			return err
+		}
+		if _, err := d.Store.EndSession(v.settled(), p.Tenant, p.ID, s.ID); err != nil {
+			return err
+		}
+	}
+	d.clearCookie(v.w, sessionCookie, v.tenant.ID)
+	return v.goTo(d.home(v.tenant) + "/signed-out")
+}
+
+func (d *Door) signedOutPage(v *visit) error {
+	if _, _, err := d.session(v.Request, v.tenant); !errors.Is(err, ErrNobody) {
+		return v.goTo(d.home(v.tenant) + "/account") // never say that somebody is signed out who is not
+	}
+	return d.render(v, http.StatusOK, "signed-out", look.Page{Title: "out.title"})
+}

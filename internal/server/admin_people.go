@@ -1,0 +1,442 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"seawall/internal/login"
+	"seawall/internal/mint"
+	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
+)
+
+// People reads and changes people. Each method is one whole act.
+type People interface {
+	login.Store
+	CreatePerson(ctx context.Context, p tenant.Person) (tenant.Person, error)
+	People(ctx context.Context, tenantID string) ([]tenant.Person, error)
+	DisablePerson(ctx context.Context, tenantID, id string) (tenant.Person, error)
+	WaysIn(ctx context.Context, tenantID string) (map[string]int, error)
+	CompleteTenant(ctx context.Context, given tenant.Tenant) (tenant.Tenant, error)
+}
+
+// Links makes links, recoveries and codes. Each method is one whole act.
+type Links interface {
+	IssueEnrolment(ctx context.Context, e tenant.Enrolment) (tenant.Enrolment, error)
+	RequestRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
+	ApproveRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
+	KeepBreakGlassCode(ctx context.Context, c tenant.BreakGlassCode) error
+	BreakGlassHolder(ctx context.Context, tenantID string, code secret.Hash) (person string, err error)
+	BreakGlass(ctx context.Context, tenantID string, code secret.Hash, e tenant.Enrolment) (tenant.Enrolment, error)
+}
+
+// socketRole is what whoever may use the operators' socket may do: they own the host.
+const socketRole = tenant.Owner
+
+// addPerson records a new person and keeps them. Called with acts held.
+func (s *Server) addPerson(ctx context.Context, actor string, p tenant.Person) (tenant.Person, error) {
+	p.CreatedAt = s.now()
+	p, err := tenant.NewPerson(p)
+	if err != nil {
+		return p, err
+	}
+	if old, err := s.config.Store.Person(ctx, p.Tenant, p.Login); err == nil {
+		return p, tenant.Refuse(tenant.ErrExists, "see `seawall person list --tenant "+p.Tenant+"`", "there is already a person %s in %s", old.Login, p.Tenant)
+	} else if !errors.Is(err, tenant.ErrNotFound) {
+		return p, err
+	}
+	e := &mint.Entry{Kind: mint.PersonCreated, Tenant: p.Tenant, Subject: p.ID, Actor: actor, Detail: []mint.Field{{Name: "kind", Value: string(p.Kind)}}}
+	if p.Role != tenant.NoRole {
+		e.Detail = append(e.Detail, mint.Field{Name: "role", Value: string(p.Role)})
+	}
+	if err := s.vaults.record(ctx, e); err != nil {
+		return p, err
+	}
+	return s.config.Store.CreatePerson(ctx, p)
+}
+
+func (s *Server) createPerson(a act) (any, error) {
+	var q adminapi.CreatePerson
+	if err := a.read(&q); err != nil {
+		return nil, err
+	}
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, err := s.liveTenant(a)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.addPerson(context.WithoutCancel(a.Context()), a.actor, tenant.Person{Tenant: t.ID, Login: q.Login, Name: q.Name, Role: tenant.Role(q.Role)})
+	if err != nil {
+		return nil, err
+	}
+	return s.describePerson(a.Context(), p)
+}
+
+// liveTenant returns the tenant that an act is about.
+func (s *Server) liveTenant(a act) (*tenant.Tenant, error) {
+	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+	if err == nil && !t.Live() {
+		err = tenant.Refuse(tenant.ErrDisabled, "create another tenant", "the tenant %s is disabled", t.ID)
+	}
+	return &t, err
+}
+
+// findPerson returns the person that an act is about, and their tenant.
+func (s *Server) findPerson(a act) (*tenant.Tenant, tenant.Person, error) {
+	t, err := s.liveTenant(a)
+	if err != nil {
+		return nil, tenant.Person{}, err
+	}
+	p, err := s.config.Store.Person(a.Context(), t.ID, strings.ToLower(a.PathValue("person")))
+	return t, p, err
+}
+
+func showPerson(p *tenant.Person) adminapi.Person {
+	return adminapi.Person{Subject: p.ID, Tenant: p.Tenant, Kind: string(p.Kind), Login: p.Login, Name: p.Name, Role: string(p.Role),
+		Created: p.CreatedAt, Disabled: p.DisabledAt}
+}
+
+// describePerson shows a person with what they have.
+func (s *Server) describePerson(ctx context.Context, p tenant.Person) (*adminapi.Person, error) {
+	shown := showPerson(&p)
+	keys, err := s.config.Store.Passkeys(ctx, p.Tenant, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	shown.Passkeys = []adminapi.Passkey{}
+	for _, k := range keys {
+		shown.Passkeys = append(shown.Passkeys, adminapi.Passkey{Reference: k.Reference(), Name: k.Name, Synced: k.Synced(), Attested: k.Attested,
+			Created: k.CreatedAt, Used: k.UsedAt, Suspended: k.SuspendedAt})
+	}
+	sessions, err := s.config.Store.Sessions(ctx, p.Tenant, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	shown.Sessions = []adminapi.Session{}
+	for _, n := range sessions {
+		shown.Sessions = append(shown.Sessions, adminapi.Session{ID: n.ID, Device: n.Device, Place: n.Place, ACR: n.ACR, AMR: n.AMR, SignedIn: n.At, Seen: n.SeenAt})
+	}
+	r, err := s.config.Store.Recovery(ctx, p.Tenant, p.ID)
+	if errors.Is(err, tenant.ErrNotFound) {
+		return &shown, nil
+	}
+	shown.Recovery = showRecovery(r)
+	return &shown, err
+}
+
+func showRecovery(r tenant.Recovery) *adminapi.Recovery {
+	return &adminapi.Recovery{RequestedBy: r.RequestedBy, Requested: r.RequestedAt, ApprovedBy: r.ApprovedBy, UsableFrom: r.UsableFrom()}
+}
+
+func (s *Server) listPeople(a act) (any, error) {
+	all, err := s.config.Store.People(a.Context(), a.PathValue("tenant"))
+	if err != nil {
+		return nil, err
+	}
+	ways, err := s.config.Store.WaysIn(a.Context(), a.PathValue("tenant"))
+	return items(all, func(p *tenant.Person) adminapi.Person {
+		shown := showPerson(p)
+		shown.WaysIn = ways[p.ID]
+		return shown
+	}), err
+}
+
+func (s *Server) showPerson(a act) (any, error) {
+	_, p, err := s.findPerson(a)
+	if err != nil {
+		return nil, err
+	}
+	return s.describePerson(a.Context(), p)
+}
+
+func (s *Server) disablePerson(a act) (any, error) {
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, p, err := s.findPerson(a)
+	if err != nil {
+		return nil, err
+	}
+	if p.Live() {
+		people, err := s.config.Store.People(a.Context(), t.ID)
+		if err != nil {
+			return nil, err
+		}
+		ways, err := s.config.Store.WaysIn(a.Context(), t.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := tenant.MayLeave(p, people, ways); err != nil {
+			return nil, err
+		}
+		ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.PersonDisabled, Tenant: t.ID, Subject: p.ID})
+		if err != nil {
+			return nil, err
+		}
+		if p, err = s.config.Store.DisablePerson(ctx, t.ID, p.ID); err != nil {
+			return nil, err
+		}
+	}
+	return s.describePerson(a.Context(), p)
+}
+
+// invite records a link for a person and keeps its hash. Called with acts held.
+func (s *Server) invite(ctx context.Context, actor string, t *tenant.Tenant, p tenant.Person) (secret.Text, tenant.Enrolment, error) {
+	e, link := s.newEnrolment(actor, t, p)
+	e.Why = tenant.FirstPasskey
+	keys, err := s.config.Store.Passkeys(ctx, t.ID, p.ID)
+	if err != nil {
+		return link, e, err
+	}
+	if len(keys) > 0 {
+		e.Why = tenant.Recovered
+		r, err := s.config.Store.Recovery(ctx, t.ID, p.ID)
+		if errors.Is(err, tenant.ErrNotFound) {
+			err = tenant.Refuse(tenant.ErrConflict, "they add another one on their own page; if all are lost: `seawall person recover "+p.Login+" --tenant "+t.ID+"`",
+				"%s has a passkey, and a link for them would be a recovery", p.Login)
+		}
+		if err == nil {
+			err = r.Ready(s.now())
+		}
+		if err != nil {
+			return link, e, err
+		}
+	}
+	if !p.Live() || p.Kind != tenant.Human {
+		return link, e, tenant.Refuse(tenant.ErrConflict, "a disabled person stays disabled, and a break-glass principal has its code", "%s gets no link", p.Login)
+	}
+	if err := s.vaults.record(ctx, issued(e, actor)); err != nil {
+		return link, e, err
+	}
+	e, err = s.config.Store.IssueEnrolment(ctx, e)
+	return link, e, err
+}
+
+func (s *Server) newEnrolment(actor string, t *tenant.Tenant, p tenant.Person) (tenant.Enrolment, secret.Text) {
+	link := secret.Generate(secret.EnrolLink, t.Class.Env())
+	now := s.now()
+	return tenant.Enrolment{Hash: link.Hash(), Tenant: t.ID, Person: p.ID, IssuedBy: actor, IssuedAt: now, ExpiresAt: now.Add(tenant.EnrolmentLife)}, link
+}
+
+func issued(e tenant.Enrolment, actor string) *mint.Entry {
+	return &mint.Entry{Kind: mint.EnrolmentIssued, Tenant: e.Tenant, Subject: e.Person, Actor: actor, Expires: e.ExpiresAt.Unix(),
+		Detail: []mint.Field{{Name: "reason", Value: string(e.Why)}}}
+}
+
+func (s *Server) enrolPerson(a act) (any, error) {
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, p, err := s.findPerson(a)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.named(); err != nil {
+		return nil, err
+	}
+	if !socketRole.MayAdmit(p.Role) {
+		return nil, tenant.Refuse(tenant.ErrConflict, "ask somebody with a wider role", "this role may not let in %s", p.Login)
+	}
+	link, e, err := s.invite(context.WithoutCancel(a.Context()), a.actor, t, p)
+	if err != nil {
+		return nil, err
+	}
+	return showLink(t, link, e, p), nil
+}
+
+func showLink(t *tenant.Tenant, link secret.Text, e tenant.Enrolment, p tenant.Person) adminapi.Link {
+	return adminapi.Link{Link: login.EnrolLink(t.Issuer, link), Expires: e.ExpiresAt, Reason: string(e.Why), Login: p.Login, Subject: p.ID}
+}
+
+// named refuses what can't work at an address: a browser binds a passkey to a name.
+func (s *Server) named() error {
+	if login.Nameable(s.host) {
+		return nil
+	}
+	return &adminapi.Error{Code: adminapi.CodeConflict, Status: http.StatusConflict,
+		Description: "the base URL " + s.config.Base + " is an IP address, and browsers bind passkeys to a name",
+		Hint:        "start a new seawall under a name in another data directory: `seawall up --data DIR --listen localhost:8420`, or --base https://NAME"}
+}
+
+func (s *Server) recoverPerson(a act) (any, error) {
+	var q adminapi.RecoverPerson
+	if err := a.read(&q); err != nil {
+		return nil, err
+	}
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, p, err := s.findPerson(a)
+	if err != nil {
+		return nil, err
+	}
+	if !socketRole.MayAdmit(p.Role) {
+		return nil, tenant.Refuse(tenant.ErrConflict, "ask somebody with a wider role", "this role may not recover %s", p.Login)
+	}
+	ctx := context.WithoutCancel(a.Context())
+	switch q.Step {
+	case "request":
+		return s.requestRecovery(ctx, a.actor, t, p)
+	case "approve":
+		return s.approveRecovery(ctx, a.actor, t, p)
+	case "stop":
+		if err := s.vaults.record(ctx, &mint.Entry{Kind: mint.RecoveryStopped, Tenant: t.ID, Subject: p.ID, Actor: a.actor}); err != nil {
+			return nil, err
+		}
+		if _, err := s.config.Store.CancelRecovery(ctx, t.ID, p.ID); err != nil {
+			return nil, err
+		}
+		return &adminapi.Recovery{}, nil
+	}
+	return nil, &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusBadRequest, Description: "a recovery is requested, approved or stopped"}
+}
+
+func (s *Server) requestRecovery(ctx context.Context, actor string, t *tenant.Tenant, p tenant.Person) (any, error) {
+	keys, err := s.config.Store.Passkeys(ctx, t.ID, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, tenant.Refuse(tenant.ErrConflict, "`seawall person enrol "+p.Login+" --tenant "+t.ID+"` gives them a link at once", "%s has no passkey to recover from", p.Login)
+	}
+	if old, err := s.config.Store.Recovery(ctx, t.ID, p.ID); err == nil {
+		return nil, tenant.Refuse(tenant.ErrConflict, "approve it with --approve, or stop it with --stop", "a recovery of %s is under way, asked for by %s", p.Login, old.RequestedBy)
+	}
+	if err := s.vaults.record(ctx, &mint.Entry{Kind: mint.RecoveryRequested, Tenant: t.ID, Subject: p.ID, Actor: actor}); err != nil {
+		return nil, err
+	}
+	r, err := s.config.Store.RequestRecovery(ctx, t.ID, p.ID, actor)
+	return showRecovery(r), err
+}
+
+func (s *Server) approveRecovery(ctx context.Context, actor string, t *tenant.Tenant, p tenant.Person) (any, error) {
+	r, err := s.config.Store.Recovery(ctx, t.ID, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	if r, err = r.Approve(actor, s.now()); err != nil {
+		return nil, err
+	}
+	if err := s.vaults.record(ctx, &mint.Entry{Kind: mint.RecoveryApproved, Tenant: t.ID, Subject: p.ID, Actor: actor, Detail: []mint.Field{
+		{Name: "requested_by", Value: r.RequestedBy}, {Name: "usable_from", Value: r.UsableFrom().UTC().Format(time.RFC3339)},
+	}}); err != nil {
+		return nil, err
+	}
+	r, err = s.config.Store.ApproveRecovery(ctx, t.ID, p.ID, actor)
+	return showRecovery(r), err
+}
+
+// findings lists what a tenant lacks.
+func (s *Server) findings(ctx context.Context, t tenant.Tenant) ([]adminapi.Finding, error) {
+	people, err := s.config.Store.People(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	ways, err := s.config.Store.WaysIn(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	list := []adminapi.Finding{}
+	for _, f := range t.Findings(people, ways) {
+		list = append(list, adminapi.Finding{ID: f.ID, What: f.What, Hint: f.Hint})
+	}
+	return list, nil
+}
+
+func (s *Server) completeTenant(a act) (any, error) {
+	var q adminapi.CompleteTenant
+	if err := a.read(&q); err != nil {
+		return nil, err
+	}
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, err := s.liveTenant(a)
+	if err != nil {
+		return nil, err
+	}
+	given := tenant.Tenant{ID: t.ID, Owner: q.Owner, Contacts: q.Contacts, Passkeys: tenant.Tier(q.Passkeys), Models: q.Models}
+	if given.Passkeys == tenant.Attested && s.config.Metadata == nil {
+		return nil, tenant.Refuse(tenant.ErrConflict, "start seawall with --fido-metadata FILE first", "certified authenticators can't be told apart without the FIDO metadata")
+	}
+	e := &mint.Entry{Kind: mint.TenantCompleted, Tenant: t.ID, Issuer: t.Issuer}
+	for _, d := range []mint.Field{{Name: "owner", Value: short(q.Owner)}, {Name: "contacts", Value: short(strings.Join(q.Contacts, " "))},
+		{Name: "passkeys", Value: q.Passkeys}, {Name: "models", Value: short(strings.Join(q.Models, " "))}} {
+		if d.Value != "" {
+			e.Detail = append(e.Detail, d)
+		}
+	}
+	if _, err := t.Completed(given); err != nil {
+		return nil, err
+	}
+	ctx, err := s.begin(a, false, e)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.config.Store.CompleteTenant(ctx, given); err != nil {
+		return nil, err
+	}
+	return s.tenantNow(ctx, t.ID, "")
+}
+
+// sealGlass keeps the hash of a code that whoever holds the terminal has made: the code itself never comes here.
+func (s *Server) sealGlass(a act) (any, error) {
+	var q adminapi.SealGlass
+	if err := a.read(&q); err != nil {
+		return nil, err
+	}
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, p, err := s.findPerson(a)
+	if err != nil {
+		return nil, err
+	}
+	if p.Kind != tenant.BreakGlass || len(q.Hash) != len(secret.Hash{}) {
+		return nil, tenant.Refuse(tenant.ErrConflict, "", "%s is no break-glass principal, or the hash is none", p.Login)
+	}
+	ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.GlassSealed, Tenant: t.ID, Subject: p.ID})
+	if err != nil {
+		return nil, err
+	}
+	c := tenant.BreakGlassCode{Tenant: t.ID, Person: p.ID, Hash: secret.Hash(q.Hash), IssuedBy: a.actor, IssuedAt: s.now()}
+	return struct{}{}, s.config.Store.KeepBreakGlassCode(ctx, c)
+}
+
+// breakGlass uses a code up and answers with a link for its principal. It signs nobody in, and it is loud.
+func (s *Server) breakGlass(a act) (any, error) {
+	var q adminapi.BreakGlass
+	if err := a.read(&q); err != nil {
+		return nil, err
+	}
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, err := s.liveTenant(a)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.named(); err != nil {
+		return nil, err
+	}
+	code := secret.New(q.Code)
+	person, err := s.config.Store.BreakGlassHolder(a.Context(), t.ID, code.Hash())
+	if err != nil {
+		s.log.WarnContext(a.Context(), "a wrong break-glass code was given", "tenant", t.ID, "actor", a.actor)
+		return nil, err
+	}
+	p, err := s.config.Store.Person(a.Context(), t.ID, person)
+	if err != nil {
+		return nil, err
+	}
+	e, link := s.newEnrolment(a.actor, t, p)
+	e.Why = tenant.GlassBroken
+	s.log.ErrorContext(a.Context(), "a break-glass code is used", "tenant", t.ID, "principal", p.Login, "actor", a.actor)
+	ctx := context.WithoutCancel(a.Context())
+	if err := s.vaults.record(ctx, &mint.Entry{Kind: mint.GlassBroken, Tenant: t.ID, Subject: p.ID, Actor: a.actor}, issued(e, a.actor)); err != nil {
+		return nil, err
+	}
+	if e, err = s.config.Store.BreakGlass(ctx, t.ID, code.Hash(), e); err != nil {
+		return nil, err
+	}
+	return showLink(t, link, e, p), nil
+}

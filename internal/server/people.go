@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"seawall/internal/grant"
+	"seawall/internal/login"
+	"seawall/internal/mint"
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+// ceremoniesPerMinute is how many ceremonies one address may begin at one tenant. An office signs in behind one address
+// in the morning, and nobody's passkey is ever locked: a flood is only slowed down.
+const ceremoniesPerMinute = 600
+
+// newDoor makes the part of the house that people come through.
+func (s *Server) newDoor() (*login.Door, error) {
+	return login.New(login.Config{
+		Base: s.config.Base, Store: s.config.Store, Record: s.recordActs, Metadata: s.config.Metadata,
+		Refused: func(tenantID, person, reason string) {
+			s.failures.note(failing{tenant: tenantID, subject: person, reason: reason})
+		},
+		Limit: grant.NewFailureLimit(ceremoniesPerMinute), Log: s.log, Now: s.now,
+	})
+}
+
+// recordActs writes what people do into the ledger. The names of a door's acts are those of entries.
+func (s *Server) recordActs(ctx context.Context, acts ...login.Act) error {
+	var entries []*mint.Entry
+	for _, a := range acts {
+		e := &mint.Entry{Kind: mint.EntryKind(a.Kind), Tenant: a.Tenant, Subject: a.Person, Actor: "person:" + a.Person}
+		for name, value := range a.Detail {
+			e.Detail = append(e.Detail, mint.Field{Name: name, Value: short(value)})
+		}
+		entries = append(entries, e)
+	}
+	return s.vaults.record(ctx, entries...)
+}
+
+func (s *Server) servePeople(w http.ResponseWriter, r *http.Request, t *resident) {
+	_, rest := s.split(r.URL.Path)
+	s.people.Serve(w, r, &t.tenant, rest)
+}
+
+// firstAdministrator is the login of the person whom seawall makes for whoever set it up.
+const firstAdministrator = "administrator"
+
+// Invitation is a link by which somebody gets their passkey. Link is a credential.
+type Invitation struct {
+	Link    secret.Text
+	Expires time.Time
+}
+
+// Found makes the operators' tenant and its first owner, if they are not there yet, and returns a link for that owner for
+// as long as no owner has a passkey: nil from then on, and where the base URL has no name. Each link makes the one before it useless.
+func (s *Server) Found(ctx context.Context) (*Invitation, error) {
+	if s.named() != nil {
+		return nil, nil // nobody could sign in here
+	}
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, err := s.foundOperators(ctx)
+	if err != nil {
+		return nil, err
+	}
+	people, err := s.config.Store.People(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	ways, err := s.config.Store.WaysIn(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	var first *tenant.Person
+	for i, p := range people {
+		if p.Kind != tenant.Human || p.Role != tenant.Owner || !p.Live() {
+			continue
+		}
+		if ways[p.ID] > 0 {
+			return nil, nil
+		}
+		if p.Login == firstAdministrator {
+			first = &people[i]
+		}
+	}
+	if first == nil {
+		p, err := s.addPerson(ctx, "house", tenant.Person{Tenant: t.ID, Login: firstAdministrator, Name: "First administrator", Role: tenant.Owner})
+		if err != nil {
+			return nil, err
+		}
+		first = &p
+	}
+	link, e, err := s.invite(ctx, "house", t, *first)
+	if err != nil {
+		return nil, err
+	}
+	return &Invitation{Link: secret.New(login.EnrolLink(t.Issuer, link)), Expires: e.ExpiresAt}, nil
+}
+
+// foundOperators returns the operators' tenant, and makes it if it is not there. Nobody is named to answer for it yet:
+// that is one of its findings until somebody is.
+func (s *Server) foundOperators(ctx context.Context) (*tenant.Tenant, error) {
+	t, err := s.config.Store.Tenant(ctx, tenant.Operators)
+	if err == nil {
+		return &t, nil
+	}
+	t, err = tenant.New(tenant.Tenant{ID: tenant.Operators, Class: tenant.Production, Owner: tenant.Unnamed,
+		Issuer: s.config.Base + "/" + tenant.Operators, CreatedAt: s.now()})
+	if err != nil {
+		return nil, err
+	}
+	e := &mint.Entry{Kind: mint.TenantCreated, Tenant: t.ID, Issuer: t.Issuer, Actor: "house", Detail: []mint.Field{{Name: "class", Value: string(t.Class)}}}
+	if err := s.vaults.record(ctx, e); err != nil {
+		return nil, err
+	}
+	if t, err = s.config.Store.CreateTenant(ctx, "house", t); err != nil {
+		return nil, err
+	}
+	s.policies.later() // the signer hears of it as soon as it can
+	return &t, nil
+}

@@ -1,0 +1,235 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"seawall/internal/login"
+	"seawall/internal/mint"
+	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
+)
+
+// houseWithName starts a house whose base URL has a name.
+func houseWithName(t *testing.T) *testHouse {
+	t.Helper()
+	return newHouse(t, options{base: "http://localhost:" + freePort(t)})
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, l, err)
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// TestEveryActOfADoorIsAKindOfEntry asks the true ledger, which refuses what it has no law for.
+func TestEveryActOfADoorIsAKindOfEntry(t *testing.T) {
+	o := newRealVaults(t).options()
+	o.base = "http://localhost:" + freePort(t)
+	h := newHouse(t, o)
+	h.acme()
+	p, err := h.op.CreatePerson(t.Context(), "acme", adminapi.CreatePerson{Login: "ada@acme.example"})
+	must(t, p, err)
+	details := map[login.ActKind]map[string]string{
+		login.SignedIn: {"acr": "phr", "passkey": "x", "session": "y"}, login.PasskeyAdded: {"passkey": "x"}, login.PasskeyRemoved: {"passkey": "x"},
+		login.PasskeySuspended: {"passkey": "x", "reason": "y"}, login.SessionEnded: {"reason": "x"}, login.EnrolmentUsed: {"reason": "x"},
+	}
+	for _, kind := range login.ActKinds() {
+		if err := h.recordActs(t.Context(), login.Act{Kind: kind, Tenant: "acme", Person: p.Subject, Detail: details[kind]}); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+func TestFoundMakesTheFirstAdministratorOnce(t *testing.T) {
+	h := houseWithName(t)
+	first, err := h.Found(t.Context())
+	if err != nil || first == nil {
+		t.Fatalf("the first start: %v, %v", first, err)
+	}
+	again, err := h.Found(t.Context()) // a restart before the link was used
+	if err != nil || again == nil || again.Link.Equal(first.Link) {
+		t.Fatalf("the second start: %v", err)
+	}
+	people, err := h.op.People(t.Context(), tenant.Operators)
+	must(t, people, err)
+	if len(people) != 1+tenant.BreakGlassPrincipals {
+		t.Errorf("%d people were made", len(people))
+	}
+	i := slices.IndexFunc(people, func(p adminapi.Person) bool { return p.Login == "administrator" })
+	if i < 0 || people[i].Role != "owner" {
+		t.Fatalf("the people are %+v", people)
+	}
+	_, text, _ := strings.Cut(first.Link.Reveal(), "#")
+	if _, _, err := h.store.Enrolment(t.Context(), tenant.Operators, secret.New(text).Hash()); err == nil {
+		t.Error("the first link still works")
+	}
+	_, text, _ = strings.Cut(again.Link.Reveal(), "#")
+	k := tenant.Passkey{Tenant: tenant.Operators, Person: people[i].Subject, ID: []byte("id"), Key: []byte("key"), CreatedAt: time.Now()}
+	n := tenant.Session{ID: "one", Tenant: tenant.Operators, Person: people[i].Subject, Passkey: k.ID, ACR: "phr", At: time.Now(), SeenAt: time.Now()}
+	if err := h.store.Enrol(t.Context(), secret.New(text).Hash(), k, n); err != nil {
+		t.Fatal(err)
+	}
+	if later, err := h.Found(t.Context()); later != nil || err != nil {
+		t.Errorf("once there is an owner: %v, %v", later, err)
+	}
+	if _, err := h.op.DisablePerson(t.Context(), tenant.Operators, "administrator"); err == nil || !strings.Contains(err.Error(), "is the last owner") {
+		t.Errorf("disabling the last owner: %v", err)
+	}
+	shown, err := h.op.Tenant(t.Context(), tenant.Operators)
+	if must(t, shown, err); len(shown.Findings) != 2 {
+		t.Errorf("findings: %+v", shown.Findings)
+	}
+	if _, err := h.op.CreateTenant(t.Context(), adminapi.CreateTenant{Tenant: "operators", Class: "production", Owner: "a@b.example", Contacts: []string{"a@b.example", "c@b.example"}}); err == nil {
+		t.Error("somebody made the operators' tenant")
+	}
+	if strings.Contains(h.log.String(), "swe_") {
+		t.Error("a link is in the log")
+	}
+}
+
+func TestNobodyIsInvitedToAnAddress(t *testing.T) {
+	h := newHouse(t, options{})
+	if first, err := h.Found(t.Context()); first != nil || err != nil {
+		t.Errorf("found %v, %v", first, err)
+	}
+	h.acme()
+	p, err := h.op.CreatePerson(t.Context(), "acme", adminapi.CreatePerson{Login: "ada@acme.example"})
+	must(t, p, err)
+	if _, err := h.op.EnrolPerson(t.Context(), "acme", p.Login); err == nil || !strings.Contains(err.Error(), "browsers bind passkeys to a name") {
+		t.Errorf("a link at an address: %v", err)
+	}
+}
+
+func TestPeopleOverTheSocket(t *testing.T) {
+	h := houseWithName(t)
+	h.acme()
+	ctx := t.Context()
+	p, err := h.op.CreatePerson(ctx, "acme", adminapi.CreatePerson{Login: "Ada@ACME.example", Name: "Ada Lovelace"})
+	must(t, p, err)
+	for name, try := range map[string]func() error{
+		"twice": func() error {
+			_, err := h.op.CreatePerson(ctx, "acme", adminapi.CreatePerson{Login: "ada@acme.example"})
+			return err
+		},
+		"with a role": func() error {
+			_, err := h.op.CreatePerson(ctx, "acme", adminapi.CreatePerson{Login: "bob@acme.example", Role: "owner"})
+			return err
+		},
+		"nowhere": func() error {
+			_, err := h.op.CreatePerson(ctx, "hooli", adminapi.CreatePerson{Login: "bob@acme.example"})
+			return err
+		},
+		"nobody's link":  func() error { _, err := h.op.EnrolPerson(ctx, "acme", "nobody"); return err },
+		"a glass's link": func() error { _, err := h.op.EnrolPerson(ctx, "acme", "break-glass-1"); return err },
+		"no passkey yet": func() error {
+			_, err := h.op.RecoverPerson(ctx, "acme", p.Login, adminapi.RecoverPerson{Step: "request"})
+			return err
+		},
+		"no such step": func() error {
+			_, err := h.op.RecoverPerson(ctx, "acme", p.Login, adminapi.RecoverPerson{Step: "skip"})
+			return err
+		},
+		"a glass's end": func() error { _, err := h.op.DisablePerson(ctx, "acme", "break-glass-1"); return err },
+		"no metadata": func() error {
+			_, err := h.op.CompleteTenant(ctx, "acme", adminapi.CompleteTenant{Passkeys: "attested"})
+			return err
+		},
+	} {
+		if try() == nil {
+			t.Errorf("%s: it was done", name)
+		}
+	}
+	l, err := h.op.EnrolPerson(ctx, "acme", p.Login)
+	if must(t, l, err); !strings.HasPrefix(l.Link, h.base+"/acme/enrol#swe_prod_") || l.Reason != "first" {
+		t.Errorf("the link is for %q", l.Reason)
+	}
+	if strings.Contains(h.log.String(), "swe_") {
+		t.Error("the link is in the log")
+	}
+	gone, err := h.op.DisablePerson(ctx, "acme", p.Login)
+	if must(t, gone, err); gone.Disabled.IsZero() {
+		t.Error("a disabled person is not disabled")
+	}
+	if _, err := h.op.EnrolPerson(ctx, "acme", p.Subject); err == nil {
+		t.Error("a disabled person got a link")
+	}
+}
+
+func TestBreakGlassOverTheSocket(t *testing.T) {
+	h := houseWithName(t)
+	h.acme()
+	ctx := t.Context()
+	shown, err := h.op.Tenant(ctx, "acme")
+	if must(t, shown, err); len(shown.Findings) != 1 || shown.Findings[0].ID != "break-glass-codes" {
+		t.Errorf("findings of a new tenant: %+v", shown.Findings)
+	}
+	codes := map[string]secret.Text{}
+	for _, login := range []string{"break-glass-1", "break-glass-2"} {
+		codes[login] = secret.Generate(secret.BreakGlass, secret.Production)
+		hash := codes[login].Hash()
+		if err := h.op.SealGlass(ctx, "acme", login, adminapi.SealGlass{Hash: hash[:]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done, err := h.op.CompleteTenant(ctx, "acme", adminapi.CompleteTenant{})
+	if must(t, done, err); len(done.Findings) != 0 {
+		t.Errorf("findings of a completed one: %+v", done.Findings)
+	}
+	code := codes["break-glass-1"].Reveal()
+	if _, err := h.op.BreakGlass(ctx, "acme", adminapi.BreakGlass{Code: code[:len(code)-1] + "!"}); err == nil {
+		t.Error("a wrong code worked")
+	}
+	l, err := h.op.BreakGlass(ctx, "acme", adminapi.BreakGlass{Code: code})
+	if must(t, l, err); l.Login != "break-glass-1" || l.Reason != "break-glass" {
+		t.Errorf("the link is %q for %s", l.Reason, l.Login)
+	}
+	if _, err := h.op.BreakGlass(ctx, "acme", adminapi.BreakGlass{Code: code}); err == nil {
+		t.Error("a code worked twice")
+	}
+	after, err := h.op.Tenant(ctx, "acme")
+	if must(t, after, err); len(after.Findings) != 1 {
+		t.Errorf("once a code is used: %+v", after.Findings)
+	}
+	for _, leak := range []string{"swb_", "swe_"} {
+		if strings.Contains(h.log.String(), leak) {
+			t.Errorf("%s… is in the log", leak)
+		}
+	}
+	if !strings.Contains(h.log.String(), "a break-glass code is used") {
+		t.Error("nobody is told that a glass was broken")
+	}
+	for kind, want := range map[mint.EntryKind]int{mint.GlassSealed: 2, mint.GlassBroken: 1, mint.EnrolmentIssued: 1, mint.TenantCompleted: 1} {
+		if got := len(h.vaults.recorded(kind)); got != want {
+			t.Errorf("%s is recorded %d times, want %d", kind, got, want)
+		}
+	}
+}
+
+func TestPagesAreMounted(t *testing.T) {
+	h := houseWithName(t)
+	h.acme()
+	for path, want := range map[string]int{"/acme/signin": 200, "/acme/enrol": 200, "/acme/account": 200, "/acme/signed-out": 200, "/acme/signin/begin": 405,
+		"/hooli/signin": 404, "/assets/look.css": 404, "/acme/signin?access_token=x": 400} {
+		resp, err := http.Get(h.base + path)
+		if must(t, resp, err); resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
+		}
+		resp.Body.Close()
+	}
+	for _, path := range h.Server.people.Assets() {
+		resp, err := http.Get(strings.TrimSuffix(h.base, "/") + path)
+		if must(t, resp, err); resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, resp.StatusCode)
+		}
+		resp.Body.Close()
+	}
+}
