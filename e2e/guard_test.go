@@ -42,7 +42,7 @@ type gate struct {
 	seawall          *testenv.Seawall
 	proxy            string // of nginx or Caddy
 	api              string // its own address, past the proxy
-	socket           string // of the guard
+	socket, config   string // of the guard
 	server, guard    *testenv.Program
 	startGuard       func() *testenv.Program
 	record           string // what reached the API
@@ -52,13 +52,6 @@ type gate struct {
 // guarded starts everything.
 func guarded(t *testing.T, kind string) *gate {
 	t.Helper()
-	node, npm := testenv.Node(t), testenv.Tool(t, "npm")
-	modules := filepath.Join(testenv.Root(t), "e2e/clients/node")
-	install := exec.Command(npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	install.Dir = modules
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
 	s := start(t)
 	g := &gate{seawall: s, world: populate(t, s, "acme")}
 	g.audience = "https://api.acme.example"
@@ -66,18 +59,18 @@ func guarded(t *testing.T, kind string) *gate {
 	dir := testenv.Dir(t, 0)
 	g.socket, g.api, g.proxy = filepath.Join(dir, "guard.sock"), testenv.FreeAddress(t), testenv.FreeAddress(t)
 	status := testenv.FreeAddress(t)
+	g.config = filepath.Join(dir, "guard.json")
 	here := strings.NewReplacer("/run/seawall/guard.sock", g.socket, "127.0.0.1:9000", g.api, "127.0.0.1:8080", g.proxy, "127.0.0.1:8426", status,
 		"api.acme.example:8080", "api.acme.example:"+g.proxy[strings.LastIndex(g.proxy, ":")+1:], "https://id.example/acme", g.Issuer, "swl1-…", g.Pin, "api_…", g.APIID, `"nginx"`, `"`+kind+`"`, "proxy_read_timeout 3s", "proxy_read_timeout 1s", "response_header_timeout 3s", "response_header_timeout 1s")
 
-	config := filepath.Join(dir, "guard.json")
 	if err := os.WriteFile(filepath.Join(dir, "api-secret"), []byte(g.APISecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(config, []byte(here.Replace(guardBlock(t, "json"))), 0o600); err != nil {
+	if err := os.WriteFile(g.config, []byte(here.Replace(guardBlock(t, "json"))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	g.startGuard = func() *testenv.Program {
-		p := testenv.Background(t, exec.Command(program, "guard", "--config", config))
+		p := testenv.Background(t, exec.Command(program, "guard", "--config", g.config))
 		for deadline := time.Now().Add(time.Minute); !strings.Contains(p.String(), "seawall: guard ready at unix:"); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("the guard is not ready:\n%s", p)
@@ -87,6 +80,26 @@ func guarded(t *testing.T, kind string) *gate {
 	}
 	g.guard = g.startGuard()
 
+	g.serve(t, dir, here)
+	switch kind {
+	case "nginx":
+		testenv.Nginx(t, here.Replace(guardBlock(t, "nginx")), g.proxy)
+	case "caddy":
+		testenv.Caddy(t, here.Replace(guardBlock(t, "caddy")), g.proxy)
+	}
+	return g
+}
+
+// serve starts the API of docs/guard.md.
+func (g *gate) serve(t *testing.T, dir string, here *strings.Replacer) {
+	t.Helper()
+	node, npm := testenv.Node(t), testenv.Tool(t, "npm")
+	modules := filepath.Join(testenv.Root(t), "e2e/clients/node")
+	install := exec.Command(npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	install.Dir = modules
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
 	// The API writes down what reaches it, before it does anything with it.
 	g.record = filepath.Join(dir, "arrived")
 	host, port, _ := net.SplitHostPort(g.api)
@@ -100,13 +113,6 @@ func guarded(t *testing.T, kind string) *gate {
 	run.Dir = modules
 	g.server = testenv.Background(t, run)
 	g.server.Await(t, g.api)
-	switch kind {
-	case "nginx":
-		testenv.Nginx(t, here.Replace(guardBlock(t, "nginx")), g.proxy)
-	case "caddy":
-		testenv.Caddy(t, here.Replace(guardBlock(t, "caddy")), g.proxy)
-	}
-	return g
 }
 
 // arrival is a request as the API saw it.
@@ -188,6 +194,7 @@ func (g *gate) ask(t *testing.T, method, target string, headers ...string) (*htt
 // TestGuardBehindNginx is the whole of docs/guard.md for nginx: a non-Go API, and everything that must not reach it.
 func TestGuardBehindNginx(t *testing.T) {
 	g := guarded(t, "nginx")
+	g.explains(t)
 	t.Run("good tokens pass", func(t *testing.T) { g.passes(t) })
 	t.Run("others are refused", func(t *testing.T) { g.refuses(t) })
 	t.Run("headers can't be smuggled", func(t *testing.T) { g.smuggles(t) })
@@ -205,6 +212,120 @@ func TestGuardBehindCaddy(t *testing.T) {
 	t.Run("headers can't be smuggled", func(t *testing.T) { g.smuggles(t) })
 	t.Run("paths have one reading", func(t *testing.T) { g.paths(t) })
 	t.Run("a guard in trouble is not open", func(t *testing.T) { g.trouble(t) })
+}
+
+// TestGuardAsTheProxy is the guard of the README, in a few words and without a file, in front of the same API.
+func TestGuardAsTheProxy(t *testing.T) {
+	s := start(t)
+	g := &gate{seawall: s, world: populate(t, s, "acme"), api: testenv.FreeAddress(t), proxy: testenv.FreeAddress(t)}
+	g.token, g.elsewhere = g.world.token(t), populate(t, s, "globex").token(t)
+	dir, status := testenv.Dir(t, 0), testenv.FreeAddress(t)
+	g.guard = testenv.Background(t, exec.Command(program, "guard", "--upstream", "http://"+g.api, "--listen", g.proxy, "--status", status,
+		"--issuer", g.Issuer, "--pin", g.Pin, "--audience", g.audience, "--scope", "read"))
+	g.guard.Await(t, g.proxy)
+	if answer, body := g.ask(t, "GET", "/orders", g.bearer()); answer.StatusCode != http.StatusBadGateway && answer.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("without an API: %d, %s", answer.StatusCode, body)
+	}
+	g.serve(t, dir, strings.NewReplacer("127.0.0.1:8426", status))
+	g.reopens(t)
+	for _, c := range []struct {
+		what, target string
+		headers      []string
+		status       int
+		body         string
+	}{
+		{"a good token", "/orders/7?x=1", []string{g.bearer()}, 200, "Hello, ci.\n"},
+		{"no token", "/orders", nil, 401, ""},
+		{"another tenant's", "/orders", []string{"Authorization: Bearer " + g.elsewhere}, 401, ""},
+		{"a path game", "/public/..%2forders", []string{g.bearer()}, 400, ""},
+		{"an assertion of its own", "/orders", []string{g.bearer(), "Seawall-Assertion: forged", "Seawall_Assertion: forged", "Connection: Seawall-Assertion"}, 200, "Hello, ci.\n"},
+	} {
+		answer, body := g.ask(t, "GET", c.target, c.headers...)
+		a := g.arrived(t)
+		if answer.StatusCode != c.status || c.body != "" && body != c.body || (a != nil) != (c.status == 200) {
+			t.Errorf("%s: %d, %s", c.what, answer.StatusCode, body)
+		}
+		if a != nil && (len(a.values("Seawall-Assertion")) != 1 || len(a.values("Seawall_Assertion"))+len(a.values("Authorization")) != 0) {
+			t.Errorf("%s: the API got %v", c.what, a.header)
+		}
+	}
+	g.quiet(t)
+}
+
+// TestGuardOnAnotherAddress: off loopback it wants TLS and a secret of the proxy's, and answers nobody without it.
+func TestGuardOnAnotherAddress(t *testing.T) {
+	s := start(t)
+	w := populate(t, s, "acme")
+	certified := newAuthority(t, 0)
+	dir := testenv.Dir(t, 0)
+	word := strings.Repeat("0123456789abcdef", 4)
+	_, port, _ := net.SplitHostPort(testenv.FreeAddress(t))
+	config := map[string]any{
+		"proxy": "traefik", "listen": "0.0.0.0:" + port, "tls_cert": certified.certFile, "tls_key": certified.key, "proxy_secret_file": "proxy-secret",
+		"issuers":   []any{map[string]any{"issuer": w.Issuer, "pin": w.Pin}},
+		"audiences": []any{w.audience}, "routes": []any{map[string]any{"prefix": "/"}},
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"guard.json": string(text), "proxy-secret": word + "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	guard := testenv.Background(t, exec.Command(program, "guard", "--config", filepath.Join(dir, "guard.json")))
+	guard.Await(t, "127.0.0.1:"+port)
+	w.http = certified.client(t)
+	token := w.token(t)
+	for _, c := range []struct {
+		secret []string
+		status int
+	}{{[]string{word}, 200}, {nil, 403}, {[]string{word[1:]}, 403}, {[]string{word, word}, 403}} {
+		req, err := http.NewRequest("GET", "https://127.0.0.1:"+port+"/check", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = http.Header{"Authorization": {"Bearer " + token}, "X-Forwarded-Method": {"GET"}, "X-Forwarded-Uri": {"/orders"}, "Seawall-Proxy-Secret": c.secret}
+		answer, err := w.do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.status != c.status || (answer.header.Get("Seawall-Assertion") != "") != (c.status == 200) {
+			t.Errorf("with %d secrets: %d, %v", len(c.secret), answer.status, answer.header)
+		}
+	}
+	if said := guard.String(); strings.Contains(said, word[:24]) || strings.Contains(said, token[len(token)-24:]) {
+		t.Errorf("the guard printed a credential:\n%s", said)
+	}
+}
+
+// explains runs the other commands of docs/guard.md.
+func (g *gate) explains(t *testing.T) {
+	t.Helper()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"guard", "--config", g.config, "--check"}, "The configuration is fine"},
+		{[]string{"guard", "explain", "DELETE", "/admin/users/7", "--config", g.config}, "scope read write"},
+	} {
+		if out, err := plain(t, "", c.args...); err != nil || !strings.Contains(out, c.want) {
+			t.Errorf("%v: %v, %s", c.args, err, out)
+		}
+	}
+}
+
+// quiet checks that the guard has printed no part of a token.
+func (g *gate) quiet(t *testing.T) {
+	t.Helper()
+	for _, token := range []string{g.token, g.elsewhere} {
+		for part := range strings.SplitSeq(token, ".") {
+			if strings.Contains(g.guard.String(), part[:min(len(part), 24)]) && !strings.HasPrefix(part, "eyJhbGciOi") {
+				t.Errorf("the guard printed a part of a token:\n%s", g.guard)
+			}
+		}
+	}
 }
 
 func (g *gate) bearer() string { return "Authorization: Bearer " + g.token }
@@ -404,6 +525,7 @@ func (g *gate) trouble(t *testing.T) {
 	closed("a guard that does not answer")
 	g.guard.Signal(syscall.SIGCONT)
 	g.reopens(t)
+	g.quiet(t)
 	g.guard.Kill()
 	closed("a guard that is dead")
 	g.guard = g.startGuard()

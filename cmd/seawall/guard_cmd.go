@@ -28,9 +28,9 @@ func runGuard(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 // guardFlags are those that say which guard is meant: a file, or the simple case in a few words.
 type guardFlags struct {
 	*flags
-	config                               *string
-	listen, proxy, upstream, issuer, pin *string
-	audiences, scopes                    *list
+	config                                       *string
+	listen, status, proxy, upstream, issuer, pin *string
+	audiences, scopes                            *list
 }
 
 func newGuardFlags(c *call, usage, about string) *guardFlags {
@@ -39,6 +39,7 @@ func newGuardFlags(c *call, usage, about string) *guardFlags {
 	f.proxy = f.String("proxy", "", "without --config: the `KIND` of web server that asks: nginx, caddy, traefik or envoy")
 	f.upstream = f.String("upstream", "", "without --config: the `URL` of the API, when the guard is the proxy")
 	f.listen = f.String("listen", "", "without --config: `ADDRESS` to listen on, HOST:PORT or unix:PATH (default "+defaultGuard+")")
+	f.status = f.String("status", "", "without --config: `ADDRESS` of /livez, /readyz and /jwks (default "+defaultStatus+" with --upstream)")
 	f.issuer = f.String("issuer", "", "without --config: the tenant's issuer `URL`, as in the token's iss")
 	f.pin = f.String("pin", "", "without --config: the `PIN` of the ledger's root, as 'seawall api create' shows it")
 	f.audiences = f.list("audience", "without --config: the API's `NAME`, as in the token's aud; may be repeated")
@@ -49,7 +50,7 @@ func newGuardFlags(c *call, usage, about string) *guardFlags {
 // settle reads the configuration, or makes the simple one: every path needs a good token.
 func (f *guardFlags) settle() (*post, error) {
 	if *f.config != "" {
-		for _, name := range []string{"proxy", "upstream", "listen", "issuer", "pin", "audience", "scope"} {
+		for _, name := range []string{"proxy", "upstream", "listen", "status", "issuer", "pin", "audience", "scope"} {
 			if f.given(name) {
 				return nil, f.wrong("--%s and --config exclude each other", name)
 			}
@@ -65,7 +66,7 @@ func (f *guardFlags) settle() (*post, error) {
 		return nil, f.wrong("--config is needed, or --issuer, --pin, --audience and one of --proxy and --upstream")
 	}
 	c := guardConfig{
-		Listen: *f.listen, Proxy: *f.proxy, Upstream: *f.upstream, Audiences: *f.audiences,
+		Listen: *f.listen, Status: *f.status, Proxy: *f.proxy, Upstream: *f.upstream, Audiences: *f.audiences,
 		Issuers: []guardIssuer{{Issuer: *f.issuer, Pin: *f.pin}},
 		Routes:  []guardRoute{{Prefix: "/", Scopes: *f.scopes}},
 	}
