@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler for -race, gdb for the memory tests, curl for the
-# README, nginx and Caddy for the guard, and Node.js 20 or newer for the third-party clients. Nothing is installed when nothing is missing.
+# README, nginx and Caddy for the guard, Chromium for the pages, and Node.js 20 or newer for the third-party clients. Nothing is installed when nothing is missing.
 # Works on Debian and its relatives; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,6 +21,7 @@ need git git
 need unshare util-linux
 need setpriv util-linux
 need npm npm nodejs
+need chromium chromium fonts-dejavu-core
 [ -x /usr/sbin/nginx ] || need nginx nginx-light
 need caddy caddy
 

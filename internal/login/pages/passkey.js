@@ -7,9 +7,13 @@
   const words = root.dataset, go = document.getElementById("go"), line = document.getElementById("say");
   const base = { i: root.dataset.i || "" };
 
-  const tell = (text, problem) => {
-    line.textContent = text;
-    line.classList.toggle("problem", !!problem);
+  const tell = (problem, ...parts) => {
+    line.classList.toggle("problem", problem);
+    line.replaceChildren(...parts.map((text) => {
+      const p = document.createElement("p");
+      p.textContent = text;
+      return p;
+    }));
   };
 
   // Browsers older than the JSON forms of WebAuthn level 3 need these.
@@ -34,15 +38,15 @@
       response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), credentials: "same-origin", redirect: "error" });
       answer = await response.json();
     } catch {
-      throw { told: words.offline };
+      throw { told: [words.offline] };
     }
-    if (!response.ok) throw { told: `${answer.what} ${answer.means} ${answer.do} (${answer.reference})` };
+    if (!response.ok) throw { told: [answer.what, answer.means, answer.do, answer.reference] };
     return answer;
   };
 
   const explain = (err) => {
     if (err.name === "AbortError") return;
-    tell(err.told || { NotAllowedError: words.canceled, InvalidStateError: words.known }[err.name] || words.unsupported, true);
+    tell(true, ...(err.told || [{ NotAllowedError: words.canceled, InvalidStateError: words.known }[err.name] || words.unsupported]));
   };
 
   let waiting = null; // the offer in the account field, while it stands
@@ -66,7 +70,7 @@
 
   const busy = async (work) => {
     go.disabled = true;
-    tell(words.waiting);
+    tell(false, words.waiting);
     try {
       await work();
     } catch (err) {
@@ -76,7 +80,7 @@
   };
 
   if (!window.PublicKeyCredential) {
-    tell(words.unsupported, true);
+    tell(true, words.unsupported);
     return;
   }
   go.hidden = false;
@@ -100,7 +104,7 @@
       document.getElementById("who-login").textContent = answer.login;
       go.disabled = false;
     }, (err) => {
-      document.getElementById("who-name").textContent = "–";
+      for (const part of root.querySelectorAll("[data-link]")) part.hidden = true; // there is nothing to do with it here
       explain(err);
     });
   }

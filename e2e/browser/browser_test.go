@@ -1,0 +1,556 @@
+// Package browser drives the release binary through headless Chromium, as a person would: with a virtual authenticator in
+// place of a finger. It looks at every page in both themes and three widths, keeps the pictures in .work/screens, and lets
+// axe look for what a person with a screen reader or a keyboard would stumble over.
+//
+// It is a module of its own, so that what drives the browser never comes near the product: run it with GOWORK=off.
+package browser
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+
+	"seawall/internal/testenv"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "seawall-browser-")
+	if err == nil {
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binary = filepath.Join(dir, "seawall")
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// build makes the release binaries in the product's own workspace, of which this module is no part.
+func build(dir string) error {
+	here, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	if err := os.Unsetenv("GOWORK"); err != nil {
+		return err
+	}
+	if err := os.Chdir("../.."); err != nil {
+		return err
+	}
+	return errors.Join(testenv.Build(dir), os.Chdir(here))
+}
+
+// start starts a seawall under a name, since passkeys want one.
+func start(t *testing.T) *testenv.Seawall {
+	t.Helper()
+	return testenv.Start(t, testenv.Options{Binary: binary, Listen: strings.Replace(testenv.FreeAddress(t), "127.0.0.1", "localhost", 1)})
+}
+
+// tab is a browser with one page open.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+	key webauthn.AuthenticatorID
+}
+
+const patience = 30 * time.Second
+
+// open starts a browser of its own, with no cookies and one authenticator.
+func open(t *testing.T) *tab {
+	t.Helper()
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(testenv.Tool(t, "chromium")), chromedp.Flag("lang", "en-GB"), chromedp.Flag("hide-scrollbars", true))
+	if os.Getuid() == 0 {
+		opts = append(opts, chromedp.NoSandbox)
+	}
+	allocated, end := chromedp.NewExecAllocator(context.Background(), opts...)
+	t.Cleanup(end)
+	ctx, shut := chromedp.NewContext(allocated)
+	t.Cleanup(shut)
+	b := &tab{t: t, ctx: ctx}
+	b.must(chromedp.Do(ctx, chromedp.Navigate("about:blank")))
+	call(b, webauthn.Enable, webauthn.EnableParams{})
+	b.key = b.authenticator(false)
+	b.language("en-GB")
+	return b
+}
+
+func (b *tab) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// within bounds what is done with the browser.
+func (b *tab) within() context.Context {
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	b.t.Cleanup(cancel)
+	return ctx
+}
+
+// call sends a command to the page.
+func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
+	b.t.Helper()
+	result, err := chromedp.Run(b.within(), func(ctx context.Context, target *chromedp.Target) (R, error) {
+		return cdp.Call(ctx, target, command, params)
+	})
+	if err != nil {
+		b.t.Fatalf("%s: %v", command.Method, err)
+	}
+	return result
+}
+
+// authenticator adds a passkey provider that touches by itself. A synced one says that its passkeys may be copied; it is
+// a second one, since Chromium takes one inside the machine.
+func (b *tab) authenticator(synced bool) webauthn.AuthenticatorID {
+	b.t.Helper()
+	transport := webauthn.AuthenticatorTransportInternal
+	if synced {
+		transport = webauthn.AuthenticatorTransportUsb
+	}
+	return call(b, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: transport, HasResidentKey: true, HasUserVerification: true,
+		IsUserVerified: true, AutomaticPresenceSimulation: true, DefaultBackupEligibility: synced, DefaultBackupState: synced,
+	}}).AuthenticatorID
+}
+
+func (b *tab) language(tag string) {
+	b.t.Helper()
+	call(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": tag}})
+}
+
+func (b *tab) go2(url string) {
+	b.t.Helper()
+	b.must(chromedp.Do(b.within(), chromedp.Navigate(url)))
+}
+
+// eval runs an expression in the page.
+func eval[T any](b *tab, expression string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.within(), chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v\n%s", expression, err, b.text())
+	}
+	return v
+}
+
+func (b *tab) text() string {
+	text, err := chromedp.Run(b.within(), chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
+
+// until waits for an expression to be true, on this page or the next.
+func (b *tab) until(expression string) {
+	b.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if ok, err := chromedp.Run(b.within(), chromedp.Evaluate[bool](expression)); err == nil && ok {
+			return
+		}
+		if time.Now().After(end) {
+			where, _ := chromedp.Run(b.within(), chromedp.Location())
+			b.t.Fatalf("it never happens: %s\nat %s:\n%s", expression, where, b.text())
+		}
+	}
+}
+
+func (b *tab) at(path string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf("location.pathname === %q && document.readyState === 'complete'", path))
+}
+
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf("document.querySelector(%q) && !document.querySelector(%q).disabled", selector, selector))
+	eval[bool](b, fmt.Sprintf("(document.querySelector(%q).click(), true)", selector))
+}
+
+// enrol opens a link and makes a passkey.
+func (b *tab) enrol(link, home string) {
+	b.t.Helper()
+	b.go2(link)
+	b.until(`document.getElementById("who-login").textContent.trim() !== ""`)
+	if eval[string](b, "location.hash") != "" {
+		b.t.Error("the link's secret stays in the address")
+	}
+	b.click("#go")
+	b.at(home + "/account")
+}
+
+// saved reads what --save kept.
+func saved(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, link, _ := strings.Cut(strings.TrimSpace(string(text)), "='")
+	return strings.TrimSuffix(link, "'")
+}
+
+// person makes a person of acme and returns a link for them.
+func person(t *testing.T, s *testenv.Seawall, login, name string) string {
+	t.Helper()
+	s.Run("person", "create", login, "--tenant", "acme", "--name", name)
+	file := filepath.Join(t.TempDir(), "link")
+	s.Run("person", "enrol", login, "--tenant", "acme", "--save", file)
+	return saved(t, file)
+}
+
+func acme(s *testenv.Seawall) {
+	s.Run("tenant", "create", "acme", "--class", "production", "--owner", "ops@acme.example", "--contact", "a@acme.example", "--contact", "b@acme.example")
+}
+
+// TestTheFirstAdministrator takes the link that the first start leaves, and what comes after it.
+func TestTheFirstAdministrator(t *testing.T) {
+	s := start(t)
+	file := filepath.Join(s.Data, "first-administrator.txt")
+	for end := time.Now().Add(patience); !strings.Contains(s.Output(), file); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the path of the link is not printed:\n%s", s.Output())
+		}
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("the link's file is %v, %v", info, err)
+	}
+	link, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(s.Output(), "swe_") {
+		t.Error("the link is in the output, and nobody sits at a terminal")
+	}
+	b := open(t)
+	b.enrol(strings.TrimSpace(string(link)), "/operators")
+	if text := b.text(); !strings.Contains(text, "First administrator") || !strings.Contains(text, "Your passkey works.") {
+		t.Errorf("the account says\n%s", text)
+	}
+	other := open(t)
+	other.go2(strings.TrimSpace(string(link)))
+	other.until(`document.getElementById("say").textContent.includes("no longer works")`)
+
+	var shown struct {
+		Passkeys []struct{ Used time.Time }
+		Sessions []struct{ ACR, Device string }
+	}
+	s.JSON(&shown, "person", "show", "administrator", "--tenant", "operators")
+	if len(shown.Passkeys) != 1 || len(shown.Sessions) != 1 || shown.Sessions[0].ACR != "phr" || shown.Sessions[0].Device != "Chromium · Linux" {
+		t.Errorf("they have %+v", shown)
+	}
+	out, err := s.Command("person", "disable", "administrator", "--tenant", "operators", "--yes").CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("is the last owner")) {
+		t.Errorf("disabling the last owner: %v\n%s", err, out)
+	}
+	log := s.Run("log", "search", "--json")
+	for _, kind := range []string{"person.created", "enrolment.issued", "enrolment.used", "passkey.added", "person.signed-in"} {
+		if !strings.Contains(log, kind) {
+			t.Errorf("%s is not in the log", kind)
+		}
+	}
+	// A restart neither invites again nor signs anybody out.
+	s.Stop()
+	again := testenv.Start(t, testenv.Options{Binary: binary, Data: s.Data, Listen: s.Listen})
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the used link's file is still there")
+	}
+	b.go2(again.URL + "/operators/account")
+	b.at("/operators/account")
+}
+
+// TestAPersonsDay is what people do: enrol, sign in by button and by the browser's own offer, add and remove a passkey,
+// end sessions, sign out.
+func TestAPersonsDay(t *testing.T) {
+	s := start(t)
+	acme(s)
+	b := open(t)
+	b.enrol(person(t, s, "ada@acme.example", "Ada Lovelace"), "/acme")
+	b.click(`form[action="/acme/signout"] button`)
+	b.at("/acme/signed-out")
+	b.go2(s.URL + "/acme/account") // asks to sign in, and comes back
+	b.at("/acme/signin")
+	b.at("/acme/account") // by itself: the authenticator takes the browser's offer in the account field
+
+	b.click(`form[action="/acme/signout"] button`)
+	b.at("/acme/signed-out")
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key})
+	b.go2(s.URL + "/acme/signin")
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key, Enabled: true})
+	b.click("#go")
+	b.at("/acme/account")
+
+	// A second passkey on another authenticator: the first is excluded, so the browser takes the second.
+	second := b.authenticator(true)
+	eval[bool](b, `(document.getElementById("name").value = "Phone <b>", true)`)
+	b.click("#go")
+	b.until(`document.querySelectorAll("#passkeys").length && document.querySelectorAll('form[action$="/passkeys/rename"]').length === 2`)
+	if text := b.text(); !strings.Contains(text, "Phone <b>") || !strings.Contains(text, "Synced") {
+		t.Errorf("the account says\n%s", text)
+	}
+	eval[bool](b, `(document.querySelectorAll('form[action$="/passkeys/remove"]')[1].submit(), true)`)
+	b.until(`document.querySelectorAll('form[action$="/passkeys/rename"]').length === 1 && document.readyState === "complete"`)
+	call(b, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: second})
+
+	if strings.Contains(s.Output(), "swe_") || strings.Contains(s.Run("log", "search", "--json"), "swe_") {
+		t.Error("a link is in a log")
+	}
+}
+
+// listen opens a free port of loopback.
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestABrowserThatLies: what the browser itself refuses, and what the server refuses although the browser would not.
+func TestABrowserThatLies(t *testing.T) {
+	s := start(t)
+	acme(s)
+	b := open(t)
+	b.enrol(person(t, s, "ada@acme.example", "Ada Lovelace"), "/acme")
+	b.click(`form[action="/acme/signout"] button`)
+	b.at("/acme/signed-out")
+
+	call(b, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.key})
+	b.go2(s.URL + "/acme/signin")
+	b.click("#go")
+	b.until(`document.getElementById("say").classList.contains("problem")`)
+	call(b, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.key, IsUserVerified: true})
+
+	call(b, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: b.key, IsBadUV: ptr(true)})
+	b.click("#go")
+	b.until(`document.getElementById("say").textContent.includes("not accepted")`)
+	call(b, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: b.key, IsBogusSignature: ptr(true)})
+	b.click("#go")
+	b.until(`!document.getElementById("go").disabled && document.getElementById("say").textContent.includes("not accepted")`)
+
+	// Another site of the same machine: neither its forms nor its frames get anywhere.
+	evil := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<!doctype html><form method=post action="%s/acme/signout"><button>x</button></form><iframe src="%s/acme/signin"></iframe>`, s.URL, s.URL)
+	})}
+	l := listen(t)
+	go evil.Serve(l)
+	t.Cleanup(func() { evil.Close() })
+	call(b, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: b.key})
+	b.go2(s.URL + "/acme/signin")
+	b.at("/acme/account") // the browser's own offer
+	b.go2("http://" + l.Addr().String())
+	if framed := eval[bool](b, `(() => { try { return document.querySelector("iframe").contentDocument !== null } catch { return false } })()`); framed {
+		t.Error("the sign-in page can be framed")
+	}
+	b.click("button")
+	b.until(`document.body.innerText.includes("came from another site")`)
+	b.go2(s.URL + "/acme/account")
+	b.at("/acme/account") // still signed in
+}
+
+// TestCounterThatWentBack copies a passkey, as a thief who can read it would.
+func TestCounterThatWentBack(t *testing.T) {
+	s := start(t)
+	acme(s)
+	b := open(t)
+	b.enrol(person(t, s, "ada@acme.example", "Ada Lovelace"), "/acme")
+	keys := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.key}).Credentials
+	if len(keys) != 1 {
+		t.Fatalf("%d passkeys", len(keys))
+	}
+	b.click(`form[action="/acme/signout"] button`)
+	b.at("/acme/signed-out")
+	b.go2(s.URL + "/acme/signin")
+	b.at("/acme/account")
+
+	thief := open(t)
+	thief.take(keys[0], 0)
+	thief.go2(s.URL + "/acme/signin")
+	thief.until(`document.getElementById("say").textContent.includes("suspended")`)
+	b.go2(s.URL + "/acme/account")
+	b.at("/acme/signin") // its sessions are over
+	if log := s.Run("log", "search", "--json"); !strings.Contains(log, "passkey.suspended") {
+		t.Error("the ledger doesn't say so")
+	}
+}
+
+// take gives the browser's authenticator another one's passkey, with its counter ahead by more.
+func (b *tab) take(k *webauthn.Credential, more float64) {
+	b.t.Helper()
+	type credential struct { // without the fields of the library's that this Chromium takes for wishes
+		ID       []byte  `json:"credentialId"`
+		Resident bool    `json:"isResidentCredential"`
+		RP       string  `json:"rpId"`
+		Key      []byte  `json:"privateKey"`
+		User     []byte  `json:"userHandle"`
+		Count    float64 `json:"signCount"`
+	}
+	type params struct {
+		Authenticator webauthn.AuthenticatorID `json:"authenticatorId"`
+		Credential    credential               `json:"credential"`
+	}
+	call(b, cdp.Command[params, cdp.Empty]{Method: webauthn.CommandAddCredential}, params{b.key, credential{k.CredentialID, true, k.RpID, k.PrivateKey, k.UserHandle, k.SignCount + more}})
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestScreens looks at every page in both themes, three widths and both languages.
+func TestScreens(t *testing.T) {
+	s := start(t)
+	acme(s)
+	link := person(t, s, "ada@acme.example", "Ada Lovelace")
+	b := open(t)
+	dir := filepath.Join(testenv.Root(t), ".work/screens")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	axe := axeSource(t)
+	look := func(name, path string, before func()) {
+		for _, lang := range []string{"en", "de"} {
+			b.language(lang)
+			for _, theme := range []string{"light", "dark"} {
+				call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+				for _, width := range []int64{360, 768, 1280} {
+					if lang == "de" && (width != 360 || theme != "light") {
+						continue
+					}
+					call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1})
+					b.go2(s.URL + path)
+					if before != nil {
+						before()
+					}
+					b.picture(filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d.png", name, lang, theme, width)))
+					if scroll := eval[bool](b, "document.documentElement.scrollWidth > innerWidth"); scroll {
+						t.Errorf("%s is wider than %d px in %s", name, width, lang)
+					}
+				}
+				b.axe(axe, name+" "+lang+" "+theme)
+			}
+		}
+		b.language("en")
+	}
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key})
+	_, secret, _ := strings.Cut(link, "#")
+	look("enrol", "/acme/enrol?#"+secret, func() { b.until(`document.getElementById("who-login").textContent.trim() !== ""`) })
+	look("enrol-over", "/acme/enrol?#swe_prod_gone", func() { b.until(`document.getElementById("say").textContent !== ""`) })
+	look("signin", "/acme/signin", nil)
+	look("signed-out", "/acme/signed-out", nil)
+	look("problem", "/acme/signin?i=gone", nil)
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key, Enabled: true})
+	b.enrol(link, "/acme")
+	look("account-new", "/acme/account", nil)
+	b.authenticator(true)
+	eval[bool](b, `(document.getElementById("name").value = "Ada’s phone", true)`)
+	b.click("#go")
+	b.until(`document.querySelectorAll('form[action$="/passkeys/rename"]').length === 2`)
+	phone := open(t)
+	keys := call(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.key}).Credentials
+	phone.take(keys[0], 100)
+	phone.go2(s.URL + "/acme/signin")
+	phone.at("/acme/account")
+	s.Run("person", "recover", "ada@acme.example", "--tenant", "acme")
+	look("account", "/acme/account", nil)
+	look("account-open", "/acme/account", func() { eval[bool](b, `(document.querySelectorAll("details.change")[1].open = true)`) })
+}
+
+// picture keeps the whole page.
+func (b *tab) picture(path string) {
+	b.t.Helper()
+	height := eval[float64](b, "Math.max(document.documentElement.scrollHeight, innerHeight)")
+	width := eval[float64](b, "innerWidth")
+	shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: ptr(true), Clip: &page.Viewport{Width: width, Height: height, Scale: 1}})
+	if err := os.WriteFile(path, shot.Data, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// axeSource returns axe-core, which npm keeps for us.
+func axeSource(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(testenv.Root(t), ".work/tools/axe")
+	path := filepath.Join(dir, "node_modules/axe-core/axe.min.js")
+	if _, err := os.Stat(path); err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
+			text, err := os.ReadFile(name)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command(testenv.Tool(t, "npm"), "ci", "--silent", "--ignore-scripts")
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("npm ci: %v\n%s", err, out)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// axe lets axe-core look at the page. It comes in through the debugger, which the page's policy does not bind.
+func (b *tab) axe(source, name string) {
+	b.t.Helper()
+	b.must(chromedp.Do(b.within(), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := chromedp.Evaluate[bool]("("+"() => {"+source+"; return true})()")(ctx, t)
+		return err
+	})))
+	report := eval[string](b, `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then((r) => JSON.stringify({passes: r.passes.length, violations: r.violations.map((v) => v.id + ": " + v.help + " " + v.nodes.map((n) => n.html).join(" ").slice(0, 300))}))`)
+	var r struct {
+		Passes     int
+		Violations []string
+	}
+	if err := json.Unmarshal([]byte(report), &r); err != nil || r.Passes == 0 {
+		b.t.Fatalf("axe: %v\n%s", err, report)
+	}
+	for _, v := range r.Violations {
+		b.t.Errorf("%s: %s", name, v)
+	}
+}
+
+// TestWeight: the first page and all that it loads.
+func TestWeight(t *testing.T) {
+	s := start(t)
+	acme(s)
+	b := open(t)
+	b.go2(s.URL + "/acme/signin")
+	bytes := eval[float64](b, `performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation")).filter((e) => !e.name.endsWith("/begin")).reduce((n, e) => n + e.transferSize, 0)`)
+	if t.Logf("%.0f bytes on the wire", bytes); bytes == 0 || bytes > 30_000 {
+		t.Errorf("the first page weighs %.0f bytes", bytes)
+	}
+	shift := eval[float64](b, `new Promise((done) => { let sum = 0; new PerformanceObserver((l) => { for (const e of l.getEntries()) sum += e.value }).observe({type: "layout-shift", buffered: true}); requestAnimationFrame(() => setTimeout(() => done(sum), 100)) })`)
+	if shift > 0 {
+		t.Errorf("the page moved by %f after it was drawn", shift)
+	}
+}

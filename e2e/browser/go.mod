@@ -1,0 +1,16 @@
+// The browser tests: a module of its own, so that what drives Chromium never comes near the product.
+module seawall/e2e/browser
+
+go 1.26.0
+
+require (
+	github.com/chromedp/cdproto v0.159.0
+	github.com/chromedp/chromedp v0.23.0
+	seawall v0.0.0
+)
+
+require github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
+
+replace seawall => ../..
+
+replace seawall/validate => ../../validate
