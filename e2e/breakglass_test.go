@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"seawall/internal/testenv"
+)
+
+// onTerminal runs a command of seawall on a terminal of its own, types input, and returns what it shows.
+func onTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) string {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := s.Command(args...)
+	cmd.Env = append(cmd.Env, "NO_COLOR=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	slave.Close()
+	if _, err := io.WriteString(master, input); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := io.ReadAll(master) // ends with EIO when the last one lets go of the terminal
+	if err != nil && !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("seawall %s: %v\n%s", strings.Join(args, " "), err, shown)
+	}
+	return string(shown)
+}
+
+var glassCode = regexp.MustCompile(`swb_prod_[0-9A-Za-z]{39}`)
+
+// TestBreakGlass makes a tenant's codes on a terminal, uses one, and looks for them where they must not be.
+func TestBreakGlass(t *testing.T) {
+	s := testenv.Start(t, testenv.Options{Binary: program, Listen: strings.Replace(testenv.FreeAddress(t), "127.0.0.1", "localhost", 1)})
+	s.Run("tenant", "create", "acme", "--class", "production", "--owner", "ops@acme.example", "--contact", "a@acme.example", "--contact", "b@acme.example")
+	if out := s.Run("tenant", "show", "acme"); !strings.Contains(out, "2 of 2 break-glass principals have no code and no passkey") {
+		t.Errorf("a new tenant lacks nothing:\n%s", out)
+	}
+	for _, args := range [][]string{{"tenant", "complete", "acme"}, {"tenant", "complete", "acme", "--json"}} { // no terminal, no codes
+		if out := s.Run(args...); glassCode.MatchString(out) || !strings.Contains(out, "break-glass") {
+			t.Errorf("%v says\n%s", args, out)
+		}
+	}
+	codes := glassCode.FindAllString(onTerminal(t, s, "", "tenant", "complete", "acme"), -1)
+	if len(codes) != 2 || codes[0] == codes[1] {
+		t.Fatalf("%d codes are shown", len(codes))
+	}
+	if out := s.Run("tenant", "show", "acme"); strings.Contains(out, "It lacks something") {
+		t.Errorf("a completed tenant lacks something:\n%s", out)
+	}
+	if again := onTerminal(t, s, "", "tenant", "complete", "acme"); glassCode.MatchString(again) || !strings.Contains(again, "Tenant acme is complete.") {
+		t.Errorf("completing it again shows\n%s", glassCode.ReplaceAllString(again, "swb_…"))
+	}
+
+	use := func(code, file string) error {
+		cmd := s.Command("break-glass", "use", "--tenant", "acme", "--save", file)
+		cmd.Stdin = strings.NewReader(code + "\n")
+		out, err := cmd.CombinedOutput()
+		if glassCode.Match(out) || strings.Contains(string(out), "swe_prod_") {
+			t.Errorf("a credential is printed where no terminal is:\n%s", out)
+		}
+		return err
+	}
+	dir := testenv.Dir(t, 0)
+	var exit *exec.ExitError
+	if err := use(codes[0][:len(codes[0])-1]+"!", filepath.Join(dir, "mistyped")); !errors.As(err, &exit) {
+		t.Errorf("a mistyped code: %v", err)
+	}
+	if err := use(codes[0], filepath.Join(dir, "link")); err != nil {
+		t.Errorf("a good code: %v", err)
+	}
+	if link, err := os.ReadFile(filepath.Join(dir, "link")); err != nil || !strings.Contains(string(link), s.URL+"/acme/enrol#swe_prod_") {
+		t.Errorf("its link: %v", err)
+	}
+	if err := use(codes[0], filepath.Join(dir, "again")); !errors.As(err, &exit) {
+		t.Errorf("a code that was used: %v", err)
+	}
+	shown := onTerminal(t, s, codes[1]+"\n", "break-glass", "use", "--tenant", "acme") // it shows the link, and what takes the code's place
+	if next := glassCode.FindAllString(strings.ReplaceAll(shown, codes[1], ""), -1); len(next) != 1 || !strings.Contains(shown, "/acme/enrol#swe_prod_") {
+		t.Errorf("using a code on a terminal shows %d new ones", len(next))
+	}
+
+	log := s.Run("log", "search", "--json")
+	for kind, want := range map[string]int{"break-glass.sealed": 3, "break-glass.used": 2, "enrolment.issued": 3} {
+		if got := strings.Count(log, `"`+kind+`"`); got != want {
+			t.Errorf("%s is recorded %d times, want %d", kind, got, want)
+		}
+	}
+	s.Stop()
+	for _, leak := range append(codes, "swe_prod_") {
+		if strings.Contains(log, leak) || strings.Contains(s.Output(), leak) {
+			t.Error("a credential is in a log")
+		}
+	}
+	err := filepath.WalkDir(s.Data, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || d.Name() == "first-administrator.txt" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, leak := range append(codes, "swe_prod_") {
+			if strings.Contains(string(text), leak) {
+				t.Errorf("a credential is in %s", path)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
