@@ -15,8 +15,8 @@
 // forges nothing that passes here, and whoever swaps the published keys gets nothing accepted,
 // because trust comes from the pin in your configuration and from no document on the network.
 //
-// A token of any other issuer ([ForeignIssuer]) goes through the same checks without receipts and
-// statements. Key sets live under their issuer, so there is no name space of keys that two issuers
+// A token of any other issuer ([ForeignIssuer], [PinnedIssuer], or a preset such as [KeycloakIssuer])
+// goes through the same checks without receipts and statements. Key sets live under their issuer, so there is no name space of keys that two issuers
 // share, and a key that names its issuer signs for that issuer only.
 //
 // A token that is bound to its sender is good only in the sender's hand: one with cnf.jkt needs a
