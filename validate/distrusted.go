@@ -219,13 +219,19 @@ func (d *distrusted) forget(end uint64) bool {
 // keep leaves in a shard only the rules that it is told to.
 func (d *distrusted) keep(place *atomic.Pointer[shard], wanted func(*distrustRule) bool) {
 	have := place.Load()
-	if have == nil || !slices.ContainsFunc(have.rules, func(r distrustRule) bool { return !wanted(&r) }) {
+	if have == nil {
 		return
+	}
+	first := 0
+	for first < len(have.rules) && wanted(&have.rules[first]) {
+		first++
+	}
+	if first == len(have.rules) {
+		return // the usual case, and it costs no memory
 	}
 	var rules, gone []distrustRule
 	var text []byte
-	for i := range have.rules {
-		r := have.rules[i]
+	for _, r := range have.rules {
 		if !wanted(&r) {
 			gone = append(gone, r)
 			continue

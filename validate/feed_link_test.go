@@ -187,6 +187,29 @@ func TestAnExpiredSnapshotStartsNothing(t *testing.T) {
 	})
 }
 
+// Even what was refused because it had expired shows how far the feed has come.
+func TestAnExpiredSnapshotIsRemembered(t *testing.T) {
+	withHouse(t, func(t *testing.T, h *house) {
+		h.distrust("j-1")
+		h.distrust("j-2")
+		late := h.snapshot()
+		after(time.Minute)
+		h.behave(instead(late), nil)
+		v := h.trust(validate.RefuseWhenStale())
+		defer v.Close()
+		refused(t, v, h.token("j-0"), validate.CodeFeedUnavailable)
+		first := h.history.All[0]
+		now := uint64(time.Now().UnixMilli())
+		early := wire.DistrustHead{Issuer: houseURL, N: 1, Chain: wire.ChainOf(first.AppendInput(nil)), Time: now, Expires: now + 60000}
+		h.behave(instead(piece{"snapshot", string(h.ledger.Snapshot(&early, []wire.Distrust{first}))}), nil)
+		after(30 * time.Second)
+		refused(t, v, h.token("j-2"), validate.CodeFeedUnavailable)
+		if told := h.told(); !slices.Contains(told, "feed_refused feed_rolled_back") {
+			t.Errorf("reported %q", told)
+		}
+	})
+}
+
 func TestFailingLater(t *testing.T) {
 	for name, c := range failures {
 		t.Run(name, func(t *testing.T) {

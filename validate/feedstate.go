@@ -236,11 +236,9 @@ func (f *feed) ready(ctx context.Context) error {
 func (f *feed) place(n uint64, chain wire.Chain) *loadError {
 	defer func() { f.seen = max(f.seen, n) }()
 	switch {
-	case f.head.Load() == nil:
-		return nil
 	case n < f.seen:
 		return loadErrorf(CodeFeedRolledBack, "it reaches to statement %d only, and %d was seen before", n, f.seen)
-	case n == f.at.N && chain != f.at.Chain:
+	case f.head.Load() != nil && n == f.at.N && chain != f.at.Chain:
 		return loadErrorf(CodeFeedForked, "it tells another history up to statement %d", n)
 	}
 	return nil
