@@ -512,10 +512,12 @@ func TestFeedWhenTheClockJumpsAhead(t *testing.T) {
 		h.distrust("j-1")
 		good, revoked := h.token("j-0"), h.token("j-1")
 		after(10 * time.Second)
-		h.behave(nil, down)
+		h.behave(instead(h.head()), nil) // the last one, again and again
+		after(time.Second)
 		h.clock.Advance(10 * time.Hour)
 		refused(t, v, good, validate.CodeFeedStale)
 		h.clock.Advance(-10 * time.Hour)
+		after(20 * time.Second)
 		refused(t, v, good, validate.CodeFeedStale)
 		h.behave(nil, nil)
 		after(30 * time.Second)

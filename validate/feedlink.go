@@ -134,7 +134,7 @@ func (l *link) load() *loadError {
 // poll asks what has changed, and waits for it on the server's side.
 func (l *link) poll() (again bool, _ *loadError) {
 	var head []byte
-	snapshot, newer := false, false
+	began, snapshot, newer := time.Now(), false, false
 	failure := l.document("/changes?after="+strconv.FormatUint(l.at.N, 10), feedPoll, func(j *feedReader) error {
 		return j.object(func(name string) (err error) {
 			var failure *loadError
@@ -175,7 +175,7 @@ func (l *link) poll() (again bool, _ *loadError) {
 	if newer {
 		l.failures = 0
 	}
-	return again && newer, nil
+	return newer && (again || time.Since(began) >= l.retry), nil // a server that does not wait is given time
 }
 
 // document fetches a JSON document and has it read while it arrives.
