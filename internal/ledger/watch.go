@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"seawall/internal/mint"
@@ -44,6 +45,7 @@ func (l *Ledger) checkInBackground() {
 			last = time.Now()
 		}
 	}})
+	debug.FreeOSMemory() // reading took far more than serving will
 	switch {
 	case errors.Is(err, context.Canceled):
 	case err != nil: // nothing was found to be changed; the next start tries again
