@@ -213,6 +213,24 @@ func (c *watch) refuse() {
 			}
 			return req
 		}},
+		{"as an enrolment link", anything, "", func(x string) *http.Request {
+			text, _ := json.Marshal(map[string]string{"secret": x})
+			return c.raw("POST", c.w.Issuer+"/enrol/begin", "application/json", string(text))
+		}},
+		{"as a passkey", anything, "", func(x string) *http.Request {
+			text, _ := json.Marshal(map[string]any{"i": x, "name": x, "credential": map[string]any{"id": x, "rawId": x, "type": "public-key", "response": map[string]string{"clientDataJSON": x}}})
+			return c.raw("POST", c.w.Issuer+"/signin/finish", "application/json", string(text))
+		}},
+		{"as a session", anything, "", func(x string) *http.Request {
+			req := c.raw("GET", c.w.Issuer+"/account", "", "")
+			return header(req, "Cookie", "__Host-seawall_session_acme="+url.QueryEscape(x)+"; seawall_session_acme="+url.QueryEscape(x))
+		}},
+		{"as where to go on", anything, "", func(x string) *http.Request {
+			return c.raw("GET", c.w.Issuer+"/signin?"+url.Values{"i": {x}}.Encode(), "", "")
+		}},
+		{"as the name of a passkey", anything, "", func(x string) *http.Request {
+			return c.request(c.w.Issuer+"/account/passkeys/rename", url.Values{"passkey": {x}, "name": {x}})
+		}},
 		{"as host", anything, "", func(x string) *http.Request {
 			req := c.request(token, tokenForm())
 			req.Host = strings.Map(onlyLetters, x)
