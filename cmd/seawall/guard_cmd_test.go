@@ -104,6 +104,8 @@ func TestGuardConfig(t *testing.T) {
 		"a wrong pin":                 {set("issuers", []any{map[string]any{"issuer": "https://id.example/acme", "pin": "x"}}), "is not a ledger pin"},
 		"no such pin file":            {set("issuers", []any{map[string]any{"pin_file": "nowhere.json"}}), "no such file"},
 		"a pin file that isn't":       {set("issuers", []any{map[string]any{"pin_file": private}}), "pin"},
+		"DPoP for no name":            {set("require_dpop", true), "without base"},
+		"DPoP for a name":             {both(set("require_dpop", true), set("base", "https://api.example")), ""},
 		"a feed":                      {feed("api_x", private, "refuse"), ""},
 		"a feed that may be stale":    {feed("api_x", private, "15m"), ""},
 		"a feed without a choice":     {feed("api_x", private, ""), `must be "refuse", or for how long`},

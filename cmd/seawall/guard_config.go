@@ -64,7 +64,8 @@ type guardConfig struct {
 	// Clients are the client ids that are accepted. Default: all.
 	Clients []string `json:"clients,omitempty"`
 	// Base is the scheme and host under which clients reach the API, such as https://api.example. DPoP proofs are compared
-	// with it (RFC 9449); without it they fail behind a proxy.
+	// with it (RFC 9449). Without it a guard that a proxy asks refuses every proof, because the name that a request gives is
+	// the client's choice.
 	Base string `json:"base,omitempty"`
 	// RequireDPoP and RequireMTLS refuse tokens that are not bound to a key or a certificate of their sender. One that is
 	// bound is held to it in any case.
@@ -310,6 +311,9 @@ func (p *post) readIssuers(c *guardConfig, beside string) error {
 	p.rules = validate.Config{Audiences: c.Audiences, Clients: c.Clients, RequireMTLS: c.RequireMTLS}
 	if c.Base != "" || c.RequireDPoP {
 		p.rules.DPoP = &validate.DPoP{Origin: c.Base, Required: c.RequireDPoP}
+	}
+	if c.RequireDPoP && c.Base == "" {
+		return hint(errors.New("require_dpop: no proof could be good without base"), `"base": "https://api.example", the scheme and host that clients see`)
 	}
 	if c.Base != "" {
 		if u, err := url.Parse(c.Base); err != nil || u.Scheme+"://"+u.Host != c.Base {

@@ -39,7 +39,8 @@ func (g *Guard) question(r *http.Request) (*http.Request, *refusal) {
 	if forbidden(r.Header, g.protected, g.allowed...) {
 		return nil, &badHeader
 	}
-	about := &http.Request{Method: method, RequestURI: target, Header: r.Header, Host: r.Host}
+	// No Host: a client may choose what is in it, so it can't say for which server a DPoP proof was made (RFC 9449 §4.3).
+	about := &http.Request{Method: method, RequestURI: target, Header: r.Header}
 	if g.config.ClientCertificate != nil {
 		var err error
 		if about.TLS, err = g.config.ClientCertificate.read(r.Header); err != nil {

@@ -56,7 +56,8 @@ type Config struct {
 
 	// Patience is how long a decision may take; then it is a refusal. Default 2 s.
 	Patience time.Duration
-	Log      *slog.Logger
+	// Log gets what goes wrong here, and nothing of requests; nil: nobody does.
+	Log *slog.Logger
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -134,6 +135,9 @@ func (c *Config) settle() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c.Limits.settle()
 }

@@ -470,6 +470,25 @@ func TestTheGuardSpeaksDPoPAndStepUp(t *testing.T) {
 	}
 }
 
+// TestAProofIsForTheNameInTheConfiguration: without one, no proof is good, because the Host header is the client's.
+func TestAProofIsForTheNameInTheConfiguration(t *testing.T) {
+	for _, kind := range Proxies() {
+		p := stand(t, func(c *Config) { c.Proxy = kind })
+		prover := validatetest.NewProver("", p.issuer.Clock())
+		bound := p.issuer.Token(validatetest.Claims{"aud": audience, "scope": "read", "cnf": prover.Confirmation()})
+		host := strings.TrimPrefix(p.url, "http://")
+		if kind == Envoy {
+			host = "api.example" // as raw writes it
+		}
+		for _, origin := range []string{"http://" + host, "https://" + host, "http://", audience} {
+			h := http.Header{"Authorization": {"DPoP " + bound}, "Dpop": {prover.Proof(bound, "GET", origin+"/orders")}}
+			if answer := question(t, p, "GET", "/orders", h); answer.StatusCode != 401 || why(answer) != "dpop_url" {
+				t.Errorf("%s, a proof for %s: %d %q", kind, origin, answer.StatusCode, why(answer))
+			}
+		}
+	}
+}
+
 func TestAClientCertificateComesFromTheProxy(t *testing.T) {
 	der, escaped := certificate(t)
 	other, _ := certificate(t)

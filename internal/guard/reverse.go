@@ -144,7 +144,8 @@ func (g *Guard) rewrite(r *httputil.ProxyRequest) {
 		r.Out.Header.Del("Authorization")
 		r.Out.Header.Del("DPoP")
 	}
-	if !slices.Contains(g.config.Upgrade, strings.ToLower(r.Out.Header.Get("Upgrade"))) {
+	wanted := r.Out.Header.Get("Upgrade")
+	if !slices.ContainsFunc(g.config.Upgrade, func(may string) bool { return strings.EqualFold(may, wanted) }) {
 		r.Out.Header.Del("Upgrade")
 		r.Out.Header.Del("Connection")
 	}
