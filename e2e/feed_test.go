@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -253,6 +254,50 @@ func TestAReplayedSnapshotIsAnAlarm(t *testing.T) {
 	}
 	p.clock.Advance(time.Minute)
 	waitFor(t, func() bool { return p.says(good) == "unavailable" })
+	s.Stop()
+}
+
+// TestTheExampleAPIFollowsTheFeed when it is given its credentials.
+func TestTheExampleAPIFollowsTheFeed(t *testing.T) {
+	s := start(t)
+	w := populate(t, s, "acme")
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(w.APISecret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	example := filepath.Join(t.TempDir(), "api")
+	build := exec.Command("go", "build", "-o", example, "seawall/examples/api")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the example: %v\n%s", err, out)
+	}
+	address := testenv.FreeAddress(t)
+	run := exec.Command(example, "-listen", address, "-issuer", w.Issuer, "-audience", w.audience, "-pin", w.Pin, "-api-id", w.APIID, "-secret-file", secret)
+	var said testenv.Transcript
+	run.Stdout, run.Stderr = &said, &said
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		run.Process.Kill()
+		run.Wait()
+	}()
+	token := w.token(t)
+	answers := func(status int) bool {
+		req, err := http.NewRequest("GET", "http://"+address+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		a, err := w.do(req)
+		return err == nil && a.status == status
+	}
+	waitFor(t, func() bool { return answers(http.StatusOK) })
+	s.Run("token", "revoke", "--tenant", "acme", "--client", w.ClientID, "--reason", "admin", "--yes")
+	waitFor(t, func() bool { return answers(http.StatusUnauthorized) })
+	if strings.Contains(said.String(), w.APISecret) {
+		t.Error("the example told its secret")
+	}
 	s.Stop()
 }
 
