@@ -54,9 +54,12 @@ type feed struct {
 	Alarms   uint64             `json:"alarms"`
 }
 
+// Source is what has counts: a validate.Validator, or one of its kin for other kinds of tokens.
+type Source interface{ Stats() validate.Stats }
+
 // Var gives a validator's counts, as they are whenever somebody looks, in JSON.
-func Var(v *validate.Validator) expvar.Var {
-	return expvar.Func(func() any { return newPage(v.Stats()) })
+func Var(s Source) expvar.Var {
+	return expvar.Func(func() any { return newPage(s.Stats()) })
 }
 
 func newPage(s validate.Stats) page {

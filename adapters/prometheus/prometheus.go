@@ -10,7 +10,8 @@
 // closed list. No token can add to them: what it names and nobody knows is counted with an empty
 // label. Nothing says who a token was about.
 //
-// A program with several validators tells them apart with a label of its own:
+// A program with several validators, or with one for access tokens and one for ID tokens, tells them
+// apart with a label of its own:
 //
 //	prometheus.WrapRegistererWith(prometheus.Labels{"api": "orders"}, registry).MustRegister(seawall.Collector(v))
 package prometheus
@@ -46,10 +47,13 @@ var (
 		[]string{"issuer"}, nil)
 )
 
-// Collector gives a validator's counts to a Prometheus registry.
-func Collector(v *validate.Validator) prometheus.Collector { return collector{v} }
+// Source is what has counts: a validate.Validator, or one of its kin for other kinds of tokens.
+type Source interface{ Stats() validate.Stats }
 
-type collector struct{ v *validate.Validator }
+// Collector gives a validator's counts to a Prometheus registry.
+func Collector(s Source) prometheus.Collector { return collector{s} }
+
+type collector struct{ source Source }
 
 // Describe names the metrics.
 func (c collector) Describe(to chan<- *prometheus.Desc) {
@@ -60,7 +64,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect gives them as they are now.
 func (c collector) Collect(to chan<- prometheus.Metric) {
-	s := c.v.Stats()
+	s := c.source.Stats()
 	to <- metric(info, prometheus.GaugeValue, 1, s.Version)
 	for _, t := range s.Tokens {
 		to <- metric(tokens, prometheus.CounterValue, float64(t.Count), t.Issuer, t.Audience, t.Type, t.KeyID, word(t.Code))

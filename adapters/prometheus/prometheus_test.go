@@ -107,6 +107,23 @@ func TestExposition(t *testing.T) {
 	}
 }
 
+// Two validators in one registry, one of them for ID tokens, are told apart by a label of the program's.
+func TestSeveralSources(t *testing.T) {
+	v, wall := watched(t)
+	logins, err := validate.NewIDTokens("web", validate.Config{Issuers: []validate.Issuer{wall.Trusted()}, Now: wall.Clock().Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer logins.Close()
+	registry := prometheus.NewPedanticRegistry()
+	for name, s := range map[string]seawall.Source{"api": v, "logins": logins} {
+		prometheus.WrapRegistererWith(prometheus.Labels{"for": name}, registry).MustRegister(seawall.Collector(s))
+	}
+	if n, err := testutil.GatherAndCount(registry, "seawall_validate_info"); err != nil || n != 2 {
+		t.Errorf("%d sources, %v", n, err)
+	}
+}
+
 // A feed is exported with the age that its ledger signed, and ages while it is silent.
 func TestFeed(t *testing.T) {
 	wall := validatetest.NewServer(validatetest.Config{})
