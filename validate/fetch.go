@@ -91,7 +91,7 @@ func freshness(h http.Header, date time.Time, age time.Duration) time.Duration {
 	if expires := h.Get("Expires"); !said && expires != "" {
 		said = true
 		if end, err := http.ParseTime(expires); err == nil && !date.IsZero() {
-			fresh = end.Sub(date)
+			fresh = max(0, end.Sub(date))
 		}
 	}
 	if !said {

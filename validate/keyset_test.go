@@ -226,3 +226,64 @@ func FuzzKeyDocument(f *testing.F) {
 		}
 	})
 }
+
+// A key that can verify no token of the issuer doesn't make a document worth having.
+func TestUsableKeys(t *testing.T) {
+	const tenants = "https://login.example/{tenantid}/v2"
+	const one = "https://login.example/2a9c4e71-65d0-4b3f-8e12-b7d4f09a3c55/v2"
+	now := time.Unix(1790000000, 0)
+	for name, c := range map[string]struct {
+		issuer string
+		change func(jwk map[string]any)
+		want   int
+	}{
+		"sound":                          {one, func(map[string]any) {}, 1},
+		"without alg":                    {one, func(jwk map[string]any) { delete(jwk, "alg") }, 1},
+		"of an alg nobody here knows":    {one, func(jwk map[string]any) { jwk["alg"] = "ES512" }, 0},
+		"of an alg for other keys":       {one, func(jwk map[string]any) { jwk["alg"] = "RS256" }, 0},
+		"for encryption":                 {one, func(jwk map[string]any) { jwk["use"] = "enc" }, 0},
+		"of this issuer":                 {one, func(jwk map[string]any) { jwk["issuer"] = one }, 1},
+		"of all its tenants":             {one, func(jwk map[string]any) { jwk["issuer"] = tenants }, 1},
+		"of another issuer":              {one, func(jwk map[string]any) { jwk["issuer"] = "https://other.example" }, 0},
+		"of the tenants of another":      {one, func(jwk map[string]any) { jwk["issuer"] = "https://other.example/{tenantid}" }, 0},
+		"of one tenant among all":        {tenants, func(jwk map[string]any) { jwk["issuer"] = one }, 1},
+		"of another issuer than theirs":  {tenants, func(jwk map[string]any) { jwk["issuer"] = "https://other.example" }, 0},
+		"of nobody":                      {one, func(jwk map[string]any) { jwk["issuer"] = "" }, 0},
+		"that ends in this second":       {one, func(jwk map[string]any) { jwk["exp"] = now.Unix() }, 0},
+		"that ends in the next":          {one, func(jwk map[string]any) { jwk["exp"] = now.Unix() + 1 }, 1},
+		"that begins tomorrow":           {one, func(jwk map[string]any) { jwk["nbf"] = now.Unix() + 86400 }, 1},
+		"that is revoked, with no words": {one, func(jwk map[string]any) { jwk["revoked"] = nil }, 0},
+	} {
+		jwk := forge.NewKey("ES256", "k").JWK()
+		c.change(jwk)
+		terms := terms{issuer: c.issuer}
+		set, err := newKeySet(forge.Set(nil, jwk), terms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := set.usable(terms, now); got != c.want {
+			t.Errorf("a key %s: %d usable, want %d", name, got, c.want)
+		}
+		if alg := jwk["alg"]; (alg == "ES512" || alg == "RS256") && len(set.notes) != 1 {
+			t.Errorf("a key %s is not reported", name)
+		}
+	}
+}
+
+// Thousands of keys that are no good neither spoil a set nor fill a log.
+func TestNotesAreBounded(t *testing.T) {
+	jwks := []map[string]any{forge.NewKey("EdDSA", "good").JWK()}
+	for range 5000 {
+		jwks = append(jwks, map[string]any{"kid": strings.Repeat("k", 50), "kty": "oct"})
+	}
+	set, err := newKeySet(forge.Set(nil, jwks...), terms{issuer: "https://x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(set.notes); n != maxNotes+1 || set.notes[n-1] != "and more" {
+		t.Errorf("%d notes, the last %q", n, set.notes[n-1])
+	}
+	if n := set.usable(terms{issuer: "https://x"}, time.Unix(1790000000, 0)); n != 1 {
+		t.Errorf("%d usable keys", n)
+	}
+}
