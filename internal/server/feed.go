@@ -44,15 +44,16 @@ type feeds struct {
 	log  *slog.Logger
 	now  func() time.Time
 
-	streams chan struct{} // one place for each listener
-	closing chan struct{} // closed when the house drains
+	streams  chan struct{} // one place for each listener
+	patience time.Duration // how long a listener may take for what it is sent
+	closing  chan struct{} // closed when the house drains
 
 	mu       sync.Mutex
 	byTenant map[string]*feed
 }
 
 func newFeeds(dir string, v *vaults, log *slog.Logger, now func() time.Time) (*feeds, error) {
-	f := &feeds{dir: filepath.Join(dir, feedsDir), ask: v.askLedger, log: log, now: now, streams: make(chan struct{}, maxListeners),
+	f := &feeds{dir: filepath.Join(dir, feedsDir), ask: v.askLedger, log: log, now: now, streams: make(chan struct{}, maxListeners), patience: listenTime,
 		closing: make(chan struct{}), byTenant: map[string]*feed{}}
 	f.root = func() ed25519.PublicKey {
 		known := v.root.Load()

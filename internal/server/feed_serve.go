@@ -162,7 +162,7 @@ func (s *Server) serveChanges(w http.ResponseWriter, r *http.Request, t *residen
 		s.refuse(w, r, err)
 		return
 	}
-	_ = control.SetWriteDeadline(s.now().Add(listenTime))
+	_ = control.SetWriteDeadline(s.now().Add(s.feeds.patience))
 	writeFeed(w, body)
 }
 
@@ -296,7 +296,7 @@ func (s *stream) send() error {
 	if len(s.batch) == 0 {
 		return nil
 	}
-	if err := s.control.SetWriteDeadline(s.now().Add(listenTime)); err != nil {
+	if err := s.control.SetWriteDeadline(s.now().Add(s.feed.from.patience)); err != nil {
 		return err
 	}
 	for _, text := range s.batch {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -262,6 +263,53 @@ func TestListenersAreBounded(t *testing.T) {
 	}
 }
 
+// TestASlowListenerCostsNobodyElse: one that reads nothing gets what its connection holds and is dropped, while another
+// hears everything.
+func TestASlowListenerCostsNobodyElse(t *testing.T) {
+	h := newHouse(t, options{})
+	api, _ := h.acme()
+	h.feeds.patience = 100 * time.Millisecond
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.base, "http://"))
+	must(t, conn, err)
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /acme/distrust/events HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n", basic(api.APIID, api.Secret))
+	f := h.feeds.of("acme", h.base+"/acme")
+	listening := func() int {
+		f.mu.RLock()
+		defer f.mu.RUnlock()
+		return f.listeners[api.APIID]
+	}
+	h.eventually("the slow one is there", func() bool { return listening() == 1 })
+	quick, err := h.listen(api, "0")
+	must(t, quick, err)
+	defer quick.close()
+	stated := uint64(0)
+	for h.t.Context().Err() == nil && listening() == 2 {
+		h.vaults.set(func() { // in heaps, so that the buffers of a connection are soon full
+			for n := range 90 {
+				d := h.vaults.stateFeed(h.distrustQuery(mint.DistrustSubject, strings.Repeat("x", 1000)+strconv.Itoa(n)))
+				stated = d.N
+			}
+		})
+		if err := f.refresh(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		for n := uint64(0); n < stated; {
+			e := quick.next(t, "statement", "snapshot")
+			n, err = strconv.ParseUint(e.id, 10, 64)
+			if err != nil || e.name != "statement" {
+				t.Fatalf("the quick one gets %s %s", e.name, e.id)
+			}
+		}
+		if stated > 200_000 {
+			t.Fatal("the slow one is never dropped")
+		}
+	}
+	if listening() != 1 {
+		t.Errorf("%d listeners are left", listening())
+	}
+}
+
 // TestIntrospectionGoesByTheFeed: what is distrusted is inactive from the moment that the act is answered, whoever it is
 // about, and active again when that is taken back.
 func TestIntrospectionGoesByTheFeed(t *testing.T) {
@@ -443,6 +491,9 @@ func TestEveryListenerHearsEverythingOnce(t *testing.T) {
 			o := v.options()
 			o.dir, o.base, o.vaults = h.dir, h.base, h.vaults
 			h.stop()
+			if strings.Contains(h.log.String(), "did not end in time") {
+				t.Error("listeners keep a house from ending")
+			}
 			h = newHouse(t, o)
 			lock.Unlock()
 		}
