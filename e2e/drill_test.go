@@ -72,8 +72,8 @@ func TestDrillSeesEachMissingDefence(t *testing.T) {
 		edits []edit
 	}{
 		{"key binding", "consumer key", []edit{
-			{"validate/keyset.go", "return k.bound && !k.issuer.match(c.iss.b, c.tid.b)", "return false"},
-			{"validate/keyset.go", "excluded := literal && !k.names(c.iss.b); excluded", "excluded := literal && false; excluded"},
+			{"validate/keyset.go", "return k.bound && !k.issuer.match(iss, tid)", "return false"},
+			{"validate/keyset.go", "excluded := literal && !k.names(iss); excluded", "excluded := literal && false; excluded"},
 		}},
 		{"key expiry", "expired key", []edit{{"validate/keyset.go", "case k.hasExp && !k.exp.after(now):", "case false:"}}},
 		{"key statement", "smuggled key", []edit{{"validate/keyset.go", "case k.unvouched:\n\t\treturn CodeKeyStatement", "case false:\n\t\treturn CodeKeyStatement"}}},
