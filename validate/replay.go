@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Replays remembers which proofs were used. It is safe for use by many goroutines.
+// Replays remembers which proofs were used (RFC 9449 §11.1). It is safe for use by many goroutines.
 type Replays interface {
 	// Use records that the key has used a proof named jti, and gives "" the first time. It gives
 	// CodeDPoPReplay if that is known already, and CodeDPoPFull if it can't be recorded for this
@@ -45,7 +45,9 @@ type usedProof struct {
 	until int64 // nanoseconds since 1970
 }
 
-// NewReplays gives a memory in this process for so many proofs; 0 means 262,144.
+// NewReplays gives a memory in this process for so many proofs; 0 means 262,144. What it may hold for
+// one key is a quarter of its room, and never more than what is still free, so that a memory that
+// is full refuses those who filled it and nobody else.
 func NewReplays(room int) Replays {
 	if room <= 0 {
 		room = defaultReplays

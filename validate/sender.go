@@ -11,7 +11,7 @@ import (
 // Thumbprint is the SHA-256 of a certificate (RFC 8705 §3.1) or of a public key (RFC 7638).
 type Thumbprint [sha256.Size]byte
 
-// CertificateThumbprint gives the thumbprint of a certificate for a Presentation.
+// CertificateThumbprint gives the thumbprint of a certificate (RFC 8705 §3.1) for a Presentation.
 func CertificateThumbprint(c *x509.Certificate) *Thumbprint {
 	t := Thumbprint(sha256.Sum256(c.Raw))
 	return &t
