@@ -14,7 +14,7 @@ import (
 // The paths beside CheckPath: on the same listener where a proxy asks, on one of their own in front of a reverse proxy.
 const (
 	LivePath  = "/livez"  // 200 while the process answers
-	ReadyPath = "/readyz" // 200 when the keys of all issuers are loaded, else 503
+	ReadyPath = "/readyz" // 200 when the keys and feeds of all issuers are loaded, else 503
 	JWKSPath  = "/jwks"   // the key of the assertions
 )
 
@@ -42,7 +42,7 @@ func (g *Guard) Status() http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
 		if g.config.Validator.Ready(ctx) != nil {
-			say(w, http.StatusServiceUnavailable, "the keys of an issuer are not loaded\n")
+			say(w, http.StatusServiceUnavailable, "the keys or the feed of an issuer are not loaded\n")
 			return
 		}
 		say(w, http.StatusOK, "ready\n")
