@@ -119,11 +119,14 @@ func (s *exchange) state(f mint.Frame, body []byte) {
 	}
 }
 
-// Limits of one page of a feed.
+// Limits of one page of a feed: a frame holds it, however its text is escaped.
 const (
 	pageStatements = 512
-	pageBytes      = 256 << 10
+	pageBytes      = 768 << 10
 )
+
+// escaped is what a name may take in JSON, with all that is around it.
+func escaped(name string) int { return 6*len(name) + 24 }
 
 // feed answers with a part of a feed. The committer says what is durable; the signatures are made elsewhere.
 func (s *exchange) feed(f mint.Frame, body []byte) {
@@ -167,7 +170,7 @@ func (l *Ledger) page(f *feed, q *mint.FeedQuery, ms uint64) *mint.Feed {
 				break
 			}
 			a.Statements = append(a.Statements, *d)
-			room -= len(d.Value) + len(d.Issuer)
+			room -= escaped(d.Value) + escaped(d.Issuer) + 384
 		}
 	}
 	a.Head = mint.FeedHead{Issuer: q.Issuer, N: f.N, Chain: f.Chain, Millis: ms, Expires: ms + mint.HeadLife}
@@ -183,8 +186,8 @@ func (l *Ledger) page(f *feed, q *mint.FeedQuery, ms uint64) *mint.Feed {
 
 // Limits of one page of a count.
 const (
-	countScanned  = 8 << 20 // bytes of the log
-	countSubjects = 20_000
+	countScanned = 8 << 20   // bytes of the log
+	countBytes   = 512 << 10 // of names
 )
 
 // count answers what a statement would concern.
@@ -202,7 +205,7 @@ func (s *exchange) count(f mint.Frame, body []byte) {
 			return
 		}
 		life := time.Duration(l.state.lives[p.Issuer]) * time.Second
-		c := &counting{query: q, now: l.clock(), size: l.head.Size, budget: countScanned, subjects: map[string]bool{},
+		c := &counting{query: q, now: l.clock(), size: l.head.Size, budget: countScanned, room: countBytes, subjects: map[string]bool{},
 			out: &mint.Counted{Clients: map[string]uint64{}, APIs: map[string]uint64{}, Subjects: []string{}}}
 		c.since = uint64(max(0, c.now.Add(-life-2*mint.MaxClockDrift*time.Millisecond).UnixMilli()))
 		l.workers.Go(func() {
@@ -224,7 +227,8 @@ type counting struct {
 	now      time.Time
 	since    uint64 // tokens recorded before, in Unix milliseconds, have ended
 	size     uint64 // of the durable log
-	budget   int
+	budget   int    // bytes of the log still to be looked at
+	room     int    // bytes of names that still fit
 	subjects map[string]bool
 	out      *mint.Counted
 }
@@ -267,21 +271,29 @@ func (c *counting) segment(d disk, first uint64) (full bool, err error) {
 			if b.end() <= c.query.From || b.millis < c.since {
 				continue
 			}
-			if c.budget <= 0 || len(c.out.Subjects) >= countSubjects {
+			if c.budget <= 0 {
 				c.out.Next = b.first
 				return true, nil
 			}
 			c.budget -= len(b.leaves)
-			if err := b.each(c.entry); err != nil {
+			switch err := b.each(func(i int, raw []byte) error { return c.entry(b.first+uint64(i), raw) }); {
+			case err == io.EOF:
+				return true, nil
+			case err != nil:
 				return false, fmt.Errorf("counting: %w", err)
 			}
 		}
 	}
 }
 
-func (c *counting) entry(_ int, raw []byte) error {
-	if peekKind(raw) != mint.TokenIssued {
+// entry counts the entry n, or ends the page with io.EOF.
+func (c *counting) entry(n uint64, raw []byte) error {
+	if n < c.query.From || peekKind(raw) != mint.TokenIssued {
 		return nil
+	}
+	if c.room <= 0 {
+		c.out.Next = n
+		return io.EOF
 	}
 	e, err := mint.ReadEntry(raw)
 	if err != nil {
@@ -293,15 +305,24 @@ func (c *counting) entry(_ int, raw []byte) error {
 		return nil
 	}
 	c.out.Tokens++
-	c.out.Clients[e.Client]++
+	c.add(c.out.Clients, e.Client)
 	for _, api := range e.Audience {
-		c.out.APIs[api]++
+		c.add(c.out.APIs, api)
 	}
 	sum := sha256.Sum256([]byte(e.Subject))
 	if name := base64.RawURLEncoding.EncodeToString(sum[:8]); !c.subjects[name] {
 		c.subjects[name] = true
 		c.out.Subjects = append(c.out.Subjects, name)
+		c.room -= escaped(name)
 	}
 	c.out.Last = max(c.out.Last, e.Expires)
 	return nil
+}
+
+// add counts one token for a name.
+func (c *counting) add(counts map[string]uint64, name string) {
+	if counts[name] == 0 {
+		c.room -= escaped(name)
+	}
+	counts[name]++
 }

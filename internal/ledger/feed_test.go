@@ -370,6 +370,12 @@ func TestPagesOfAFeed(t *testing.T) {
 	if len(live) != many || !s.Verify(r.l.keys.public()) {
 		t.Errorf("%d live statements, and the snapshot of them is not signed", len(live))
 	}
+	for range 200 { // the longest names there can be, which JSON makes six times as long
+		house.mustState(i.about(mint.DistrustSubject, strings.Repeat("<", mint.MaxText)))
+	}
+	if f := house.feed(mint.FeedQuery{Issuer: i.url, After: many}); !f.More || len(f.Statements) < 100 {
+		t.Errorf("of long names a page holds %d", len(f.Statements))
+	}
 }
 
 // TestAFeedHoldsOnlySoMuch: a house that asks for ever more can't fill memories, and a full feed still lets go.
@@ -521,10 +527,11 @@ func TestCounting(t *testing.T) {
 			t.Fatal(err, got)
 		}
 	}
+	pages := 0
 	count := func(kind mint.DistrustKind, value string, before int64) (sum mint.Counted, people map[string]bool) {
 		t.Helper()
 		sum = mint.Counted{Clients: map[string]uint64{}, APIs: map[string]uint64{}}
-		people = map[string]bool{}
+		people, pages = map[string]bool{}, 0
 		for from := uint64(0); ; {
 			page := new(mint.Counted)
 			if err := house.askJSON(mint.MsgCount, mint.CountQuery{Tenant: "acme", Kind: kind, Value: value, Before: before, From: from}, page); err != nil {
@@ -540,9 +547,10 @@ func TestCounting(t *testing.T) {
 			for _, name := range page.Subjects {
 				people[name] = true
 			}
-			if from = page.Next; from == 0 {
+			if pages++; page.Next == 0 {
 				return sum, people
 			}
+			from = page.Next
 		}
 	}
 	sum, people := count(mint.DistrustClient, "client-0", 0)
@@ -560,6 +568,22 @@ func TestCounting(t *testing.T) {
 	}
 	if sum, _ = count(mint.DistrustSession, "s", 0); sum.Tokens != 0 {
 		t.Errorf("a session, of which the log knows nothing: %+v", sum)
+	}
+	// A page that is full goes on in the next, entry by entry, and counts none twice. Quotes and angles grow in JSON.
+	for range 3 {
+		var list []mint.Unsigned
+		for n := range 60 {
+			list = append(list, i.token(now, func(tok *mint.Token) { tok.ClientID = strings.Repeat("<", 1000) + fmt.Sprint(n, mint.NewJTI()) }))
+		}
+		if _, got, err := p.tokens(r.l, list...); err != nil || got[59].Refusal != nil {
+			t.Fatal(err, got)
+		}
+	}
+	if sum, people = count(mint.DistrustKey, i.key.KID, 0); sum.Tokens != 480 || len(sum.Clients) != 182 || len(people) != 8 {
+		t.Errorf("in several pages: %d tokens, %d clients, %d subjects", sum.Tokens, len(sum.Clients), len(people))
+	}
+	if pages < 2 {
+		t.Error("all of it fits into one page")
 	}
 	r.clock.set(10 * time.Minute)
 	if sum, _ = count(mint.DistrustKey, i.key.KID, 0); sum.Tokens != 0 {
