@@ -291,14 +291,33 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 // Something on the way keeps streams back until they end, as some proxies do: long polls take over
 // before the head expires, and streams come back when they get through.
 func TestFallingBackToLongPolls(t *testing.T) {
+	for name, buffering := range map[string]fault{
+		"headers too": hang,
+		"events": func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			http.NewResponseController(w).Flush()
+			hang(w, r, next)
+		},
+		"the first events": func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			time.Sleep(time.Second) // so that the head is a newer one
+			ctx, end := context.WithTimeout(r.Context(), time.Second)
+			defer end()
+			next.ServeHTTP(w, r.WithContext(ctx))
+			hang(w, r, next)
+		},
+	} {
+		t.Run(name, func(t *testing.T) { fallBack(t, buffering) })
+	}
+}
+
+func fallBack(t *testing.T, buffering fault) {
 	withHouse(t, func(t *testing.T, h *house) {
-		buffering := func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		h.behave(nil, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if strings.HasSuffix(r.URL.Path, "/events") {
-				hang(w, r, next)
+				buffering(w, r, next)
 			}
 			next.ServeHTTP(w, r)
-		}
-		h.behave(nil, buffering)
+		})
 		v := h.trust(validate.RefuseWhenStale())
 		defer v.Close()
 		raw := h.token("j-1")
@@ -311,10 +330,20 @@ func TestFallingBackToLongPolls(t *testing.T) {
 		h.distrust("j-2")
 		after(0)
 		refused(t, v, h.token("j-2"), validate.CodeRevoked)
-		for range 100 { // for an hour and more, it is never stale
+		late := 0
+		for n := range 100 { // for an hour and more, it is never stale, and late only while streams are tried again
 			after(37 * time.Second)
 			accepted(t, v, h.token("j-0"))
 			phase(t, v, validate.FeedFresh)
+			jti := fmt.Sprint("k-", n)
+			h.distrust(jti)
+			after(time.Second)
+			if _, err := v.Token(t.Context(), h.token(jti)); err == nil {
+				late++
+			}
+		}
+		if late > 10 {
+			t.Errorf("%d of 100 statements came late", late)
 		}
 		if s := v.Feeds()[0]; s.Streaming || s.Alarms > 0 {
 			t.Errorf("state %+v", s)

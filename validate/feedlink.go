@@ -242,7 +242,7 @@ func (l *link) stream() *loadError {
 		case through && ctx.Err() == nil:
 			return nil
 		}
-		if !through { // perhaps something on the way keeps streams back
+		if !through || ctx.Err() != nil { // perhaps something on the way keeps events back
 			l.pollUntil = time.Now().Add(feedPolling)
 		}
 		if ctx.Err() != nil {
