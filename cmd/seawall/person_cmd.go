@@ -217,7 +217,7 @@ func personEnrol(ctx context.Context, c *call) error {
 
 func personRecover(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT [--approve | --stop]",
-		"The slow way back for somebody who has lost all their passkeys. One administrator asks for it; another, with a user\naccount of their own on this machine, approves it; the person sees it on their page and may stop it; a day later\n`seawall person enrol` makes a link, for three days.")
+		"The slow way back for somebody who has lost all their passkeys. One administrator asks for it; another approves it, on\ntheir page at …/operators/account or here under a user id of their own; the person sees it and may stop it; a day later\n`seawall person enrol` makes a link, for three days.")
 	data, asJSON, tenant := f.data(), f.json(), f.tenant()
 	approve := f.Bool("approve", false, "approve what another administrator asked for")
 	stop := f.Bool("stop", false, "stop it")
@@ -252,7 +252,7 @@ func personRecover(ctx context.Context, c *call) error {
 	case *approve:
 		_, err = fmt.Fprintf(c.out, "Approved. `seawall person enrol %s --tenant %s` makes a link from %s, unless they stop it.\n", words[0], *tenant, moment(r.UsableFrom, time.Now()))
 	default:
-		_, err = fmt.Fprintf(c.out, "Asked for. Another administrator approves it with `seawall person recover %s --tenant %s --approve`.\n", words[0], *tenant)
+		_, err = fmt.Fprintf(c.out, "Asked for. Another administrator approves it on their page at …/operators/account, or as another user with\n`seawall person recover %s --tenant %s --approve`.\n", words[0], *tenant)
 	}
 	return err
 }

@@ -19,7 +19,8 @@ type accountView struct {
 	Recovery *tenant.Recovery
 	Now      time.Time
 	Device   string
-	New      bool // the first passkey has just been made
+	New      bool                     // the first passkey has just been made
+	Waiting  []tenant.WaitingRecovery // for the second administrator's word, which this person may give
 }
 
 type passkeyView struct {
@@ -65,6 +66,9 @@ func (d *Door) accountPage(v *visit) error {
 	if r, err := d.Store.Recovery(v.Context(), p.Tenant, p.ID); err == nil {
 		view.Recovery = &r
 	} else if !errors.Is(err, tenant.ErrNotFound) {
+		return err
+	}
+	if view.Waiting, err = d.waiting(v, p); err != nil {
 		return err
 	}
 	view.New = len(view.Passkeys) == 1 && s.Fresh(v.now) && v.now.Sub(view.Passkeys[0].CreatedAt) < tenant.FreshTouch
@@ -214,7 +218,7 @@ func (d *Door) removePasskey(v *visit) error {
 	if i := slices.IndexFunc(views, func(k passkeyView) bool { return slices.Equal(k.ID, id) }); i < 0 || views[i].Last {
 		return problemState // found before it is written down; the store has the last word
 	}
-	if err := d.record(v, Act{PasskeyRemoved, p.Tenant, p.ID, map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
+	if err := d.record(v, Act{Kind: PasskeyRemoved, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
 		return err
 	}
 	if _, err := d.Store.RemovePasskey(v.settled(), p.Tenant, p.ID, id); err != nil {
@@ -240,7 +244,7 @@ func (d *Door) endSession(v *visit) error {
 		return err
 	}
 	if slices.ContainsFunc(sessions, func(one tenant.Session) bool { return one.ID == id }) {
-		if err := d.record(v, Act{SessionEnded, p.Tenant, p.ID, map[string]string{"session": id, "reason": "ended by the person"}}); err != nil {
+		if err := d.record(v, Act{Kind: SessionEnded, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"session": id, "reason": "ended by the person"}}); err != nil {
 			return err
 		}
 		if _, err := d.Store.EndSession(v.settled(), p.Tenant, p.ID, id); err != nil {
@@ -255,7 +259,7 @@ func (d *Door) endOtherSessions(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := d.record(v, Act{SessionEnded, p.Tenant, p.ID, map[string]string{"reason": "all others ended by the person"}}); err != nil {
+	if err := d.record(v, Act{Kind: SessionEnded, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"reason": "all others ended by the person"}}); err != nil {
 		return err
 	}
 	if _, err := d.Store.EndSessions(v.settled(), p.Tenant, p.ID, s.ID); err != nil {
@@ -269,10 +273,63 @@ func (d *Door) stopRecovery(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := d.record(v, Act{RecoveryStopped, p.Tenant, p.ID, map[string]string{"reason": "stopped by the person"}}); err != nil {
+	if err := d.record(v, Act{Kind: RecoveryStopped, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"reason": "stopped by the person"}}); err != nil {
 		return err
 	}
 	if _, err := d.Store.CancelRecovery(v.settled(), p.Tenant, p.ID); err != nil {
+		return err
+	}
+	return v.goTo(d.home(v.tenant) + "/account")
+}
+
+// waiting returns the recoveries that a person of the operators' tenant may approve.
+func (d *Door) waiting(v *visit, p tenant.Person) ([]tenant.WaitingRecovery, error) {
+	if v.tenant.ID != tenant.Operators {
+		return nil, nil
+	}
+	all, err := d.Store.WaitingRecoveries(v.Context())
+	return slices.DeleteFunc(all, func(w tenant.WaitingRecovery) bool { return w.MayBeApprovedBy(p) != nil }), err
+}
+
+// approveRecovery is the second administrator's word, with a passkey and a fresh touch.
+func (d *Door) approveRecovery(v *visit) error {
+	whose, err := v.form("tenant")
+	if err != nil {
+		return err
+	}
+	who, err := v.form("person")
+	if err != nil {
+		return err
+	}
+	s, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	if !s.Fresh(v.now) {
+		where, err := d.touchAgain(v, p)
+		if err != nil {
+			return err
+		}
+		return v.goTo(where)
+	}
+	mine, err := d.waiting(v, p)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(mine, func(w tenant.WaitingRecovery) bool { return w.Tenant == whose && w.Person == who })
+	if i < 0 {
+		return problemState
+	}
+	by := "person:" + p.ID
+	r, err := mine[i].Approve(by, v.now)
+	if err != nil {
+		return err
+	}
+	if err := d.record(v, Act{Kind: RecoveryApproved, Tenant: r.Tenant, Person: r.Person, By: p.ID,
+		Detail: map[string]string{"requested_by": r.RequestedBy, "usable_from": r.UsableFrom().UTC().Format(time.RFC3339)}}); err != nil {
+		return err
+	}
+	if _, err := d.Store.ApproveRecovery(v.settled(), r.Tenant, r.Person, by); err != nil {
 		return err
 	}
 	return v.goTo(d.home(v.tenant) + "/account")

@@ -99,9 +99,9 @@ func (d *Door) finishEnrol(v *visit) error {
 	}
 	session, value := open(v, k)
 	if err := d.record(v,
-		Act{EnrolmentUsed, p.Tenant, p.ID, map[string]string{"reason": string(e.Why), "issued_by": e.IssuedBy}},
+		Act{Kind: EnrolmentUsed, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"reason": string(e.Why), "issued_by": e.IssuedBy}},
 		added(k, string(e.Why)),
-		Act{SignedIn, p.Tenant, p.ID, map[string]string{"passkey": k.Reference(), "acr": session.ACR, "session": session.ID}},
+		Act{Kind: SignedIn, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": k.Reference(), "acr": session.ACR, "session": session.ID}},
 	); err != nil {
 		return err
 	}
@@ -134,5 +134,5 @@ func added(k tenant.Passkey, why string) Act {
 	case k.Synced():
 		kind = "synced"
 	}
-	return Act{PasskeyAdded, k.Tenant, k.Person, map[string]string{"passkey": k.Reference(), "reason": why, "type": kind}}
+	return Act{Kind: PasskeyAdded, Tenant: k.Tenant, Person: k.Person, Detail: map[string]string{"passkey": k.Reference(), "reason": why, "type": kind}}
 }

@@ -79,6 +79,9 @@ type Enrolments interface {
 	Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, session tenant.Session) error
 	Recovery(ctx context.Context, tenantID, person string) (tenant.Recovery, error)
 	CancelRecovery(ctx context.Context, tenantID, person string) (canceled bool, err error)
+	// WaitingRecoveries are those of all tenants that want a second administrator.
+	WaitingRecoveries(ctx context.Context) ([]tenant.WaitingRecovery, error)
+	ApproveRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
 }
 
 // Store is all that a door needs kept.
@@ -102,11 +105,12 @@ const (
 	SessionEnded     ActKind = "session.ended"
 	EnrolmentUsed    ActKind = "enrolment.used"
 	RecoveryStopped  ActKind = "recovery.stopped"
+	RecoveryApproved ActKind = "recovery.approved"
 )
 
 // ActKinds lists every act.
 func ActKinds() []ActKind {
-	return []ActKind{SignedIn, PasskeyAdded, PasskeyRemoved, PasskeySuspended, SessionEnded, EnrolmentUsed, RecoveryStopped}
+	return []ActKind{SignedIn, PasskeyAdded, PasskeyRemoved, PasskeySuspended, SessionEnded, EnrolmentUsed, RecoveryStopped, RecoveryApproved}
 }
 
 // Act is a security act as metadata.
@@ -114,6 +118,7 @@ type Act struct {
 	Kind           ActKind
 	Tenant, Person string
 	Detail         map[string]string
+	By             string // subject of who did it; empty: the person themselves
 }
 
 // Limit counts what strangers cost us, by tenant and address.
@@ -201,22 +206,23 @@ type route struct {
 
 // routes are all our paths.
 var routes = map[string]route{
-	"/signin":                   {get: (*Door).signInPage},
-	"/signin/begin":             {post: (*Door).beginSignIn},
-	"/signin/finish":            {post: (*Door).finishSignIn},
-	"/enrol":                    {get: (*Door).enrolPage},
-	"/enrol/begin":              {post: (*Door).beginEnrol},
-	"/enrol/finish":             {post: (*Door).finishEnrol},
-	"/account":                  {get: (*Door).accountPage},
-	"/account/passkeys/begin":   {post: (*Door).beginAdd},
-	"/account/passkeys/finish":  {post: (*Door).finishAdd},
-	"/account/passkeys/rename":  {post: (*Door).renamePasskey},
-	"/account/passkeys/remove":  {post: (*Door).removePasskey},
-	"/account/sessions/end":     {post: (*Door).endSession},
-	"/account/sessions/end-all": {post: (*Door).endOtherSessions},
-	"/account/recovery/stop":    {post: (*Door).stopRecovery},
-	"/signout":                  {post: (*Door).signOut},
-	"/signed-out":               {get: (*Door).signedOutPage},
+	"/signin":                     {get: (*Door).signInPage},
+	"/signin/begin":               {post: (*Door).beginSignIn},
+	"/signin/finish":              {post: (*Door).finishSignIn},
+	"/enrol":                      {get: (*Door).enrolPage},
+	"/enrol/begin":                {post: (*Door).beginEnrol},
+	"/enrol/finish":               {post: (*Door).finishEnrol},
+	"/account":                    {get: (*Door).accountPage},
+	"/account/passkeys/begin":     {post: (*Door).beginAdd},
+	"/account/passkeys/finish":    {post: (*Door).finishAdd},
+	"/account/passkeys/rename":    {post: (*Door).renamePasskey},
+	"/account/passkeys/remove":    {post: (*Door).removePasskey},
+	"/account/sessions/end":       {post: (*Door).endSession},
+	"/account/sessions/end-all":   {post: (*Door).endOtherSessions},
+	"/account/recovery/stop":      {post: (*Door).stopRecovery},
+	"/account/recoveries/approve": {post: (*Door).approveRecovery},
+	"/signout":                    {post: (*Door).signOut},
+	"/signed-out":                 {get: (*Door).signedOutPage},
 }
 
 // Owns reports whether a path below an issuer is a door's.

@@ -582,6 +582,77 @@ func TestRecoveryIsSeenAndStopped(t *testing.T) {
 	}
 }
 
+// TestTheSecondAdministrator approves a recovery on their own page: with a fresh touch, never their own, never one above
+// their role, and never one they asked for.
+func TestTheSecondAdministrator(t *testing.T) {
+	h := newHall(t, nil)
+	if _, err := h.store.CreateTenant(t.Context(), "test", tenant.Tenant{ID: tenant.Operators, Class: tenant.Production, Owner: tenant.Unnamed,
+		Issuer: testBase + "/operators", CreatedAt: h.now}); err != nil {
+		t.Fatal(err)
+	}
+	operator := func(login string, role tenant.Role) (tenant.Person, *browser) {
+		p, err := h.store.CreatePerson(t.Context(), tenant.Person{Tenant: tenant.Operators, Login: login, Role: role, CreatedAt: h.clock()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := h.browser()
+		b.tenant = tenant.Operators
+		if a := b.enrol(h.link(p), h.authenticator()); a.status != http.StatusOK {
+			t.Fatalf("enrolling %s: %d %s", login, a.status, a.body)
+		}
+		return p, b
+	}
+	owner, ownerAt := operator("owner", tenant.Owner)
+	desk, deskAt := operator("desk", tenant.HelpDesk)
+	_, auditorAt := operator("auditor", tenant.Auditor)
+	ada, _, adaAt := h.member("ada@acme.example")
+	ask := func(p tenant.Person, by string) {
+		t.Helper()
+		if _, err := h.store.RequestRecovery(t.Context(), p.Tenant, p.ID, by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	approve := func(b *browser, p tenant.Person) bool {
+		b.form("/account/recoveries/approve", "tenant", p.Tenant, "person", p.ID)
+		r, err := h.store.Recovery(t.Context(), p.Tenant, p.ID)
+		return err == nil && r.ApprovedBy != ""
+	}
+	ask(ada, "uid:0")
+	ask(owner, "uid:0")
+	ask(desk, "person:"+owner.ID)
+	for name, try := range map[string]func() bool{
+		"themselves":         func() bool { return approve(adaAt, ada) },
+		"an auditor":         func() bool { return approve(auditorAt, ada) },
+		"a role below":       func() bool { return approve(deskAt, owner) },
+		"an owner their own": func() bool { return approve(ownerAt, owner) },
+		"who asked for it":   func() bool { return approve(ownerAt, desk) },
+	} {
+		if try() {
+			t.Errorf("it was approved by %s", name)
+		}
+	}
+	if page := deskAt.get("/account").body; !strings.Contains(page, "ada@acme.example") || strings.Contains(page, ">owner<") {
+		t.Error("the help desk doesn't see what waits for it, or sees more")
+	}
+	if !approve(deskAt, ada) {
+		t.Error("the help desk can't approve")
+	}
+	if !strings.Contains(adaAt.get("/account").body, "A link can be made from") {
+		t.Error("the person doesn't see from when on")
+	}
+	i := slices.IndexFunc(h.acts, func(a Act) bool { return a.Kind == RecoveryApproved })
+	if i < 0 || h.acts[i].By != desk.ID || h.acts[i].Person != ada.ID || h.acts[i].Tenant != "acme" {
+		t.Errorf("recorded %+v", h.acts)
+	}
+	if _, err := h.store.CancelRecovery(t.Context(), "acme", ada.ID); err != nil {
+		t.Fatal(err)
+	}
+	ask(ada, "uid:0")
+	if h.later(tenant.FreshTouch); approve(deskAt, ada) {
+		t.Error("it was approved without a fresh touch")
+	}
+}
+
 func TestWithoutAName(t *testing.T) {
 	h := newHall(t, func(c *Config) { c.Base = "http://127.0.0.1:8420" })
 	for _, path := range []string{"/signin", "/enrol"} {

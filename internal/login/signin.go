@@ -144,7 +144,7 @@ func (d *Door) finishSignIn(v *visit) error {
 // signIn opens the session of a sign-in that was proven, and says where to go on.
 func (d *Door) signIn(v *visit, p tenant.Person, used tenant.Passkey, cloned bool, handle string) error {
 	session, value := open(v, used)
-	act := Act{SignedIn, p.Tenant, p.ID, map[string]string{"passkey": used.Reference(), "acr": session.ACR, "session": session.ID}}
+	act := Act{Kind: SignedIn, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": used.Reference(), "acr": session.ACR, "session": session.ID}}
 	if cloned {
 		act = suspended(used)
 	}
@@ -171,7 +171,7 @@ func (d *Door) signIn(v *visit, p tenant.Person, used tenant.Passkey, cloned boo
 }
 
 func suspended(k tenant.Passkey) Act {
-	return Act{PasskeySuspended, k.Tenant, k.Person, map[string]string{"passkey": k.Reference(), "reason": "its counter went back"}}
+	return Act{Kind: PasskeySuspended, Tenant: k.Tenant, Person: k.Person, Detail: map[string]string{"passkey": k.Reference(), "reason": "its counter went back"}}
 }
 
 // onward is where somebody goes who has just signed in: on with what they were about to do, if it is still to be done, or
@@ -194,7 +194,7 @@ func (d *Door) signOut(v *visit) error {
 		return err
 	}
 	if err == nil {
-		if err := d.record(v, Act{SessionEnded, p.Tenant, p.ID, map[string]string{"session": s.ID, "reason": "signed out"}}); err != nil {
+		if err := d.record(v, Act{Kind: SessionEnded, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"session": s.ID, "reason": "signed out"}}); err != nil {
 			return err
 		}
 		if _, err := d.Store.EndSession(v.settled(), p.Tenant, p.ID, s.ID); err != nil {

@@ -93,6 +93,12 @@ var words = map[string]line{
 	"account.recoverylead": {"Somebody told an administrator that you lost your passkeys. If it was not you, stop it now: otherwise they may get a link to your account.", "Jemand hat der Administration gesagt, du hättest deine Passkeys verloren. Wenn du das nicht warst, halte es jetzt auf: sonst bekommt diese Person vielleicht einen Link zu deinem Konto."},
 	"account.recoveryfrom": {"A link can be made from %s.", "Ein Link ist möglich ab %s."},
 	"account.stop":         {"Stop the recovery", "Wiederherstellung aufhalten"},
+	"account.waiting":      {"Recoveries that wait for you", "Wiederherstellungen, die auf dich warten"},
+	"account.waitinglead":  {"Approve one only after you have spoken to the person. They see a notice and can stop it; a day later a link for one new passkey can be made.", "Stimme erst zu, wenn du mit der Person gesprochen hast. Sie sieht einen Hinweis und kann es aufhalten; einen Tag später ist ein Link für einen neuen Passkey möglich."},
+	"account.login":        {"Login", "Anmeldename"},
+	"account.asked":        {"Asked for by", "Beantragt von"},
+	"account.approve":      {"Approve", "Zustimmen"},
+	"account.approvenamed": {"Approve the recovery of %s", "Zustimmen: Wiederherstellung von %s"},
 	"account.welcome":      {"Your passkey works. Add a second one on another device now, and a lost device won’t matter.", "Dein Passkey geht. Lege jetzt auf einem anderen Gerät einen zweiten an, dann schadet ein verlorenes Gerät nicht."},
 
 	// Signed out.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -31,7 +32,7 @@ func (s *Server) newDoor() (*login.Door, error) {
 func (s *Server) recordActs(ctx context.Context, acts ...login.Act) error {
 	var entries []*mint.Entry
 	for _, a := range acts {
-		e := &mint.Entry{Kind: mint.EntryKind(a.Kind), Tenant: a.Tenant, Subject: a.Person, Actor: "person:" + a.Person}
+		e := &mint.Entry{Kind: mint.EntryKind(a.Kind), Tenant: a.Tenant, Subject: a.Person, Actor: "person:" + cmp.Or(a.By, a.Person)}
 		for name, value := range a.Detail {
 			e.Detail = append(e.Detail, mint.Field{Name: name, Value: short(value)})
 		}

@@ -41,6 +41,7 @@ func TestEveryActOfADoorIsAKindOfEntry(t *testing.T) {
 	details := map[login.ActKind]map[string]string{
 		login.SignedIn: {"acr": "phr", "passkey": "x", "session": "y"}, login.PasskeyAdded: {"passkey": "x"}, login.PasskeyRemoved: {"passkey": "x"},
 		login.PasskeySuspended: {"passkey": "x", "reason": "y"}, login.SessionEnded: {"reason": "x"}, login.EnrolmentUsed: {"reason": "x"},
+		login.RecoveryApproved: {"requested_by": "uid:0", "usable_from": "2026-11-28T00:00:00Z"},
 	}
 	for _, kind := range login.ActKinds() {
 		if err := h.recordActs(t.Context(), login.Act{Kind: kind, Tenant: "acme", Person: p.Subject, Detail: details[kind]}); err != nil {

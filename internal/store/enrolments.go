@@ -166,6 +166,28 @@ func (s *Store) Recovery(ctx context.Context, tenantID, person string) (r tenant
 	return r, err
 }
 
+// WaitingRecoveries returns the recoveries of all tenants that want a second administrator, the oldest first.
+func (s *Store) WaitingRecoveries(ctx context.Context) (waiting []tenant.WaitingRecovery, err error) {
+	now := s.now()
+	err = s.read(ctx, func(q querier) error {
+		all, err := collect(q, scanRecovery, `select tenant, person, requested_by, requested_at, approved_by, approved_at from recovery where approved_at is null order by requested_at, tenant, person`)
+		waiting = waiting[:0]
+		for _, r := range all {
+			if err != nil || !r.Live(now) {
+				continue
+			}
+			var p tenant.Person
+			if p, _, err = livePerson(q, r.Tenant, r.Person); errors.Is(err, tenant.ErrDisabled) {
+				err = nil
+				continue
+			}
+			waiting = append(waiting, tenant.WaitingRecovery{Recovery: r, Who: p})
+		}
+		return err
+	})
+	return waiting, err
+}
+
 // CancelRecovery ends a recovery, and a link that came of it, and reports whether there was one.
 func (s *Store) CancelRecovery(ctx context.Context, tenantID, person string) (canceled bool, err error) {
 	err = s.act(ctx, func(x *tx) error {

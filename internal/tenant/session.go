@@ -145,6 +145,21 @@ func (r Recovery) Ready(now time.Time) error {
 	return nil
 }
 
+// WaitingRecovery is a recovery that wants a second administrator, and whose it is.
+type WaitingRecovery struct {
+	Recovery
+	Who Person
+}
+
+// MayBeApprovedBy says whether somebody with an account of their own may be the second administrator: nobody is for
+// themselves, and nobody for a role above theirs.
+func (w WaitingRecovery) MayBeApprovedBy(p Person) error {
+	if p.ID == w.Who.ID && p.Tenant == w.Who.Tenant || !p.Role.MayAdmit(w.Who.Role) {
+		return Refuse(ErrConflict, "another administrator has to approve it", "%s may not approve a recovery of %s", p.Login, w.Who.Login)
+	}
+	return nil
+}
+
 // BreakGlassCode is a code on paper. We have its hash; a new one is made once it was used.
 type BreakGlassCode struct {
 	Tenant, Person string

@@ -68,6 +68,7 @@ type Recoveries interface {
 	RequestRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
 	ApproveRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
 	Recovery(ctx context.Context, tenantID, person string) (tenant.Recovery, error)
+	WaitingRecoveries(ctx context.Context) ([]tenant.WaitingRecovery, error)
 	CancelRecovery(ctx context.Context, tenantID, person string) (canceled bool, err error)
 }
 
@@ -545,7 +546,13 @@ func testRecovery(t *testing.T, f *fixture) {
 	wantReason(t, err, tenant.ErrConflict)
 	_, err = f.ApproveRecovery(ctx, "acme", ada.ID, "uid:7") // nor one twice
 	wantReason(t, err, tenant.ErrConflict)
+	if waiting := ok(f.WaitingRecoveries(ctx))(t); len(waiting) != 1 || waiting[0].Who.ID != ada.ID || waiting[0].RequestedBy != "uid:7" {
+		t.Errorf("waiting: %+v", waiting)
+	}
 	ok(f.ApproveRecovery(ctx, "acme", ada.ID, "uid:8"))(t)
+	if waiting := ok(f.WaitingRecoveries(ctx))(t); len(waiting) != 0 {
+		t.Errorf("still waiting: %+v", waiting)
+	}
 	f.reopen()
 	f.clock.advance(tenant.RecoveryDelay - time.Millisecond)
 	_, err = issue() // too early
