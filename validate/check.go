@@ -149,7 +149,7 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Tim
 	}
 	d := &verdict{issuer: in, key: k, audience: w.claims.audience, kind: w.header.kind, alg: w.header.alg}
 	if len(set.keys[k.id]) == 1 {
-		d.set = set // else which of them counts may change with the clock
+		d.set = set.number // else which of them counts may change with the clock
 	}
 	d.token.read(w, k, in.terms.seawall)
 	return d, ""

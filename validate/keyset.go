@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"seawall/validate/internal/wire"
@@ -16,6 +17,7 @@ const maxNotes = 20
 
 // keySet is one key document of one issuer, checked and indexed; it never changes.
 type keySet struct {
+	number   uint64 // of this process; what is remembered of a token names its set by it
 	keys     map[string][]*key
 	literal  map[string]bool   // issuers that some key of the set names literally
 	receipts []receiptKey      // certified by the pinned root
@@ -23,6 +25,9 @@ type keySet struct {
 	notes    []string          // what was skipped, and why
 	root     ed25519.PublicKey // the pinned ledger's; nil for a foreign issuer
 }
+
+// keySets counts the sets that this process has made.
+var keySets atomic.Uint64
 
 // receiptKey is a ledger key that may sign receipts in its window, Unix seconds.
 type receiptKey struct {
@@ -80,7 +85,7 @@ func newKeySet(doc []byte, t terms) (*keySet, *loadError) {
 	if !ok {
 		return nil, loadErrorf(CodeKeysUnavailable, "the key document is not a JWK Set")
 	}
-	set := &keySet{keys: make(map[string][]*key), literal: make(map[string]bool)}
+	set := &keySet{number: keySets.Add(1), keys: make(map[string][]*key), literal: make(map[string]bool)}
 	if t.keyIssuer != t.issuer {
 		set.owner = newPattern(t.keyIssuer)
 	}

@@ -26,7 +26,7 @@ type verdict struct {
 	text     [sha256.Size]byte // digest of the token as it was sent, byte for byte
 	tag      uint64
 	issuer   *issuer
-	set      *keySet
+	set      uint64 // the number of the key set; a pointer would keep every old set alive
 	key      *key
 	audience string
 	kind     string
@@ -132,7 +132,7 @@ func (w *work) textSum(raw string) [sha256.Size]byte {
 // set is another one now, so everything begins from the beginning.
 func (v *Validator) again(ctx context.Context, d *verdict, now time.Time, e *Event) (*Token, Code, bool) {
 	set, keysAt, code := d.issuer.current(ctx, now)
-	if code == "" && set != d.set {
+	if code == "" && set.number != d.set {
 		return nil, "", false
 	}
 	e.Issuer, e.Audience, e.Type, e.Algorithm, e.KeyID = d.issuer.terms.issuer, d.audience, d.kind, d.alg, d.key.id

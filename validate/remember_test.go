@@ -1,8 +1,11 @@
 package validate_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http/httptest"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -155,6 +158,41 @@ func TestRememberedTokenMeetsNewKeys(t *testing.T) {
 		s.set(func(s *server) { s.status = 500 })
 		time.Sleep(26 * time.Hour)
 		refused(t, v, raw, validate.CodeKeysStale)
+	})
+}
+
+// What is remembered of a token must not keep the key document alive that it was judged by: an issuer
+// that changes a large document all day would fill the memory with old ones.
+func TestMemoryLetsOldKeysGo(t *testing.T) {
+	live(t, validatetest.Config{Foreign: true}, func(t *testing.T, i *validatetest.Issuer, s *server, trusted validate.Issuer) {
+		var active struct{ Keys []map[string]any }
+		if err := json.Unmarshal(i.Keys(), &active); err != nil {
+			t.Fatal(err)
+		}
+		v := trust(t, trusted)
+		defer v.Close()
+		heap := func() uint64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
+		}
+		var before uint64
+		for round := range 30 {
+			keys := active.Keys
+			for n := range 1000 {
+				keys = append(keys, map[string]any{"kty": "oct", "kid": fmt.Sprintf("%d-%d", round, n)})
+			}
+			s.set(func(s *server) { s.body = forge.Set(nil, keys...) })
+			time.Sleep(6 * time.Minute)
+			accepted(t, v, i.Token(validatetest.Claims{"aud": audience}))
+			if round == 2 {
+				before = heap()
+			}
+		}
+		if after := heap(); after > before+3<<20 {
+			t.Errorf("27 old key documents take %d KiB", (after-before)>>10)
+		}
 	})
 }
 
