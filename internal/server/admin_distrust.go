@@ -83,7 +83,7 @@ func (s *Server) previewDistrust(ctx context.Context, p *revocation.Plan, t *ten
 	switch {
 	case p.Restores != 0:
 		f := s.feeds.of(t.ID, t.Issuer)
-		if err := f.refresh(ctx, f.young); err != nil {
+		if err := f.refresh(ctx, nil); err != nil {
 			return nil, err
 		}
 		from.Live = f.copy().Live

@@ -89,7 +89,7 @@ func (s *feeds) of(tenant, issuer string) *feed {
 type feed struct {
 	from           *feeds
 	tenant, issuer string
-	wanted         atomic.Int64 // when somebody last did, Unix nanoseconds
+	wanted, tried  atomic.Int64 // when somebody last did, and when the ledger was last asked, Unix nanoseconds
 
 	refreshing sync.Mutex // one question at a time; guards what follows
 	read       bool       // the file was looked at
@@ -127,17 +127,13 @@ func (f *feed) known() bool {
 	return f.Head.Signature != ""
 }
 
-// age is how long ago the last head was signed.
-func (f *feed) age() time.Duration {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.from.now().Sub(time.UnixMilli(int64(f.Head.Millis)))
-}
-
 // ready makes sure that something is known about the feed: what the ledger says, or what it said last.
 func (f *feed) ready(ctx context.Context) error {
 	if f.known() {
 		return nil
+	}
+	if f.asked(time.Second) { // many may be waiting for the same
+		return mint.Refuse(mint.Unavailable, "the feed is not known yet")
 	}
 	err := f.refresh(ctx, f.known)
 	if f.known() {
@@ -206,6 +202,7 @@ func (f *feed) refresh(ctx context.Context, enough func() bool) error {
 	if enough != nil && enough() {
 		return nil
 	}
+	f.tried.Store(f.from.now().UnixNano())
 	n, err := f.continued(ctx, root)
 	for tries := 0; errors.Is(err, errGap) && tries < 5; tries++ {
 		n, err = f.anew(ctx, root)
@@ -226,8 +223,14 @@ func (f *feed) reaches(n uint64) func() bool {
 	}
 }
 
-// young is for refresh: the head is not old.
-func (f *feed) young() bool { return f.known() && f.age() < headEvery }
+// young is for refresh: the ledger was asked a moment ago. Whether it answered makes no difference: while it is away, not
+// everybody who wants the feed shall wait for it again.
+func (f *feed) young() bool { return f.known() && f.asked(headEvery) }
+
+// asked reports whether the ledger was asked within the last d.
+func (f *feed) asked(d time.Duration) bool {
+	return f.from.now().Sub(time.Unix(0, f.tried.Load())) < d
+}
 
 // news is a verified answer of the ledger: statements that continue what was known, or all that is live.
 type news struct {

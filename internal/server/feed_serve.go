@@ -64,6 +64,11 @@ func (s *Server) listener(r *http.Request, t *resident) (*feed, *tenant.API, err
 		s.feeds.complain(r.Context(), f, err)
 		return nil, nil, errNoFeed.Because(err)
 	}
+	if !f.young() { // nobody has wanted it for a while
+		if err := f.refresh(r.Context(), f.young); err != nil { // what was heard last is signed with its time
+			s.feeds.complain(r.Context(), f, err)
+		}
+	}
 	return f, api, nil
 }
 
@@ -73,11 +78,6 @@ func (s *Server) serveFeed(w http.ResponseWriter, r *http.Request, t *resident) 
 	if err != nil {
 		s.refuse(w, r, err)
 		return
-	}
-	if !f.young() {
-		if err := f.refresh(r.Context(), f.young); err != nil { // what was heard last is signed with its time
-			s.feeds.complain(r.Context(), f, err)
-		}
 	}
 	f.mu.RLock()
 	whole := f.whole

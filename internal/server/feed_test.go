@@ -464,6 +464,32 @@ func TestTheFeedSurvivesTheLedger(t *testing.T) {
 	third.eventually("the feed is back", func() bool { return third.getFeed("", api).status == 200 })
 }
 
+// TestAnAwayLedgerIsAskedOnce: of all who want a feed while the ledger is away, one finds out, and nobody waits behind it.
+func TestAnAwayLedgerIsAskedOnce(t *testing.T) {
+	h := newHouse(t, options{})
+	api, _ := h.acme()
+	f := h.feeds.of("acme", h.base+"/acme")
+	first := f.copy().Head.Millis
+	f.tried.Store(0)
+	if s := decodeTo[mint.Snapshot](t, string(h.getFeed("", api).body)); s.Millis <= first {
+		t.Error("nobody has wanted the feed for a while, and it is served as it was")
+	}
+	h.vaults.set(func() { h.vaults.ledgerAway = true })
+	h.vaults.hangUp()
+	h.eventually("the ledger is away", func() bool { return !h.Server.vaults.ledger.Connected() })
+	f.tried.Store(0)
+	asked := map[int64]bool{}
+	for range 30 {
+		if r := h.getFeed("", api); r.status != 200 {
+			t.Fatalf("status %d", r.status)
+		}
+		asked[f.tried.Load()] = true
+	}
+	if len(asked) > 2 { // the tick may have come in between
+		t.Errorf("the ledger was asked %d times", len(asked))
+	}
+}
+
 // TestEveryListenerHearsEverythingOnce connects hundreds of listeners to a house with the true vaults, and puts it through
 // restarts of ledger and house. Each goes on where it was, by Last-Event-ID, and hears every statement once and in order.
 func TestEveryListenerHearsEverythingOnce(t *testing.T) {
