@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 const (
@@ -13,11 +14,21 @@ const (
 	// and ledger three signatures of their own, so a few full ones are cheaper than many small ones; and who waits, waits
 	// for an answer that is on its way.
 	worthwhile = 16
+	// gatherTime is how long what is queued waits for those who have just been
+	// answered, and gatherAgain how many messages do not wait after one did in
+	// vain.
+	gatherTime  = time.Millisecond
+	gatherAgain = 16
 )
 
 // Client is the house's side of the counter. It gathers what is queued into
-// messages without a timer: an idle client sends at once from the caller's own
-// goroutine; a busy one sends when an answer comes back. Tenants take turns.
+// messages: an idle client sends at once from the caller's own goroutine; a busy
+// one sends when an answer comes back. Tenants take turns.
+//
+// Clients that have just been answered often ask again at once. When a message
+// lands, none is under way and something is queued, that waits for a moment for
+// as many to come back as were answered: one message for both halves costs much
+// less than two, which would go on taking turns for ever.
 type Client struct {
 	*Caller
 	// OnHead, if set before the first request, is told the ledger's head as of
@@ -29,6 +40,9 @@ type Client struct {
 	turns   []string // tenants with something queued, next first
 	queued  int
 	flights int
+	gather  int         // no message leaves until so many are queued; 0: they leave
+	enough  *time.Timer // ends the gathering
+	skip    int         // so many landings do not gather
 }
 
 type item struct {
@@ -124,7 +138,10 @@ func (c *Client) take() []*item {
 func (c *Client) pump() {
 	for {
 		c.mu.Lock()
-		if c.queued == 0 || c.flights >= maxFlights || c.queued < worthwhile*c.flights || !c.Connected() {
+		if c.queued >= c.gather {
+			c.endGather()
+		}
+		if c.gather > 0 || c.queued == 0 || c.flights >= maxFlights || c.queued < worthwhile*c.flights || !c.Connected() {
 			c.mu.Unlock()
 			return
 		}
@@ -138,6 +155,41 @@ func (c *Client) pump() {
 		c.Go(MsgMint,
 			func(b []byte) []byte { return appendItems(b, batch) },
 			func(body []byte, err error) { c.landed(batch, body, err) })
+	}
+}
+
+// beginGather waits for those who were answered, if that is likely to be worth
+// it. Called with mu held.
+func (c *Client) beginGather(answered int) {
+	switch {
+	case c.flights > 0 || c.queued == 0 || c.queued >= worthwhile:
+		return
+	case c.skip > 0:
+		c.skip--
+		return
+	}
+	c.gather = c.queued + answered
+	var timer *time.Timer
+	timer = time.AfterFunc(gatherTime, func() {
+		c.mu.Lock()
+		inVain := c.enough == timer
+		if inVain {
+			c.endGather()
+			c.skip = gatherAgain
+		}
+		c.mu.Unlock()
+		if inVain {
+			c.pump()
+		}
+	})
+	c.enough = timer
+}
+
+// endGather lets messages leave. Called with mu held.
+func (c *Client) endGather() {
+	if c.gather > 0 {
+		c.enough.Stop()
+		c.gather, c.enough = 0, nil
 	}
 }
 
@@ -157,6 +209,9 @@ func (c *Client) landed(batch []*item, body []byte, err error) {
 	}
 	c.mu.Lock()
 	c.flights--
+	if err == nil {
+		c.beginGather(len(batch))
+	}
 	c.mu.Unlock()
 	if err != nil {
 		if !c.enqueue(batch...) {

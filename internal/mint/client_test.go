@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -137,6 +139,114 @@ func TestNoSignerIsUnavailable(t *testing.T) {
 	if _, err := c.Mint(t.Context(), request("acme")); !errors.Is(err, &Refusal{Code: Unavailable}) {
 		t.Fatalf("got %v", err)
 	}
+}
+
+// gathering is a client in a bubble whose signer answers when it is told to.
+type gathering struct {
+	t      *testing.T
+	ctx    context.Context
+	client *Client
+	signer *fakeSigner
+	tell   chan struct{}
+	asking sync.WaitGroup
+}
+
+func (g *gathering) ask() {
+	g.asking.Go(func() {
+		if _, err := g.client.Mint(g.ctx, request("acme")); err != nil && g.ctx.Err() == nil {
+			g.t.Errorf("a request: %v", err)
+		}
+	})
+	synctest.Wait()
+}
+
+// answer has the message under way answered.
+func (g *gathering) answer() {
+	select {
+	case g.tell <- struct{}{}:
+	case <-time.After(time.Second):
+		g.t.Fatal("no message is under way")
+	}
+	synctest.Wait()
+}
+
+// saw compares the sizes of the messages so far.
+func (g *gathering) saw(when string, want ...int) {
+	g.t.Helper()
+	g.signer.mu.Lock()
+	defer g.signer.mu.Unlock()
+	var got []int
+	for _, ids := range g.signer.seen {
+		got = append(got, len(ids))
+	}
+	if !slices.Equal(got, want) {
+		g.t.Fatalf("%s the signer has seen messages of %v, want %v", when, got, want)
+	}
+}
+
+func gatherTest(t *testing.T, test func(g *gathering)) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		g := &gathering{t: t, ctx: ctx, signer: newFakeSigner(), tell: make(chan struct{})}
+		defer g.asking.Wait()
+		defer cancel()
+		g.client = NewClient(ctx, g.signer.dial, nil)
+		g.signer.connect(t, func(requests []*Request, encoded [][]byte) []byte {
+			select {
+			case <-g.tell:
+				return echo(requests, encoded)
+			case <-ctx.Done():
+				return nil
+			}
+		})
+		synctest.Wait()
+		test(g)
+	})
+}
+
+// TestWhoWasAnsweredIsWaitedFor: two groups of clients that take turns become one.
+func TestWhoWasAnsweredIsWaitedFor(t *testing.T) {
+	gatherTest(t, func(g *gathering) {
+		g.ask()
+		g.ask()
+		g.ask()
+		g.saw("while one is under way", 1)
+		g.answer()
+		g.saw("before the first has come back", 1)
+		g.ask()
+		g.saw("when it has", 1, 3)
+		g.answer()
+		g.ask()
+		g.saw("with nobody queued", 1, 3, 1)
+		g.answer()
+	})
+}
+
+// TestNobodyIsWaitedForInVainForLong: what is queued leaves after a moment, and for a while nothing waits any more.
+func TestNobodyIsWaitedForInVainForLong(t *testing.T) {
+	gatherTest(t, func(g *gathering) {
+		g.ask()
+		g.ask()
+		g.answer()
+		g.saw("before the time is over", 1)
+		time.Sleep(gatherTime)
+		synctest.Wait()
+		seen := []int{1, 1}
+		g.saw("after it", seen...)
+		for range gatherAgain {
+			g.ask()
+			g.answer()
+			seen = append(seen, 1)
+			g.saw("without waiting", seen...)
+		}
+		g.ask()
+		g.answer()
+		g.saw("when it waits again", seen...)
+		time.Sleep(gatherTime)
+		synctest.Wait()
+		g.saw("after that", append(seen, 1)...)
+		g.answer()
+	})
 }
 
 func TestTenantsTakeTurns(t *testing.T) {
