@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"seawall/bench/internal/comparison"
 	"seawall/bench/internal/report"
@@ -34,6 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 15, "how many times everything is measured; medians are reported")
 	tokens := flags.Int("tokens", 200, "different tokens in a round")
+	vectors := flags.String("vectors", "../validate/testdata/vectors", "`directory` of the corpus")
 	asJSON := flags.Bool("json", false, "print JSON instead of tables")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -41,7 +44,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if flags.NArg() > 0 || *rounds < 1 || *tokens < 1 {
 		return errors.New("wanted: no words, and at least one round and one token")
 	}
-	figures, err := comparison.Measure(ctx, *rounds, *tokens)
+	// formats.json holds byte formats and no cases.
+	files, err := filepath.Glob(filepath.Join(*vectors, "*.json"))
+	files = slices.DeleteFunc(files, func(file string) bool { return filepath.Base(file) == "formats.json" })
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("no corpus in %s: run this in the directory bench, or give --vectors", *vectors)
+	}
+	figures, err := comparison.Measure(ctx, *rounds, *tokens, files)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ package comparison
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,16 +24,19 @@ import (
 	"seawall/bench/internal/process"
 	"seawall/bench/internal/sample"
 	"seawall/validate"
+	"seawall/validate/corpus"
 	"seawall/validate/validatetest"
 )
 
 // Figures are what was measured.
 type Figures struct {
 	Rounds int                           `json:"rounds"`
-	Tokens int                           `json:"tokens"` // checked by each subject in a round, for each algorithm
-	Full   map[string]map[string]Cost    `json:"full"`   // by algorithm and subject
-	Ratios map[string]map[string]float64 `json:"ratios"` // of validate to another subject: medians of each turn's
-	Other  map[string]Cost               `json:"other"`  // what is measured of validate alone
+	Tokens int                           `json:"tokens"`    // checked by each subject in a round, for each algorithm
+	Full   map[string]map[string]Cost    `json:"full"`      // by algorithm and subject
+	Ratios map[string]map[string]float64 `json:"ratios"`    // of validate to another subject: medians of each turn's
+	Cases  int                           `json:"cases"`     // of the corpus
+	Corpus time.Duration                 `json:"corpus_ns"` // by the clock on the wall, validators and all
+	Other  map[string]Cost               `json:"other"`     // what is measured of validate alone
 }
 
 // Cost is what one check costs.
@@ -50,6 +54,7 @@ const (
 	Repeated  = "the same token again"
 	Garbage   = "128 KiB of garbage"
 	Malformed = "a malformed token of 700 bytes"
+	Long      = "a malformed token of 12 KiB"
 	DPoP      = "a DPoP request"
 )
 
@@ -70,8 +75,9 @@ const (
 	issuer   = "https://login.example/7c1e"
 )
 
-// Measure does everything: tokens different tokens for each algorithm, checked by each subject in each round.
-func Measure(ctx context.Context, rounds, tokens int) (Figures, error) {
+// Measure does everything: tokens different tokens for each algorithm, checked by each subject in each round, and the
+// corpus in these files.
+func Measure(ctx context.Context, rounds, tokens int, vectors []string) (Figures, error) {
 	f := Figures{Rounds: rounds, Tokens: tokens, Full: map[string]map[string]Cost{}, Ratios: map[string]map[string]float64{}, Other: map[string]Cost{}}
 	for _, alg := range Algorithms {
 		field, err := newField(ctx, alg, tokens)
@@ -101,7 +107,35 @@ func Measure(ctx context.Context, rounds, tokens int) (Figures, error) {
 			f.Ratios[alg][s.name] = sample.Median(ratios)
 		}
 	}
+	if err := f.judge(ctx, vectors); err != nil {
+		return f, err
+	}
 	return f, f.alone(ctx, rounds, tokens)
+}
+
+// judge measures a whole corpus: reading it, making its validators, and judging every case.
+func (f *Figures) judge(ctx context.Context, vectors []string) error {
+	for _, file := range vectors {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		var doc corpus.Document
+		if err := json.Unmarshal(text, &doc); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		for i, v := range doc.Judge(ctx) {
+			if c := doc.Cases[i]; c.Expect == "accept" || c.Expect == "reject" {
+				f.Cases++
+				if v.Verdict != c.Expect {
+					return fmt.Errorf("%s: %s: %s", file, c.Name, v.Verdict)
+				}
+			}
+		}
+		f.Corpus += time.Since(start)
+	}
+	return nil
 }
 
 // subject is one way of checking tokens.
@@ -256,6 +290,8 @@ func allocations(n int, check func(i int) error) (allocs, bytes float64, err err
 // whole divides without a rest, as testing.AllocsPerRun does: what the runtime allocates meanwhile is no check's.
 func whole(sum uint64, n int) float64 { return float64(sum / uint64(n)) }
 
+const longBytes = 12 << 10
+
 // alone measures what only validate is asked: the same token again, garbage, and proofs of possession.
 func (f *Figures) alone(ctx context.Context, rounds, tokens int) error {
 	from := validatetest.NewIssuer(validatetest.Config{URL: issuer, Foreign: true})
@@ -273,6 +309,7 @@ func (f *Figures) alone(ctx context.Context, rounds, tokens int) error {
 		Repeated:  {good, ""},
 		Garbage:   {strings.Repeat("a", 128<<10), validate.CodeTooLarge},
 		Malformed: {strings.Repeat("A", len(header)) + "." + rest, validate.CodeJSON},
+		Long:      {header + "." + strings.Repeat("A", longBytes) + "." + strings.Repeat("A", 86), validate.CodeJSON},
 	} {
 		check := func(int) error {
 			if _, err := v.Token(ctx, c.token); c.code == "" && err != nil || c.code != "" && !errors.Is(err, c.code) {
@@ -280,7 +317,7 @@ func (f *Figures) alone(ctx context.Context, rounds, tokens int) error {
 			}
 			return nil
 		}
-		if f.Other[name], err = costOf(check, rounds, 50*tokens); err != nil {
+		if f.Other[name], err = costOf(check, rounds, 20*tokens); err != nil {
 			return err
 		}
 	}

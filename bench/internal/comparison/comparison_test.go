@@ -10,7 +10,7 @@ import (
 
 // TestMeasure: every subject is measured at every algorithm, and the figures survive their way between two processes.
 func TestMeasure(t *testing.T) {
-	f, err := Measure(context.Background(), 2, 5)
+	f, err := Measure(context.Background(), 2, 5, []string{"../../../validate/testdata/sample/corpus.json"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,12 +29,15 @@ func TestMeasure(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{Repeated, Garbage, Malformed, DPoP} {
+	for _, name := range []string{Repeated, Garbage, Malformed, Long, DPoP} {
 		if again.Other[name].CPU <= 0 {
 			t.Errorf("%s was not measured", name)
 		}
 	}
-	if bars := again.Bars(); len(bars) != 4*len(Algorithms)+6 {
+	if again.Cases != 25 || again.Corpus <= 0 {
+		t.Errorf("%d cases in %v", again.Cases, again.Corpus)
+	}
+	if bars := again.Bars(); len(bars) != 4*len(Algorithms)+8 {
 		t.Errorf("%d bars", len(bars))
 	}
 	if tables := again.Tables(); len(tables) != 2 || len(tables[0].Rows) != len(Subjects()) || len(tables[0].Rows[0]) != len(tables[0].Head) {

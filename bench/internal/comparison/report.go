@@ -21,6 +21,8 @@ const (
 	repeatedBar  = 800 * time.Nanosecond
 	garbageBar   = 5000 * time.Nanosecond
 	malformedBar = 1000 * time.Nanosecond
+	longBar      = malformedBar + longBytes*2*time.Nanosecond
+	corpusBar    = 1000                   // ms
 	proofAllowed = 8000 * time.Nanosecond // over two signatures
 )
 
@@ -46,6 +48,8 @@ func (f Figures) Bars() []report.Bar {
 		cost(Garbage, garbageBar),
 		cost(Malformed, malformedBar),
 		report.Bar{Measure: "validate, " + Malformed + ", allocations", Figure: f.Other[Malformed].Allocs, Limit: 1},
+		report.Bar{Measure: fmt.Sprintf("validate, a corpus of %s cases", report.Number(float64(f.Cases))), Unit: "ms", Figure: float64(f.Corpus) / float64(time.Millisecond), Limit: corpusBar},
+		cost(Long, longBar),
 		cost(DPoP, 2*f.Full["ES256"][Raw].CPU+proofAllowed))
 }
 
@@ -70,7 +74,7 @@ func (f Figures) Tables() []report.Table {
 		full.Rows = append(full.Rows, row)
 	}
 	other := report.Table{Title: "What else is asked of validate", Head: []string{"what", "CPU µs", "allocs", "bytes"}}
-	for _, name := range []string{Repeated, Garbage, Malformed, DPoP} {
+	for _, name := range []string{Repeated, Garbage, Malformed, Long, DPoP} {
 		c := f.Other[name]
 		other.Rows = append(other.Rows, []string{name, report.Number(microseconds(c.CPU)), fmt.Sprintf("%.0f", c.Allocs), fmt.Sprintf("%.0f", c.Bytes)})
 	}
