@@ -17,14 +17,14 @@ import (
 	"seawall/internal/testenv"
 )
 
-// onTerminal runs a command of seawall on a terminal of its own, types input, and returns what it shows.
-func onTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) string {
+// openTerminal makes a terminal: what is written to one end is read at the other.
+func openTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer master.Close()
+	t.Cleanup(func() { master.Close() })
 	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -32,10 +32,16 @@ func onTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	slave, err := os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
+	if slave, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
 		t.Fatal(err)
 	}
+	return master, slave
+}
+
+// onTerminal runs a command of seawall on a terminal of its own, types input, and returns what it shows.
+func onTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) string {
+	t.Helper()
+	master, slave := openTerminal(t)
 	cmd := s.Command(args...)
 	cmd.Env = append(cmd.Env, "NO_COLOR=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
@@ -54,6 +60,42 @@ func onTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) 
 		t.Fatalf("seawall %s: %v\n%s", strings.Join(args, " "), err, shown)
 	}
 	return string(shown)
+}
+
+// TestTheFirstLinkOnATerminal: whoever sits there sees it, and no file has it.
+func TestTheFirstLinkOnATerminal(t *testing.T) {
+	master, slave := openTerminal(t)
+	data := filepath.Join(testenv.Dir(t, 0), "data")
+	cmd := testenv.Command(t, program, "up", "--data", data, "--listen", strings.Replace(testenv.FreeAddress(t), "127.0.0.1", "localhost", 1))
+	cmd.Env = append(cmd.Env, "NO_COLOR=1")
+	cmd.Stdout = slave
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	slave.Close()
+	var shown []byte
+	for link := regexp.MustCompile(`/operators/enrol#swe_prod_[0-9A-Za-z]{39}\r?\n`); !link.Match(shown); {
+		part := make([]byte, 4096)
+		n, err := master.Read(part)
+		if shown = append(shown, part[:n]...); err != nil {
+			t.Fatalf("no link is shown: %v\n%s", err, shown)
+		}
+	}
+	if !strings.Contains(string(shown), "You are its first administrator. Open this link within 15 minutes") {
+		t.Errorf("it says\n%s", shown)
+	}
+	if _, err := os.Stat(filepath.Join(data, "first-administrator.txt")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the link is in a file too: %v", err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, master); err != nil && !errors.Is(err, syscall.EIO) {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
 }
 
 var glassCode = regexp.MustCompile(`swb_prod_[0-9A-Za-z]{39}`)
