@@ -54,6 +54,9 @@ func (f *Feed) Config(onStale validate.StalePolicy) validate.Feed {
 	return validate.Feed{ID: f.id, Secret: validate.NewSecret(f.secret), OnStale: onStale}
 }
 
+// Credentials are what an API sends by HTTP Basic to hear the feed.
+func (f *Feed) Credentials() (id, secret string) { return f.id, f.secret }
+
 // Distrust says that something must not be believed any more, and gives the statement's number. The
 // kind is key, token, session, subject or client; the value is the kid, jti, sid, sub or client.
 func (f *Feed) Distrust(kind, value string) uint64 {

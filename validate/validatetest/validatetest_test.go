@@ -1,8 +1,13 @@
 package validatetest_test
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 
 	"seawall/validate"
@@ -76,4 +81,74 @@ func TestClaimLeavesOut(t *testing.T) {
 	if _, err := v.Token(context.Background(), issuer.Token(validatetest.Claims{"aud": audience}, d)); !errors.Is(err, d.Code) {
 		t.Errorf("got %v, want %s", err, d.Code)
 	}
+}
+
+// The feed as any client sees it: who may hear it, and how it begins and goes on.
+func TestFeed(t *testing.T) {
+	server := validatetest.NewServer(validatetest.Config{})
+	defer server.Close()
+	feed := server.Feed()
+	ask := func(path, secret, last string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), "GET", server.URL()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := feed.Credentials()
+		req.SetBasicAuth(id, secret)
+		if last != "" {
+			req.Header.Set("Last-Event-ID", last)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	_, secret := feed.Credentials()
+	for _, path := range []string{"/distrust", "/distrust/events", "/distrust/changes?after=0"} {
+		if resp := ask(path, secret+"x", ""); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s with a wrong secret: %s", path, resp.Status)
+		}
+	}
+	feed.Distrust("token", "j-1")
+	feed.Restore(feed.Distrust("subject", "u-1"))
+	for last, want := range map[string]string{"": "snapshot 3", "0": "statement 1", "2": "statement 3", "3": "head ", "4": "snapshot 3"} {
+		if first := firstEvent(t, ask("/distrust/events", secret, last).Body); first != want {
+			t.Errorf("after %q the stream begins with %q, want %q", last, first, want)
+		}
+	}
+	feed.Compact()
+	for last, want := range map[string]string{"2": "snapshot 3", "3": "head "} {
+		if first := firstEvent(t, ask("/distrust/events", secret, last).Body); first != want {
+			t.Errorf("compacted, after %q the stream begins with %q, want %q", last, first, want)
+		}
+	}
+	for after, want := range map[string]string{"0": "snapshot", "4": "snapshot"} {
+		var answer map[string]json.RawMessage
+		if err := json.NewDecoder(ask("/distrust/changes?after="+after, secret, "").Body).Decode(&answer); err != nil || answer[want] == nil {
+			t.Errorf("changes after %s: %v, %v", after, answer, err)
+		}
+	}
+	var snapshot struct{ Statements []struct{ Value string } }
+	if err := json.NewDecoder(ask("/distrust", secret, "").Body).Decode(&snapshot); err != nil || len(snapshot.Statements) != 1 || snapshot.Statements[0].Value != "j-1" {
+		t.Errorf("snapshot %+v, %v", snapshot, err)
+	}
+}
+
+// firstEvent gives name and id of a stream's first event.
+func firstEvent(t *testing.T, stream io.Reader) string {
+	t.Helper()
+	var name, id string
+	for lines := bufio.NewScanner(stream); lines.Scan() && lines.Text() != ""; {
+		field, value, _ := strings.Cut(lines.Text(), ": ")
+		switch field {
+		case "event":
+			name = value
+		case "id":
+			id = value
+		}
+	}
+	return name + " " + id
 }
