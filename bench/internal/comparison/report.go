@@ -28,6 +28,14 @@ const (
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
+// difference writes a time with its sign. One below nothing is a disturbed run.
+func difference(d time.Duration) string {
+	if d < 0 {
+		return report.Number(microseconds(d))
+	}
+	return "+" + report.Number(microseconds(d))
+}
+
 // Bars are the promises about speed, held against the figures.
 func (f Figures) Bars() []report.Bar {
 	var bars []report.Bar
@@ -68,7 +76,7 @@ func (f Figures) Tables() []report.Table {
 		row := []string{s}
 		for _, alg := range Algorithms {
 			c := f.Full[alg][s]
-			row = append(row, fmt.Sprintf("%s (+%s)", report.Number(microseconds(c.CPU)), report.Number(microseconds(c.Over))),
+			row = append(row, fmt.Sprintf("%s (%s)", report.Number(microseconds(c.CPU)), difference(c.Over)),
 				fmt.Sprintf("%.0f", c.Allocs), fmt.Sprintf("%.0f", c.Bytes))
 		}
 		full.Rows = append(full.Rows, row)
