@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,8 +51,7 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 // fault answers in the place of the feed; next is the feed itself.
 type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
-// feedWorld is an issuer with its feed on a real HTTP server that may misbehave, and what a
-// validator reported.
+// feedWorld is an issuer with its feed on a real HTTP server that may misbehave.
 type feedWorld struct {
 	*testing.T
 	issuer    *validatetest.Issuer
@@ -61,11 +59,9 @@ type feedWorld struct {
 	clock     *validatetest.Clock // the validator's
 	transport *http.Transport
 
-	mu       sync.Mutex
-	fault    fault
-	ended    chan struct{} // closed when what the server does changes
-	requests []*http.Request
-	events   []validate.Event
+	mu    sync.Mutex
+	fault fault
+	ended chan struct{} // closed when what the server does changes
 }
 
 // withFeed runs a test in false time.
@@ -92,7 +88,6 @@ func withFeed(t *testing.T, test func(t *testing.T, w *feedWorld)) {
 
 func (w *feedWorld) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
-	w.requests = append(w.requests, r)
 	bad, ended := w.fault, w.ended
 	w.mu.Unlock()
 	ctx, end := context.WithCancel(r.Context())
@@ -121,18 +116,6 @@ func (w *feedWorld) misbehave(f fault) {
 	w.ended = make(chan struct{})
 }
 
-// count tells how many requests there were for an address.
-func (w *feedWorld) count(path string) (n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, r := range w.requests {
-		if r.URL.Path == path {
-			n++
-		}
-	}
-	return n
-}
-
 // trust makes a validator that follows the feed.
 func (w *feedWorld) trust(onStale validate.StalePolicy, changes ...func(*validate.Feed)) *validate.Validator {
 	w.Helper()
@@ -143,11 +126,6 @@ func (w *feedWorld) trust(onStale validate.StalePolicy, changes ...func(*validat
 	}
 	v, err := validate.New(validate.Config{
 		Issuers: []validate.Issuer{w.issuer.Trusted().WithFeed(feed)}, Audiences: []string{audience}, Now: w.clock.Now,
-		Observe: func(e validate.Event) {
-			w.mu.Lock()
-			w.events = append(w.events, e)
-			w.mu.Unlock()
-		},
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -161,33 +139,6 @@ func (w *feedWorld) token(claims validatetest.Claims) string {
 		all[name] = value
 	}
 	return w.issuer.Token(all)
-}
-
-// told gives the events about the feed since the last call.
-func (w *feedWorld) told() (list []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, e := range w.events {
-		if e.Kind != validate.TokenAccepted && e.Kind != validate.TokenRefused {
-			list = append(list, string(e.Kind)+" "+string(e.Code))
-		}
-	}
-	w.events = nil
-	return list
-}
-
-// expect demands that the events since the last call hold these, in this order.
-func (w *feedWorld) expect(want ...string) {
-	w.Helper()
-	got := w.told()
-	rest := got
-	for _, event := range want {
-		i := slices.Index(rest, event)
-		if i < 0 {
-			w.Fatalf("events %q, want %q among them", got, want)
-		}
-		rest = rest[i+1:]
-	}
 }
 
 // after lets time pass.
