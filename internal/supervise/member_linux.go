@@ -73,6 +73,7 @@ func (m *Member) Ready(info any) error {
 	if len(encoded) > maxInfo {
 		return fmt.Errorf("supervise: reporting ready: %d bytes are too many", len(encoded))
 	}
+	defer tidyUp() // nobody waits for it
 	return m.report(report{Say: sayReady, Info: encoded})
 }
 

@@ -150,6 +150,7 @@ func (s *supervisor) handle(h happening) error {
 		if s.config.Ready != nil {
 			s.config.Ready(child, h.report.Info)
 		}
+		tidyUp() // the supervisor has nothing more to do either
 	case sayRefused:
 		h.process.reason = h.report.Reason
 	case sayRedial:
