@@ -17,9 +17,14 @@ import (
 )
 
 // by gives a good token of a foreign issuer, signed with this key.
-func (w *wild) by(k *forge.Key) string {
+func (w *wild) by(k *forge.Key) string { return w.signed(k, 60) }
+
+// lasting gives one that is good for an hour, long enough to be remembered while its key's fate changes.
+func (w *wild) lasting(k *forge.Key) string { return w.signed(k, 3600) }
+
+func (w *wild) signed(k *forge.Key, seconds int64) string {
 	now := w.Clock().Now().Unix()
-	return k.Sign(forge.Header(k.Alg, "at+jwt", k.ID), forge.JSON(map[string]any{"iss": w.URL(), "sub": "x", "aud": audience, "iat": now, "exp": now + 60}))
+	return k.Sign(forge.Header(k.Alg, "at+jwt", k.ID), forge.JSON(map[string]any{"iss": w.URL(), "sub": "x", "aud": audience, "iat": now, "exp": now + seconds}))
 }
 
 // random gives a token with a key name that nobody knows.
@@ -390,10 +395,13 @@ func TestRevokedAppears(t *testing.T) {
 			w.serve(document(false, other.JWK()))
 			time.Sleep(6 * time.Minute)
 			accepted(t, w.v, w.by(stolen))
+			known := w.lasting(stolen)
+			accepted(t, w.v, known)
 			w.serve(document(true, more...))
 			time.Sleep(5 * time.Minute)
 			refused(t, w.v, w.by(stolen), validate.CodeKeyRevoked)
-			accepted(t, w.v, w.by(other)) // alone: nothing was said against it
+			refused(t, w.v, known, validate.CodeKeyRevoked) // also what was accepted before
+			accepted(t, w.v, w.by(other))                   // alone: nothing was said against it
 			w.turn(answering(503, nil))
 			time.Sleep(10 * time.Minute)
 			refused(t, w.v, w.by(stolen), validate.CodeKeyRevoked)

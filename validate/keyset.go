@@ -206,6 +206,7 @@ func (k *key) reaches(name pattern) bool {
 // document, whatever else is wrong with that.
 func (set *keySet) heed(word *keySet, now instant) *keySet {
 	heeded := *set
+	heeded.number = keySets.Add(1) // what was remembered under the old set must be judged again
 	heeded.keys = maps.Clone(set.keys)
 	changed := false
 	for id, said := range word.keys {
