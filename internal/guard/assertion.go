@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -145,17 +146,21 @@ func (a *asserter) assert(now time.Time, method, path string, t *validate.Token)
 		c.Subject, c.Client, c.Tenant, c.Scope = t.Subject(), t.Client(), t.Tenant(), strings.Join(t.Scopes(), " ")
 		c.Token = &tokenName{Issuer: t.Issuer(), ID: t.ID(), Digest: encode(key.token[:]), Expires: t.Expires().Unix()}
 	}
-	payload, err := json.Marshal(c)
-	if err != nil {
+	var payload bytes.Buffer
+	plain := json.NewEncoder(&payload)
+	plain.SetEscapeHTML(false) // no browser reads it, and six bytes for one of a path would add up
+	if err := plain.Encode(c); err != nil {
 		return "", err
 	}
-	input := a.header + encode(payload)
+	input := a.header + encode(bytes.TrimSpace(payload.Bytes()))
 	signature, err := a.sign([]byte(input))
 	if err != nil {
 		return "", err
 	}
 	text := input + "." + encode(signature)
-	a.memory.keep(key, text, now.Add(a.life/3))
+	if len(text) <= maxKept { // long paths are rare, and strangers choose them
+		a.memory.keep(key, text, now.Add(a.life/3))
+	}
 	return text, nil
 }
 
@@ -178,7 +183,10 @@ type kept struct {
 	until time.Time
 }
 
-const generation = 2048
+const (
+	generation = 2048
+	maxKept    = 2 << 10 // bytes of an assertion that is remembered
+)
 
 func (m *memory) find(k remembered, now time.Time) string {
 	m.mu.Lock()

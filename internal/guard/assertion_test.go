@@ -9,6 +9,9 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
+
+	"seawall/validate"
 )
 
 // verifyAssertion checks an assertion with nothing but the published key set, and gives its payload.
@@ -49,4 +52,23 @@ func verifyAssertion(t *testing.T, jwks []byte, assertion string) []byte {
 		t.Fatalf("the signature of an assertion does not verify with %s", jwks)
 	}
 	return decodeSegment(t, parts[1])
+}
+
+// A stranger chooses the path on a public route. Long ones are not kept, and "&" does not become six bytes.
+func TestLongPathsAreNotRemembered(t *testing.T) {
+	a, err := newAsserter("guard", "api", validate.EdDSA, 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for path, want := range map[string]int{"/short": 1, "/" + strings.Repeat("&", 8000): 0} {
+		a.memory = memory{}
+		text, err := a.assert(now, "GET", path, nil)
+		if err != nil || len(text) > 2*len(path)+1000 {
+			t.Errorf("an assertion of %d bytes for a path of %d: %v", len(text), len(path), err)
+		}
+		if kept := len(a.memory.young); kept != want {
+			t.Errorf("%d assertions kept for a path of %d bytes, want %d", kept, len(path), want)
+		}
+	}
 }

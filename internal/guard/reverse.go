@@ -90,6 +90,7 @@ func (g *Guard) reverse() http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer g.shut(w)
+		hurry(w, r, g.config.Limits.ReadTime)
 		g.admit(w, r, func(p *passed) {
 			if r.ContentLength > g.config.Limits.Body {
 				tooLarge.write(w)
@@ -107,9 +108,14 @@ func (g *Guard) bound(w http.ResponseWriter, r *http.Request, p *passed) {
 	if r.ContentLength == 0 {
 		return
 	}
-	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Now().Add(g.config.Limits.ReadTime)) == nil {
-		r.Body = &timed{r.Body, control, p}
+	r.Body = &timed{r.Body, http.NewResponseController(w), p}
+}
+
+// hurry bounds the time for a request's body before anything is decided about it: a refusal is sent only after the server has
+// read what the client announced, and a client that never sends that would keep its place for ever.
+func hurry(w http.ResponseWriter, r *http.Request, limit time.Duration) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit)) // a writer without deadlines is a test's
 	}
 }
 

@@ -3,13 +3,16 @@ package guard
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"seawall/validate/validatetest"
@@ -265,4 +268,42 @@ func TestUpstreamsStayOnThisMachine(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+}
+
+// A refusal is sent after the server has read the body. Without a limit, who announces one and never sends it would keep a
+// place of the guard's for ever, without any token.
+func TestARefusedClientMustNotHoldItsPlace(t *testing.T) {
+	p := front(t, func(c *Config) { c.Limits = Limits{ReadTime: 100 * time.Millisecond} })
+	for name, head := range map[string]string{"a length": "Content-Length: 10\r\n", "chunks": "Transfer-Encoding: chunked\r\n"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: api\r\n%s\r\n", head)
+		if text, err := io.ReadAll(conn); err != nil {
+			t.Errorf("%s: the connection is still held: %v, after %q", name, err, text)
+		}
+	}
+}
+
+// A client that reads nothing is given up, in false time.
+func TestAClientThatTakesNothingGivesItsPlaceUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		left := false
+		p := &placed{Conn: ours, leave: func() { left = true }}
+		begun := time.Now()
+		if _, err := p.Write([]byte("an answer")); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("written to somebody who does not read: %v", err)
+		}
+		if waited := time.Since(begun); waited != writeTime {
+			t.Errorf("given up after %v", waited)
+		}
+		if p.Close(); !left {
+			t.Error("the place is not given back")
+		}
+	})
 }

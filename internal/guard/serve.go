@@ -26,6 +26,7 @@ func (g *Guard) Handler() http.Handler {
 	status := g.Status()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// No ServeMux: it would clean the path that Envoy asks about, and redirect.
+		hurry(w, r, headerTime)
 		if strings.HasPrefix(r.RequestURI, CheckPath) {
 			g.forward(w, r)
 			return
@@ -52,7 +53,10 @@ func (g *Guard) Status() http.Handler {
 		w.Header().Set("Cache-Control", "max-age=60")
 		_, _ = w.Write(g.JWKS())
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hurry(w, r, headerTime)
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func say(w http.ResponseWriter, status int, text string) {
@@ -69,6 +73,7 @@ const (
 	headerTime = 10 * time.Second
 	idleTime   = 90 * time.Second
 	drainTime  = 10 * time.Second
+	writeTime  = 30 * time.Second // for a client to take a piece of an answer
 )
 
 // Door is a listener and what answers there.
