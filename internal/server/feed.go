@@ -170,6 +170,14 @@ func (f *feed) distrusts(t *validate.Token) bool {
 		f.names(mint.DistrustSession, t.SessionID(), iat) || f.names(mint.DistrustSubject, t.Subject(), iat) || f.names(mint.DistrustClient, t.Client(), iat)
 }
 
+// distrustsItself reports whether a statement names this very token. What is said about its subject, client, session or
+// key may be taken back and leave the token alive; a client that gives its token up wants it dead whatever becomes of those.
+func (f *feed) distrustsItself(t *validate.Token) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.names(mint.DistrustToken, t.ID(), t.IssuedAt().Unix())
+}
+
 func (f *feed) names(kind mint.DistrustKind, value string, iat int64) bool {
 	if value == "" {
 		return false

@@ -252,7 +252,7 @@ func (s *stream) run(ctx context.Context, welcome func() bool) {
 	defer timer.Stop()
 	for {
 		again := s.collect()
-		if s.send() != nil || !welcome() {
+		if !welcome() || s.send() != nil {
 			return
 		}
 		timer.Reset(quiet)

@@ -39,8 +39,14 @@ func (s *Server) revoke(r *http.Request, t *resident) error {
 		return errTokenType
 	}
 	judge, err := t.judges.of(s, t, nil)
-	if err != nil || judge == nil {
+	if err != nil {
 		return err
+	}
+	if judge == nil && s.keys.now().of(t.tenant.ID, t.tenant.Issuer) == nil {
+		return errNoKeys // then nobody can tell whether the token is good
+	}
+	if judge == nil {
+		return nil
 	}
 	token, err := judge.Token(r.Context(), raw)
 	if err != nil || !s.now().Before(token.Expires()) {
@@ -50,7 +56,7 @@ func (s *Server) revoke(r *http.Request, t *resident) error {
 		return errOthersToken
 	}
 	feed := s.feeds.of(t.tenant.ID, t.tenant.Issuer)
-	if err := feed.ready(r.Context()); err == nil && feed.distrusts(token) {
+	if err := feed.ready(r.Context()); err == nil && feed.distrustsItself(token) {
 		return nil
 	}
 	_, err = s.state(r.Context(), mint.StateQuery{Tenant: t.tenant.ID, Issuer: t.tenant.Issuer, Act: mint.ActDistrust, Kind: mint.DistrustToken, Value: token.ID(),

@@ -52,6 +52,18 @@ func TestRevocation(t *testing.T) {
 			t.Errorf("stated is %+v", d)
 		}
 	})
+	// A token is revoked for itself, though its client is distrusted: that is taken back, and the token stays dead.
+	mine := h.token(client)
+	done, err := h.op.Distrust(t.Context(), "acme", adminapi.Distrust{Kind: "client", Value: client.ClientID, Reason: "admin"})
+	must(t, done, err)
+	if r := revoke(mine, client); r.status != 200 || stated() != 3 {
+		t.Errorf("a token of a distrusted client: %d, %d statements", r.status, stated())
+	}
+	done, err = h.op.Distrust(t.Context(), "acme", adminapi.Distrust{Restores: 2, Reason: "mistake"})
+	must(t, done, err)
+	if h.introspect(api, mine)["active"] != false || h.introspect(api, h.token(client))["active"] != true {
+		t.Error("what the client gave up came back with the trust in it, or the trust did not")
+	}
 	if r := h.post("/acme/revoke", "token="+url.QueryEscape(theirs)+"&token_type_hint=refresh_token&x=y", other.ClientID, other.Secret); r.status != 200 {
 		t.Errorf("with a hint that does not fit: %d", r.status)
 	}
