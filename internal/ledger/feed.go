@@ -202,7 +202,7 @@ func (l *Ledger) follow(b *building, step *mint.Entry) *mint.Refusal {
 	f := l.state.Feeds[step.Issuer]
 	k := l.state.Keys[step.KID]
 	old := f.about(step.KID)
-	d := mint.Distrust{Issuer: step.Issuer, Act: mint.ActDistrust, Kind: mint.DistrustKey, Value: step.KID, Until: k.Expires,
+	d := mint.Distrust{Issuer: step.Issuer, Act: mint.ActDistrust, Kind: mint.DistrustKey, Value: step.KID, Until: k.Expires + overdue,
 		Reason: mint.Reason(detail(step, "reason"))}
 	switch {
 	case k.distrusted() && old == nil:

@@ -182,7 +182,7 @@ func TestStepsOfKeysAreStated(t *testing.T) {
 		t.Errorf("behind the steps stands %+v, %v", e, err)
 	}
 	live := r.follows(house, i.url)
-	if len(live) != 1 || live[0].Kind != mint.DistrustKey || live[0].Value != stolen.KID || live[0].Reason != mint.KeyCompromise || live[0].Until != stolen.Expires {
+	if len(live) != 1 || live[0].Kind != mint.DistrustKey || live[0].Value != stolen.KID || live[0].Reason != mint.KeyCompromise || live[0].Until != stolen.Expires+overdue {
 		t.Fatalf("live is %+v", live)
 	}
 	if _, got, err := p.tokens(r.l, i.token(now)); err != nil || got[0].Refusal == nil || got[0].Refusal.Code != mint.KeyNotActive {
