@@ -85,12 +85,18 @@ func (s *Server) serveFeed(w http.ResponseWriter, r *http.Request, t *resident) 
 	writeFeed(w, whole.json())
 }
 
-func writeFeed(w http.ResponseWriter, body []byte) {
+func writeFeed(w http.ResponseWriter, parts ...[]byte) {
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
 	h := w.Header()
 	oauth.SetNoStore(h)
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
+	h.Set("Content-Length", strconv.Itoa(size))
+	for _, part := range parts {
+		_, _ = w.Write(part)
+	}
 }
 
 // copy returns the present state. Its lists are not changed by anybody.
@@ -163,11 +169,12 @@ func (s *Server) serveChanges(w http.ResponseWriter, r *http.Request, t *residen
 		return
 	}
 	_ = control.SetWriteDeadline(s.now().Add(s.feeds.patience))
-	writeFeed(w, body)
+	writeFeed(w, body...)
 }
 
-// changes waits until the feed is beyond after, at most [pollTime], and tells how.
-func (f *feed) changes(ctx context.Context, after uint64) ([]byte, error) {
+// changes waits until the feed is beyond after, at most [pollTime], and tells how, in parts: a snapshot can be large, and
+// all who ask share its one text.
+func (f *feed) changes(ctx context.Context, after uint64) ([][]byte, error) {
 	timer := time.NewTimer(pollTime)
 	defer timer.Stop()
 	for {
@@ -187,14 +194,13 @@ func (f *feed) changes(ctx context.Context, after uint64) ([]byte, error) {
 		}
 		first := state.Head.N + 1 - uint64(len(state.Recent))
 		if after > state.Head.N || after+1 < first {
-			return json.Marshal(struct {
-				Snapshot json.RawMessage `json:"snapshot"`
-			}{whole.json()})
+			return [][]byte{[]byte(`{"snapshot":`), whole.json(), []byte(`}`)}, nil
 		}
-		return json.Marshal(struct {
+		body, err := json.Marshal(struct {
 			Statements []mint.Distrust `json:"statements"`
 			Head       mint.FeedHead   `json:"head"`
 		}{append([]mint.Distrust{}, state.Recent[after+1-first:]...), state.Head})
+		return [][]byte{body}, err
 	}
 }
 
