@@ -217,7 +217,7 @@ func personEnrol(ctx context.Context, c *call) error {
 
 func personRecover(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT [--approve | --stop]",
-		"The slow way back for somebody who has lost all their passkeys. One administrator asks for it; another approves it, on\ntheir page at …/operators/account or here under a user id of their own; the person sees it and may stop it; a day later\n`seawall person enrol` makes a link, for three days.")
+		"The slow way back for somebody who has lost all their passkeys. One administrator asks for it; another approves it, on\ntheir page at …/operators/account or here under a user id of their own; the person sees it and may stop it; a day later,\nand for three days, `seawall person enrol` makes one link, good for 15 minutes.")
 	data, asJSON, tenant := f.data(), f.json(), f.tenant()
 	approve := f.Bool("approve", false, "approve what another administrator asked for")
 	stop := f.Bool("stop", false, "stop it")
@@ -388,7 +388,7 @@ func tenantComplete(ctx context.Context, c *call) error {
 	var q adminapi.CompleteTenant
 	f.StringVar(&q.Owner, "owner", "", "`MAIL` address of who is responsible")
 	contacts := f.list("contact", "`MAIL` address that is reached in an emergency; at least two")
-	f.StringVar(&q.Passkeys, "passkeys", "", "`TIER` of its people's passkeys: any, device-bound or attested")
+	f.StringVar(&q.Passkeys, "passkeys", "", "`TIER` of passkeys that its people register from now on: any, device-bound or attested")
 	models := f.list("model", "`AAGUID` that attested admits; may be repeated (the default is every certified one)")
 	fresh := f.Bool("new-codes", false, "make new break-glass codes, also for principals that have one")
 	words, err := f.parse("ID")
