@@ -395,6 +395,9 @@ func tenantComplete(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	if *fresh && (*asJSON || !terminal(c.out)) {
+		return hint(errors.New("new codes are shown on a terminal only, so none were made"), "run it on a terminal, without --json")
+	}
 	q.Contacts, q.Models = *contacts, *models
 	sealed := 0
 	t, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
@@ -457,21 +460,22 @@ type invitation struct {
 // invitationFile is where the link goes when nobody sits at a terminal.
 const invitationFile = "first-administrator.txt"
 
-// tell shows the link on a terminal, or puts it into a file that only its owner can read.
+// forgetInvitation removes an earlier link, which is worth nothing once the house has started again.
+func forgetInvitation(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// tell shows the link on a terminal, or puts it into a file that only its owner can read and that is not there yet.
 func (i *invitation) tell(c *call, path string) error {
 	if i == nil || i.Link == "" {
-		err := os.Remove(path) // an earlier one is over
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		return err
+		return nil
 	}
 	if terminal(c.out) {
 		_, err := fmt.Fprintf(c.out, "\n%s Open this link within %s and create your passkey; it works once:\n\n  %s\n\nToo late? `seawall person enrol administrator --tenant operators` makes another.\n\n",
 			styleFor(c.out).strong("You are its first administrator."), span(time.Until(i.Expires).Round(time.Minute)), i.Link)
-		return err
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -236,6 +236,9 @@ func (h *house) runAlone(ctx context.Context, c *call) error {
 		return err
 	}
 	return h.run(ctx, c, func(first *invitation) error {
+		if err := forgetInvitation(invitationFile); err != nil {
+			return err
+		}
 		_, err := fmt.Fprintf(c.out, "seawall: ready at %s\n  house     %s\n", h.Base, h.level)
 		return errors.Join(err, first.tell(c, invitationFile))
 	})

@@ -99,7 +99,10 @@ func (n *announcer) ready(child string, info json.RawMessage) {
 	if child != houseDir {
 		return
 	}
-	defer func() { // a house that starts again makes a new link, and the one before is worth nothing
+	if err := forgetInvitation(n.data.Path(invitationFile)); err != nil { // before anybody hears that seawall is ready
+		fmt.Fprintf(n.call.err, "seawall: an earlier link of the first administrator could not be removed: %v\n", err)
+	}
+	defer func() { // a house that starts again makes a new link
 		if err := said.Invitation.tell(n.call, n.data.Path(invitationFile)); err != nil {
 			fmt.Fprintf(n.call.err, "seawall: the first administrator's link could not be told: %v\n", err)
 		}

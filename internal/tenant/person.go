@@ -214,6 +214,8 @@ func (t Tenant) Completed(given Tenant) (Tenant, error) {
 	}
 	if given.Passkeys != "" {
 		t.Passkeys, t.Models = given.Passkeys, given.Models
+	} else if len(given.Models) > 0 {
+		t.Models = given.Models
 	}
 	return New(t)
 }

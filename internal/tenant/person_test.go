@@ -135,3 +135,14 @@ func TestPasskeyPolicyRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestModelsAloneAreTakenUp(t *testing.T) {
+	acme, model := goodTenant(), "ee882879-721c-4913-9775-3dfcce97072a"
+	if _, err := acme.Completed(Tenant{Models: []string{model}}); err == nil {
+		t.Error("models are named where the tier asks for none, and nobody says so")
+	}
+	acme.Passkeys = Attested
+	if after, err := acme.Completed(Tenant{Models: []string{model}}); err != nil || after.Passkeys != Attested || len(after.Models) != 1 || after.Models[0] != model {
+		t.Errorf("%+v, %v", after, err)
+	}
+}
