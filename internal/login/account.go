@@ -37,8 +37,8 @@ type sessionView struct {
 
 func (d *Door) accountPage(v *visit) error {
 	s, p, err := d.session(v.Request, v.tenant)
-	if errors.Is(err, ErrNobody) {
-		return d.Ask(v.w, v.Request, v.tenant, tenant.Interaction{Next: "/account"})
+	if errors.Is(err, ErrNobody) { // nothing is kept for strangers: who signs in without a place to go to comes here
+		return v.goTo(d.home(v.tenant) + "/signin")
 	}
 	if err != nil {
 		return err
@@ -135,9 +135,12 @@ func (d *Door) finishAdd(v *visit) error {
 	if err != nil {
 		return err
 	}
-	_, p, err := d.person(v)
+	s, p, err := d.person(v)
 	if err != nil {
 		return err
+	}
+	if !s.Fresh(v.now) { // it was when the ceremony began
+		return problemOver
 	}
 	c, state, err := d.consume(v, tenant.CeremonyAdd, answer.Response.CollectedClientData.Challenge)
 	if err != nil {

@@ -457,7 +457,12 @@ func TestPasskeysOfAnAccount(t *testing.T) {
 	}
 
 	// Without a fresh touch, the account can be looked at and not changed.
-	h.later(tenant.FreshTouch)
+	h.later(tenant.FreshTouch - time.Second)
+	begun := b.post("/account/passkeys/begin", struct{}{})
+	h.later(time.Second)
+	if a := b.post("/account/passkeys/finish", map[string]any{"name": "late", "credential": h.authenticator().create(options2(begun))}); a.problem != "over" {
+		t.Errorf("a ceremony that was begun while the touch was fresh: %d %q", a.status, a.problem)
+	}
 	third := add(h.authenticator())
 	stepUp, _ := third.json["next"].(string)
 	if !strings.HasPrefix(stepUp, "/acme/signin?i=") {
@@ -482,6 +487,14 @@ func TestPasskeysOfAnAccount(t *testing.T) {
 	}
 	if keys, err := h.store.Passkeys(t.Context(), "acme", p.ID); err != nil || len(keys) != 1 {
 		t.Errorf("%d passkeys are left, %v", len(keys), err)
+	}
+}
+
+// Looking at an account without being signed in must keep nothing: anybody may do it, as often as they like.
+func TestNobodysAccountKeepsNothing(t *testing.T) {
+	h := newHall(t, nil)
+	if a := h.browser().get("/account"); a.status != http.StatusSeeOther || a.header.Get("Location") != "/acme/signin" {
+		t.Errorf("%d to %q", a.status, a.header.Get("Location"))
 	}
 }
 

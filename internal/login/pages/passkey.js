@@ -99,6 +99,7 @@
   if (ceremony === "enrol") {
     base.secret = location.hash.slice(1);
     history.replaceState(null, "", location.pathname); // the link is a credential: it leaves the address at once
+    addEventListener("hashchange", () => location.reload()); // another link in the same tab loads nothing by itself
     post(begin, base).then((answer) => {
       document.getElementById("who-name").textContent = answer.name;
       document.getElementById("who-login").textContent = answer.login;
