@@ -67,20 +67,67 @@ func NewClient(ctx context.Context, dial Dial, onHead func(Head)) *Client {
 // broke is sent again with the same jti; ctx bounds the whole. The error is a
 // *[Refusal].
 func (c *Client) Mint(ctx context.Context, q *Request) ([]byte, error) {
+	it, err := newItem(q)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.send(ctx, it); err != nil {
+		return nil, err
+	}
+	return c.wait(ctx, it)
+}
+
+// MintBoth asks for two tokens of one tenant at once: where there is room they
+// ride in one message, and the ledger records them in one commit. If one is
+// refused, there is neither; the other may have been recorded, which harms
+// nobody.
+func (c *Client) MintBoth(ctx context.Context, first, second *Request) (a, b []byte, err error) {
+	one, err := newItem(first)
+	if err != nil {
+		return nil, nil, err
+	}
+	other, err := newItem(second)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.send(ctx, one, other); err != nil {
+		return nil, nil, err
+	}
+	a, err = c.wait(ctx, one)
+	b, otherErr := c.wait(ctx, other)
+	if err == nil {
+		err = otherErr
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return a, b, nil
+}
+
+func newItem(q *Request) (*item, error) {
 	it := &item{tenant: q.Tenant, encoded: q.Append(make([]byte, 0, 512)), done: make(chan Answer, 1)}
 	if len(it.encoded) > MaxRequest {
 		return nil, Refuse(Malformed, "a request of %d bytes is over the limit of %d", len(it.encoded), MaxRequest)
 	}
 	it.digest = RequestDigest(it.encoded)
+	return it, nil
+}
+
+// send queues items, all or none, and lets them go.
+func (c *Client) send(ctx context.Context, items ...*item) error {
 	if !c.Connected() {
 		if err := c.Await(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if !c.enqueue(it) {
-		return nil, Refuse(Busy, "%d requests are waiting for the signer", maxQueued)
+	if !c.enqueue(items...) {
+		return Refuse(Busy, "%d requests are waiting for the signer", maxQueued)
 	}
 	c.pump()
+	return nil
+}
+
+func (c *Client) wait(ctx context.Context, it *item) ([]byte, error) {
 	select {
 	case a := <-it.done:
 		if a.Refusal != nil {

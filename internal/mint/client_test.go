@@ -249,6 +249,52 @@ func TestNobodyIsWaitedForInVainForLong(t *testing.T) {
 	})
 }
 
+// TestBothTravelTogether: a client that is idle sends what it gets at once, and would send two messages for two calls.
+func TestBothTravelTogether(t *testing.T) {
+	gatherTest(t, func(g *gathering) {
+		access, id := request("acme"), request("acme")
+		g.asking.Go(func() {
+			a, b, err := g.client.MintBoth(g.ctx, access, id)
+			if err != nil || string(a) != "token for "+access.JTI || string(b) != "token for "+id.JTI {
+				g.t.Errorf("got %q and %q, %v", a, b, err)
+			}
+		})
+		synctest.Wait()
+		g.saw("together", 2)
+		g.answer()
+	})
+}
+
+// TestBothOrNone: whichever of the two is refused, neither is returned.
+func TestBothOrNone(t *testing.T) {
+	for refused := range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		s := newFakeSigner()
+		c := NewClient(ctx, s.dial, nil)
+		s.connect(t, func(_ []*Request, encoded [][]byte) []byte {
+			answers := []Answer{{Request: RequestDigest(encoded[0]), Token: []byte("a")}, {Request: RequestDigest(encoded[1]), Token: []byte("b")}}
+			answers[refused].Token, answers[refused].Refusal = nil, Refuse(ClientUnregistered, "")
+			return AppendAnswers(nil, Head{}, answers)
+		})
+		a, b, err := c.MintBoth(ctx, request("acme"), request("acme"))
+		if !errors.Is(err, &Refusal{Code: ClientUnregistered}) || a != nil || b != nil {
+			t.Errorf("the request %d refused: got %q and %q, %v", refused, a, b, err)
+		}
+	}
+	long := request("acme")
+	long.Audience = slices.Repeat([]string{string(make([]byte, MaxText))}, MaxAudiences)
+	c := NewClient(t.Context(), newFakeSigner().dial, nil)
+	for _, pair := range [][2]*Request{{long, request("acme")}, {request("acme"), long}} {
+		if _, _, err := c.MintBoth(t.Context(), pair[0], pair[1]); !errors.Is(err, &Refusal{Code: Malformed}) {
+			t.Errorf("a request over the limit: %v", err)
+		}
+	}
+	if c.queued != 0 {
+		t.Error("one of the two was queued though the other can't be sent")
+	}
+}
+
 func TestTenantsTakeTurns(t *testing.T) {
 	c := &Client{queues: map[string][]*item{}}
 	for range 500 {

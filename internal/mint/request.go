@@ -12,6 +12,8 @@ const (
 	MaxCustom    = 32
 	MaxText      = 1024 // bytes of any one string
 	MaxScope     = 4096
+	MaxNonce     = 512
+	MaxAMR       = 8  // methods of one sign-in
 	MaxBatch     = 64 // requests in one message
 	// MaxRequest is the largest encoded request in bytes: a full message, and the
 	// answer to it, fit into a frame.
@@ -25,15 +27,26 @@ type Request struct {
 	Issuer   string
 	Kind     Kind
 	Subject  string
-	Audience []string
-	ClientID string
-	Scope    string // space separated
-	JTI      string // see NewJTI; a retry keeps it
-	Lifetime int64  // seconds asked for
+	Audience []string // of an ID token, the client alone
+	ClientID string   // of an access token
+	Scope    string   // space separated
+	JTI      string   // see NewJTI; a retry keeps it
+	Lifetime int64    // seconds asked for
 	Custom   []Claim
 	// Evidence is the digest of what proved the client: its secret's id or the
 	// assertion. It ties the token to an authentication and is recorded.
 	Evidence [32]byte
+
+	Nonce string // of an ID token
+	SignIn
+	KeyThumbprint string // of an access token
+}
+
+// Token returns what the signer is asked to write, less what it adds itself:
+// key and times.
+func (q *Request) Token() Token {
+	return Token{Kind: q.Kind, Issuer: q.Issuer, Subject: q.Subject, Audience: q.Audience, ClientID: q.ClientID, Scope: q.Scope,
+		Nonce: q.Nonce, SignIn: q.SignIn, KeyThumbprint: q.KeyThumbprint, JTI: q.JTI, Custom: q.Custom}
 }
 
 // NewJTI returns a fresh token id: 128 random bits as base64url.
@@ -58,9 +71,35 @@ func ValidJTI(s string) bool {
 	return true
 }
 
+// ValidThumbprint reports whether s is the thumbprint of a key (RFC 7638): 32
+// bytes as base64url, in their one spelling.
+func ValidThumbprint(s string) bool {
+	var sum [32]byte
+	if len(s) != rawURL.EncodedLen(len(sum)) {
+		return false
+	}
+	n, err := rawURL.Decode(sum[:], []byte(s))
+	return err == nil && n == len(sum)
+}
+
+// The versions of a request. One that says nothing of a person or a key is
+// written as it was before there were those, so a signer of that time knows it.
+const (
+	requestOfClient byte = 1
+	requestOfPerson byte = 2
+)
+
+func (q *Request) version() byte {
+	if q.Nonce == "" && q.AuthTime == 0 && q.ACR == "" && len(q.AMR) == 0 && q.Session == "" && q.KeyThumbprint == "" {
+		return requestOfClient
+	}
+	return requestOfPerson
+}
+
 // Append writes the request's canonical form to b.
 func (q *Request) Append(b []byte) []byte {
-	b = append(b, 1)
+	version := q.version()
+	b = append(b, version)
 	b = appendString(b, q.Tenant)
 	b = appendString(b, q.Issuer)
 	b = appendString(b, string(q.Kind))
@@ -80,16 +119,23 @@ func (q *Request) Append(b []byte) []byte {
 			b = appendStrings(append(b, 1), c.List)
 		}
 	}
-	return append(b, q.Evidence[:]...)
+	b = append(b, q.Evidence[:]...)
+	if version == requestOfClient {
+		return b
+	}
+	b = appendString(b, q.Nonce)
+	b = appendUint(b, uint64(q.AuthTime))
+	b = appendString(b, q.ACR)
+	b = appendStrings(b, q.AMR)
+	b = appendString(b, q.Session)
+	return appendString(b, q.KeyThumbprint)
 }
 
 // ReadRequest reads one request. Nothing in it is checked beyond its form.
 func ReadRequest(b []byte) (*Request, error) {
 	r := reader{b: b}
 	q := new(Request)
-	if v := r.byte("version"); v != 1 {
-		r.fail("request version")
-	}
+	version := r.byte("version")
 	q.Tenant = r.string(MaxText, "tenant")
 	q.Issuer = r.string(MaxText, "issuer")
 	q.Kind = Kind(r.string(MaxText, "kind"))
@@ -109,10 +155,27 @@ func ReadRequest(b []byte) (*Request, error) {
 		q.Custom = append(q.Custom, r.claim())
 	}
 	copy(q.Evidence[:], r.fixed(32, "evidence"))
+	if version == requestOfPerson {
+		r.person(q)
+	}
+	if version != q.version() {
+		r.fail("request version")
+	}
 	if err := r.end("request"); err != nil {
 		return nil, err
 	}
 	return q, nil
+}
+
+func (r *reader) person(q *Request) {
+	q.Nonce = r.string(MaxNonce, "nonce")
+	if q.AuthTime = int64(r.uint("auth_time")); q.AuthTime < 0 {
+		r.fail("auth_time")
+	}
+	q.ACR = r.string(MaxText, "acr")
+	q.AMR = r.strings(MaxAMR, MaxText, "amr")
+	q.Session = r.string(MaxText, "sid")
+	q.KeyThumbprint = r.string(MaxText, "thumbprint")
 }
 
 func (r *reader) claim() (c Claim) {

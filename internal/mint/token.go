@@ -13,29 +13,44 @@ import (
 // Kind is a kind of token, written as its JWS typ.
 type Kind string
 
-// AccessToken is an RFC 9068 access token.
-const AccessToken Kind = "at+jwt"
+// The kinds that are minted.
+const (
+	AccessToken Kind = "at+jwt" // RFC 9068 §2.1
+	IDToken     Kind = "JWT"    // OIDC Core §2, which names no typ: this is the one of RFC 7519 §5.1
+)
 
 // Family is a group of kinds that share keys. A key belongs to one family, so a
 // key for access tokens can't make an ID token.
 type Family string
 
-// FamilyAccess signs access tokens.
-const FamilyAccess Family = "access"
+// The families.
+const (
+	FamilyAccess Family = "access" // signs access tokens
+	FamilyID     Family = "id"     // signs ID tokens
+)
+
+// Families lists all there are.
+func Families() []Family { return []Family{FamilyAccess, FamilyID} }
 
 // Family returns the family whose keys sign k, or false for a kind that is not
 // minted.
 func (k Kind) Family() (Family, bool) {
-	if k == AccessToken {
+	switch k {
+	case AccessToken:
 		return FamilyAccess, true
+	case IDToken:
+		return FamilyID, true
 	}
 	return "", false
 }
 
 // Kinds lists what the keys of f may sign.
 func (f Family) Kinds() []string {
-	if f == FamilyAccess {
+	switch f {
+	case FamilyAccess:
 		return []string{string(AccessToken)}
+	case FamilyID:
+		return []string{string(IDToken)}
 	}
 	return nil
 }
@@ -79,15 +94,27 @@ type Token struct {
 	Alg, KID string
 	Kind     Kind
 
-	Issuer   string
-	Subject  string
-	Audience []string // never empty
-	ClientID string
-	Scope    string // space separated, may be empty
-	JTI      string
-	IssuedAt int64 // Unix seconds
-	Expires  int64 // Unix seconds
-	Custom   []Claim
+	Issuer        string
+	Subject       string
+	Audience      []string // never empty; of an ID token, the client alone
+	ClientID      string   // of an access token
+	Scope         string   // space separated, may be empty
+	Nonce         string   // of an ID token: what the client sent along (OIDC Core §2)
+	SignIn                 // of the person, if there is one
+	KeyThumbprint string   // jkt: the key that its sender must hold (RFC 9449 §6.1); "": whoever has it
+	JTI           string
+	IssuedAt      int64 // Unix seconds
+	Expires       int64 // Unix seconds
+	Custom        []Claim
+}
+
+// SignIn says what happened when a person signed in. It is zero where a client
+// acts for itself.
+type SignIn struct {
+	AuthTime int64    // Unix seconds; 0: not said
+	ACR      string   // what the sign-in proved
+	AMR      []string // by which methods (RFC 8176)
+	Session  string   // sid: the public name of the person's session
 }
 
 // Header appends the bare header (RFC 7515 §4) to b.
@@ -98,8 +125,9 @@ func (t *Token) Header(b []byte) []byte {
 	return append(b, '}')
 }
 
-// Payload appends the claims (RFC 9068 §2.2) to b. Custom claims must be sorted
-// by name.
+// Payload appends the claims (RFC 9068 §2.2, OIDC Core §2) to b. Custom claims
+// must be sorted by name. Which kind of token may have which claims is for the
+// vaults to say, each by itself: what is set is written.
 func (t *Token) Payload(b []byte) []byte {
 	b = appendJSON(append(b, `{"iss":`...), t.Issuer)
 	b = appendJSON(append(b, `,"sub":`...), t.Subject)
@@ -109,9 +137,18 @@ func (t *Token) Payload(b []byte) []byte {
 	} else {
 		b = appendJSONList(b, t.Audience)
 	}
-	b = appendJSON(append(b, `,"client_id":`...), t.ClientID)
+	if t.ClientID != "" {
+		b = appendJSON(append(b, `,"client_id":`...), t.ClientID)
+	}
 	if t.Scope != "" {
 		b = appendJSON(append(b, `,"scope":`...), t.Scope)
+	}
+	if t.Nonce != "" {
+		b = appendJSON(append(b, `,"nonce":`...), t.Nonce)
+	}
+	b = t.SignIn.claims(b)
+	if t.KeyThumbprint != "" {
+		b = append(appendJSON(append(b, `,"cnf":{"jkt":`...), t.KeyThumbprint), '}')
 	}
 	b = appendJSON(append(b, `,"jti":`...), t.JTI)
 	b = strconv.AppendInt(append(b, `,"iat":`...), t.IssuedAt, 10)
@@ -126,6 +163,22 @@ func (t *Token) Payload(b []byte) []byte {
 		}
 	}
 	return append(b, '}')
+}
+
+func (s *SignIn) claims(b []byte) []byte {
+	if s.AuthTime != 0 {
+		b = strconv.AppendInt(append(b, `,"auth_time":`...), s.AuthTime, 10)
+	}
+	if s.ACR != "" {
+		b = appendJSON(append(b, `,"acr":`...), s.ACR)
+	}
+	if len(s.AMR) > 0 {
+		b = appendJSONList(append(b, `,"amr":`...), s.AMR)
+	}
+	if s.Session != "" {
+		b = appendJSON(append(b, `,"sid":`...), s.Session)
+	}
+	return b
 }
 
 func appendJSONList(b []byte, list []string) []byte {
@@ -199,12 +252,12 @@ func ReadToken(bareHeader, payload []byte) (*Token, error) {
 	} else {
 		t.Audience = []string{p.str()}
 	}
-	p.lit(`,"client_id":`)
-	t.ClientID = p.str()
-	if p.try(`,"scope":`) {
-		if t.Scope = p.str(); t.Scope == "" {
-			p.bad = true
-		}
+	t.ClientID = p.optional(`,"client_id":`)
+	t.Scope = p.optional(`,"scope":`)
+	t.Nonce = p.optional(`,"nonce":`)
+	t.SignIn = p.signIn()
+	if t.KeyThumbprint = p.optional(`,"cnf":{"jkt":`); t.KeyThumbprint != "" {
+		p.lit(`}`)
 	}
 	p.lit(`,"jti":`)
 	t.JTI = p.str()
@@ -240,6 +293,32 @@ func (s *scanner) lit(lit string) {
 	if !s.try(lit) {
 		s.bad, s.b = true, nil
 	}
+}
+
+// optional reads a string that is there if lit is, and then is not empty.
+func (s *scanner) optional(lit string) (v string) {
+	if s.try(lit) {
+		if v = s.str(); v == "" {
+			s.bad = true
+		}
+	}
+	return v
+}
+
+func (s *scanner) signIn() (in SignIn) {
+	if s.try(`,"auth_time":`) {
+		if in.AuthTime = s.number(); in.AuthTime == 0 {
+			s.bad = true
+		}
+	}
+	in.ACR = s.optional(`,"acr":`)
+	if s.try(`,"amr":`) {
+		if in.AMR = s.list(); len(in.AMR) == 0 {
+			s.bad = true
+		}
+	}
+	in.Session = s.optional(`,"sid":`)
+	return in
 }
 
 func (s *scanner) peek(c byte) bool { return len(s.b) > 0 && s.b[0] == c }

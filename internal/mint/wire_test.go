@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,6 +18,12 @@ import (
 func sampleRequest() *Request {
 	return &Request{Tenant: "acme", Issuer: "https://id.example/acme", Kind: AccessToken, Subject: "ci", Audience: []string{"a", "b"},
 		ClientID: "ci", Scope: "read", JTI: "0123456789abcdef", Lifetime: 300, Custom: sample().Custom, Evidence: [32]byte{1}}
+}
+
+func samplePersonRequest() *Request {
+	q := sampleRequest()
+	q.SignIn, q.KeyThumbprint, q.Nonce = signIn, thumbprint, "n"
+	return q
 }
 
 func sampleEntry() *Entry {
@@ -30,6 +37,8 @@ func sampleEntry() *Entry {
 func FuzzReadRequest(f *testing.F) {
 	good := sampleRequest().Append(nil)
 	f.Add(good)
+	f.Add(samplePersonRequest().Append(nil))
+	f.Add(append([]byte{2}, good[1:]...))
 	f.Add((&Request{}).Append(nil))
 	f.Add(append(good[:0:0], append(good, 0)...))
 	f.Add(append([]byte{1, 0x80, 0x00}, good[2:]...)) // a length of 0 in two bytes
@@ -132,6 +141,8 @@ func FuzzReadToken(f *testing.F) {
 	f.Add(full.Header(nil), full.Payload(nil))
 	short := &Token{Alg: "EdDSA", KID: "k", Kind: AccessToken, Issuer: "i", Subject: "s", Audience: []string{"a", "b"}, ClientID: "c", JTI: "j", IssuedAt: 0, Expires: 1}
 	f.Add(short.Header(nil), short.Payload(nil))
+	f.Add(samplePerson().Header(nil), samplePerson().Payload(nil))
+	f.Add(sampleID().Header(nil), sampleID().Payload(nil))
 	for _, payload := range []string{
 		`{"iss":"i","sub":"s","aud":["a"],"client_id":"c","jti":"j","iat":1,"exp":2}`,                          // a list of one
 		`{"iss":"i","sub":"s","aud":"a","client_id":"c","scope":"","jti":"j","iat":1,"exp":2}`,                 // an empty scope
@@ -143,6 +154,10 @@ func FuzzReadToken(f *testing.F) {
 		`{"iss":"i","sub":"s","aud":"a","client_id":"c","jti":"j","iat":1,"exp":2} `,                           // white space
 		"{\"iss\":\"\xff\",\"sub\":\"s\",\"aud\":\"a\",\"client_id\":\"c\",\"jti\":\"j\",\"iat\":1,\"exp\":2}", // not UTF-8
 		`{"iss":"i","sub":"s","aud":"a","client_id":"c","jti":"j","iat":1,"exp":2,"x":["a","b"]}`,
+		`{"iss":"i","sub":"s","aud":"a","nonce":"n","auth_time":1,"amr":["pop"],"jti":"j","iat":1,"exp":2}`,
+		`{"iss":"i","sub":"s","aud":"a","auth_time":1,"nonce":"n","jti":"j","iat":1,"exp":2}`, // in another order
+		`{"iss":"i","sub":"s","aud":"a","auth_time":0,"amr":[],"jti":"j","iat":1,"exp":2}`,    // said, and nothing
+		`{"iss":"i","sub":"s","aud":"a","cnf":{"jkt":"k","x":"y"},"jti":"j","iat":1,"exp":2}`, // bound twice
 		`{"iss":"i\"\\\u0001","sub":"s","aud":"a","client_id":"c","jti":"j","iat":9223372036854775807,"exp":0}`,
 	} {
 		f.Add(short.Header(nil), []byte(payload))
@@ -163,14 +178,21 @@ func FuzzReadToken(f *testing.F) {
 		if err := json.Unmarshal(payload, &claims); err != nil {
 			t.Fatalf("not JSON: %v", err)
 		}
-		if claims["iss"] != token.Issuer || claims["sub"] != token.Subject || claims["jti"] != token.JTI || claims["client_id"] != token.ClientID {
+		for name, want := range map[string]string{"iss": token.Issuer, "sub": token.Subject, "jti": token.JTI, "client_id": token.ClientID,
+			"scope": token.Scope, "nonce": token.Nonce, "acr": token.ACR, "sid": token.Session} {
+			got, there := claims[name]
+			if there != (want != "") && name != "iss" && name != "sub" && name != "jti" || there && got != want {
+				t.Fatalf("JSON says %v, ReadToken %+v", claims, token)
+			}
+		}
+		if cnf, there := claims["cnf"].(map[string]any); there != (token.KeyThumbprint != "") || there && (len(cnf) != 1 || cnf["jkt"] != token.KeyThumbprint) {
 			t.Fatalf("JSON says %v, ReadToken %+v", claims, token)
 		}
 	})
 }
 
 func TestReadTokenRefusesOtherSpellings(t *testing.T) {
-	good := sample()
+	good := samplePerson()
 	header, payload := string(good.Header(nil)), string(good.Payload(nil))
 	for name, c := range map[string][2]string{
 		"header with a space":        {strings.Replace(header, ",", ", ", 1), payload},
@@ -192,6 +214,20 @@ func TestReadTokenRefusesOtherSpellings(t *testing.T) {
 		"a standard claim":           {header, strings.Replace(payload, `"dept"`, `"act"`, 1)},
 		"a standard claim's capital": {header, strings.Replace(payload, `"dept"`, `"ROLES"`, 1)},
 		"a claim twice":              {header, strings.Replace(payload, `"teams"`, `"dept"`, 1)},
+		"an empty scope":             {header, strings.Replace(payload, `"scope":"read write"`, `"scope":""`, 1)},
+		"an empty client":            {header, strings.Replace(payload, `"client_id":"ci"`, `"client_id":""`, 1)},
+		"an empty nonce":             {header, strings.Replace(payload, `,"auth_time"`, `,"nonce":"","auth_time"`, 1)},
+		"an empty acr":               {header, strings.Replace(payload, `"acr":"phr"`, `"acr":""`, 1)},
+		"an empty session":           {header, strings.Replace(payload, `"sid":"session-7"`, `"sid":""`, 1)},
+		"no methods":                 {header, strings.Replace(payload, `["hwk","user"]`, `[]`, 1)},
+		"methods as text":            {header, strings.Replace(payload, `["hwk","user"]`, `"hwk"`, 1)},
+		"auth_time of nothing":       {header, strings.Replace(payload, `"auth_time":1789999000`, `"auth_time":0`, 1)},
+		"auth_time as text":          {header, strings.Replace(payload, `"auth_time":1789999000`, `"auth_time":"1789999000"`, 1)},
+		"a sign-in in another order": {header, strings.Replace(payload, `"acr":"phr","amr":["hwk","user"]`, `"amr":["hwk","user"],"acr":"phr"`, 1)},
+		"bound to no key":            {header, strings.Replace(payload, thumbprint, "", 1)},
+		"bound twice":                {header, strings.Replace(payload, `"},"jti"`, `","x5t#S256":"x"},"jti"`, 1)},
+		"bound by a certificate":     {header, strings.Replace(payload, `{"jkt"`, `{"x5t#S256"`, 1)},
+		"a list of one":              {header, strings.Replace(payload, `"aud":"https://api.example"`, `"aud":["https://api.example"]`, 1)},
 		"cut":                        {header, payload[:len(payload)-1]},
 		"longer":                     {header, payload + "}"},
 		"nothing":                    {"", ""},
@@ -385,15 +421,17 @@ func TestIDsAndKinds(t *testing.T) {
 			t.Errorf("%q is a token id", bad)
 		}
 	}
-	if f, ok := AccessToken.Family(); !ok || f != FamilyAccess {
-		t.Error("access tokens have no family")
+	for kind, family := range map[Kind]Family{AccessToken: FamilyAccess, IDToken: FamilyID} {
+		if f, ok := kind.Family(); !ok || f != family || !slices.Equal(f.Kinds(), []string{string(kind)}) || !slices.Contains(Families(), f) {
+			t.Errorf("%s is of the family %s, which signs %s", kind, f, f.Kinds())
+		}
 	}
-	for _, kind := range []Kind{"", "JWT", "AT+JWT", "application/at+jwt"} {
+	for _, kind := range []Kind{"", "jwt", "AT+JWT", "application/at+jwt"} {
 		if _, ok := kind.Family(); ok {
 			t.Errorf("%q has a family", kind)
 		}
 	}
-	if Family("identity").Kinds() != nil || len(FamilyAccess.Kinds()) != 1 {
+	if Family("identity").Kinds() != nil || len(Families()) != 2 {
 		t.Error("a family signs what it should not")
 	}
 }
