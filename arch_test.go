@@ -59,7 +59,7 @@ var house = []room{
 	{"internal/signer/vault", []string{"internal/signer", "internal/mint", "internal/keystore", "internal/keystore/builtin", "internal/fence", "internal/link", "internal/secret", "internal/supervise"}},
 
 	// Living rooms.
-	{"internal/token", []string{"internal/mint", "internal/tenant", "internal/oauth"}},
+	{"internal/token", []string{"internal/mint", "internal/tenant", "internal/oauth", "internal/secret"}},
 	{"internal/grant", []string{"internal/token", "internal/tenant", "internal/oauth", "internal/secret"}},
 	{"internal/revocation", []string{"internal/mint", "internal/keyring", "internal/secret"}},
 	{"internal/look", nil},

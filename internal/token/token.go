@@ -19,6 +19,7 @@ import (
 
 	"seawall/internal/mint"
 	"seawall/internal/oauth"
+	"seawall/internal/secret"
 )
 
 // retryAfter is what a client is told while a vault is away: a restarted one is usually back within a second or two.
@@ -40,14 +41,34 @@ type Authorization struct {
 	Custom []Claim
 	// Evidence is the digest of what proved the client. It is recorded with the token.
 	Evidence [32]byte
+
+	SignIn        *SignIn // of the person that the client acts for; nil: it acts for itself
+	KeyThumbprint string  // jkt of the key that the token is bound to (RFC 9449 §6.1); "": a bearer token
+	ID            *ID     // asks for an ID token, too, which needs a SignIn; nil: none
+}
+
+// SignIn says what happened when the person signed in.
+type SignIn struct {
+	Session string // sid
+	At      int64  // Unix seconds
+	ACR     string
+	AMR     []string
+}
+
+// ID is what an ID token has of its own. It is for the client of the authorization.
+type ID struct {
+	Nonce    string // that came with the authorization request; may be empty
+	Lifetime int64  // seconds, positive
 }
 
 // Claim is a custom claim of a token.
 type Claim = mint.Claim
 
-// Minter asks the signer for one token; *[mint.Client] is one. The error is a *[mint.Refusal].
+// Minter asks the signer for tokens; *[mint.Client] is one. The errors are *[mint.Refusal].
 type Minter interface {
 	Mint(ctx context.Context, q *mint.Request) ([]byte, error)
+	// MintBoth asks for two at once, and returns both or none.
+	MintBoth(ctx context.Context, first, second *mint.Request) (a, b []byte, err error)
 }
 
 // Issuer makes tokens out of authorizations.
@@ -59,11 +80,16 @@ type Issuer struct {
 // NewIssuer returns an issuer that asks minter and tells the time with now.
 func NewIssuer(minter Minter, now func() time.Time) *Issuer { return &Issuer{minter, now} }
 
-// Token is an issued access token on its way to the client. It prints as [redacted].
+// Token is what a client gets: an access token, and with it an ID token and a refresh token where there are any. It prints
+// as [redacted].
 type Token struct {
 	jws      []byte
+	id       []byte // ID token
+	refresh  secret.Text
+	jti      string
 	lifetime int64
 	scope    string
+	bound    bool
 }
 
 // String keeps the token out of logs.
@@ -72,50 +98,109 @@ func (Token) String() string { return "[redacted]" }
 // GoString keeps the token out of logs.
 func (Token) GoString() string { return "[redacted]" }
 
-// AppendResponse appends the answer of RFC 6749 §5.1 to b. Nothing in it needs escaping: a JWS is base64url, and scope
-// tokens have neither quotes nor backslashes (§3.3).
+// JTI is the id of the access token: what a grant remembers to take it back.
+func (t *Token) JTI() string { return t.jti }
+
+// WithRefresh returns t with a refresh token beside it.
+func (t Token) WithRefresh(refresh secret.Text) Token {
+	t.refresh = refresh
+	return t
+}
+
+// AppendResponse appends the answer of RFC 6749 §5.1 to b, as OIDC Core §3.1.3.3 and RFC 9449 §5 extend it. Nothing in it
+// needs escaping: a JWS is base64url, scope tokens have neither quotes nor backslashes (RFC 6749 §3.3), and a refresh
+// token is made of the same letters as base64url.
 func (t *Token) AppendResponse(b []byte) []byte {
 	b = append(b, `{"access_token":"`...)
 	b = append(b, t.jws...)
-	b = append(b, `","token_type":"Bearer","expires_in":`...)
-	b = strconv.AppendInt(b, t.lifetime, 10)
-	if t.scope != "" {
-		b = append(b, `,"scope":"`...)
-		b = append(b, t.scope...)
-		b = append(b, '"')
+	b = append(b, `","token_type":"`...)
+	if t.bound {
+		b = append(b, "DPoP"...)
+	} else {
+		b = append(b, "Bearer"...)
 	}
+	b = append(b, `","expires_in":`...)
+	b = strconv.AppendInt(b, t.lifetime, 10)
+	b = appendMember(b, "scope", t.scope)
+	b = appendMember(b, "refresh_token", t.refresh.Reveal())
+	b = appendMember(b, "id_token", t.id)
 	return append(b, '}')
 }
 
-// Issue has a token made. An error is an *[oauth.Error] when the client can do something about it, for instance try
-// again while a vault is away; any other is ours, and nothing was released.
+// appendMember appends a member that is there when it is not empty.
+func appendMember[V string | []byte](b []byte, name string, value V) []byte {
+	if len(value) == 0 {
+		return b
+	}
+	b = append(append(append(b, `,"`...), name...), `":"`...)
+	return append(append(b, value...), '"')
+}
+
+// Issue has an access token made, and an ID token where one is asked for: both or none. An error is an *[oauth.Error] when
+// the client can do something about it, for instance try again while a vault is away; any other is ours, and nothing was
+// released.
 func (i *Issuer) Issue(ctx context.Context, a *Authorization) (Token, error) {
 	q := mint.Request{
 		Tenant: a.Tenant, Issuer: a.Issuer, Kind: mint.AccessToken,
 		Subject: a.Subject, Audience: a.Audience, ClientID: a.ClientID, Scope: a.Scope,
-		JTI: mint.NewJTI(), Lifetime: a.Lifetime, Custom: a.Custom, Evidence: a.Evidence,
+		JTI: mint.NewJTI(), Lifetime: a.Lifetime, Custom: a.Custom, Evidence: a.Evidence, KeyThumbprint: a.KeyThumbprint,
 	}
+	if a.SignIn != nil {
+		q.SignIn = mint.SignIn{AuthTime: a.SignIn.At, ACR: a.SignIn.ACR, AMR: a.SignIn.AMR, Session: a.SignIn.Session}
+	}
+	t := Token{jti: q.JTI, lifetime: q.Lifetime, scope: q.Scope, bound: q.KeyThumbprint != ""}
 	ctx, cancel := context.WithTimeout(ctx, mintTime)
 	defer cancel()
+	if a.ID != nil {
+		return i.both(ctx, t, &q, idRequest(&q, a.ID))
+	}
 	jws, err := i.minter.Mint(ctx, &q)
 	if err != nil {
 		return Token{}, classify(err)
 	}
 	if err := check(&q, jws, i.now()); err != nil {
-		return Token{}, fmt.Errorf("the signer's answer is not what was asked for: %w", err)
+		return Token{}, notAsked(err)
 	}
-	return Token{jws: jws, lifetime: q.Lifetime, scope: q.Scope}, nil
+	t.jws = jws
+	return t, nil
+}
+
+// both has an access token and an ID token made together.
+func (i *Issuer) both(ctx context.Context, t Token, access, id *mint.Request) (Token, error) {
+	var err error
+	if t.jws, t.id, err = i.minter.MintBoth(ctx, access, id); err != nil {
+		return Token{}, classify(err)
+	}
+	now := i.now()
+	if err := errors.Join(check(access, t.jws, now), check(id, t.id, now)); err != nil {
+		return Token{}, notAsked(err)
+	}
+	return t, nil
+}
+
+// idRequest asks for the ID token that goes with an access token. It has no at_hash, which is optional where both come from
+// the token endpoint (OIDC Core §3.1.3.6): to know the access token first would cost a second commit of the ledger.
+func idRequest(access *mint.Request, id *ID) *mint.Request {
+	return &mint.Request{
+		Tenant: access.Tenant, Issuer: access.Issuer, Kind: mint.IDToken,
+		Subject: access.Subject, Audience: []string{access.ClientID},
+		JTI: mint.NewJTI(), Lifetime: id.Lifetime, Evidence: access.Evidence, Nonce: id.Nonce, SignIn: access.SignIn,
+	}
+}
+
+func notAsked(err error) error {
+	return fmt.Errorf("the signer's answer is not what was asked for: %w", err)
 }
 
 // classify says which refusals pass by themselves. The house asks only for what its own tables allow, so a signer that
-// does not know a tenant, an API or a scope has simply not heard of it yet.
+// does not know a tenant, an API, a scope or a client has simply not heard of it yet.
 func classify(err error) error {
 	refusal := (*mint.Refusal)(nil)
 	if !errors.As(err, &refusal) {
 		return err
 	}
 	switch refusal.Code {
-	case mint.Unavailable, mint.Busy, mint.TenantUnknown, mint.AudienceUnregistered, mint.ScopeUnregistered,
+	case mint.Unavailable, mint.Busy, mint.TenantUnknown, mint.AudienceUnregistered, mint.ScopeUnregistered, mint.ClientUnregistered,
 		mint.KeyUnavailable, mint.KeyOverdue, mint.KeyNotActive, mint.ClockFrozen, mint.ClockSkew:
 		return oauth.Unavailable(retryAfter, err)
 	case mint.TenantDisabled:
@@ -162,7 +247,7 @@ func check(q *mint.Request, jws []byte, now time.Time) error {
 // same reports whether header and payload are exactly what the signer writes for the request. Both are canonical, so
 // there is one spelling of each; only key and time are the signer's choice, and are taken from what is compared.
 func same(q *mint.Request, bare, claims []byte, receiptMillis uint64, now time.Time) bool {
-	t := mint.Token{Kind: q.Kind, Issuer: q.Issuer, Subject: q.Subject, Audience: q.Audience, ClientID: q.ClientID, Scope: q.Scope, JTI: q.JTI, Custom: q.Custom}
+	t := q.Token()
 	var ok bool
 	if t.IssuedAt, ok = issuedAt(claims); !ok || !near(t.IssuedAt*1000, now.UnixMilli()) || !near(t.IssuedAt*1000, int64(receiptMillis)) {
 		return false
@@ -226,6 +311,14 @@ func differs(q *mint.Request, t *mint.Token, receiptMillis uint64, now time.Time
 		return "client"
 	case t.Scope != q.Scope:
 		return "scope"
+	case t.Nonce != q.Nonce:
+		return "nonce"
+	case t.AuthTime != q.AuthTime || t.ACR != q.ACR || !slices.Equal(t.AMR, q.AMR):
+		return "sign-in"
+	case t.Session != q.Session:
+		return "session"
+	case t.KeyThumbprint != q.KeyThumbprint:
+		return "binding"
 	case t.JTI != q.JTI:
 		return "jti"
 	case t.Expires-t.IssuedAt != q.Lifetime:
