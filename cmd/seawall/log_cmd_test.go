@@ -42,7 +42,7 @@ func logBook(t *testing.T) (dir string, head mint.Head) {
 	served := make(chan error, 1)
 	go func() { served <- l.Serve(ctx, theirs, ledger.House) }()
 	caller := mint.NewCaller(ctx, once(ours), nil)
-	if _, err := caller.Hello(ctx, mint.Head{}); err != nil {
+	if _, err := caller.Hello(ctx, mint.Head{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 5 {

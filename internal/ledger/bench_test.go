@@ -42,7 +42,7 @@ func drive(b *testing.B, r *rig, role Role, typ mint.MsgType, perMessage, flight
 			return nil, ctx.Err()
 		}
 	}, nil)
-	if _, err := c.Hello(ctx, mint.Head{}); err != nil {
+	if _, err := c.Hello(ctx, mint.Head{}, mint.NewShare()); err != nil {
 		b.Fatal(err)
 	}
 	free := make(chan struct{}, flights)

@@ -39,7 +39,8 @@ type job struct {
 	size    int             // bytes of the message, and so about what it adds to a batch
 	refusal *mint.Refusal   // of the entries, or of what was asked for
 	first   uint64          // number of the first entry
-	answer  []byte          // to tokens, signed
+	seal    *mint.Seal      // of the connection that the answer goes to
+	answer  []byte          // to tokens, sealed
 	done    func(mint.Head) // called once everything is durable
 	pending atomic.Int32    // groups of receipts to sign
 }
@@ -347,7 +348,7 @@ func (l *Ledger) noRoom(err error) *mint.Refusal {
 	return mint.Refuse(mint.Unavailable, "%v: nothing can be recorded until there is room", err)
 }
 
-// signAnswers signs receipts and answers. On one processor it does so at once. On several it has workers do it, while the
+// signAnswers signs receipts and seals answers. On one processor it does so at once. On several it has workers do it, while the
 // disk makes the batch durable, which takes about as long. The signatures leave this process only afterwards.
 func (l *Ledger) signAnswers(b *building, jobs []*job) *sync.WaitGroup {
 	group := new(sync.WaitGroup)
@@ -399,12 +400,12 @@ func (s signing) do() {
 		}
 	}
 	if job.pending.Add(-1) == 0 {
-		job.signAnswer(key.private, key.id, s.batch.head)
+		job.sealAnswer(key.id, s.batch.head)
 	}
 }
 
-func (j *job) signAnswer(key ed25519.PrivateKey, id mint.KeyID, head mint.Head) {
-	j.answer = mint.AppendRecorded(make([]byte, 0, 256+len(j.results)*(mint.ReceiptSize+2)), key, id, head, j.digests, j.results)
+func (j *job) sealAnswer(id mint.KeyID, head mint.Head) {
+	j.answer = mint.AppendRecorded(make([]byte, 0, 256+len(j.results)*(mint.ReceiptSize+2)), j.seal, id, head, j.digests, j.results)
 }
 
 // refuseAll answers jobs of which nothing was recorded. A nil refusal leaves those that the tokens have already.
@@ -420,7 +421,7 @@ func (l *Ledger) refuseAll(jobs []*job, refusal *mint.Refusal) {
 		}
 		if len(j.tokens) > 0 {
 			if key := l.keys.newest(); key != nil {
-				j.signAnswer(key.private, key.id, l.head)
+				j.sealAnswer(key.id, l.head)
 			}
 		}
 		j.done(l.head)

@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"crypto/rand"
-	"errors"
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
@@ -232,13 +232,6 @@ func TestHostileMessages(t *testing.T) {
 	house.mustHello()
 	now := r.clock.now()
 	before := r.l.Head().Size
-	ask := func(p *peer, typ mint.MsgType, body []byte) error {
-		answer, err := p.ask(typ, body)
-		if err != nil {
-			return err
-		}
-		return mint.ReadJSONAnswer(answer, &struct{}{})
-	}
 	for name, c := range map[string]struct {
 		from *peer
 		typ  mint.MsgType
@@ -264,7 +257,7 @@ func TestHostileMessages(t *testing.T) {
 		"read: too many":        {house, mint.MsgRead, []byte(`{"from":0,"limit":1001}`), mint.Malformed},
 		"read: too few":         {house, mint.MsgRead, []byte(`{"from":0,"limit":-1}`), mint.Malformed},
 	} {
-		if err := ask(c.from, c.typ, c.body); !isRefusal(err, c.want) {
+		if err := c.from.refused(c.typ, c.body); !isRefusal(err, c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}
@@ -279,11 +272,20 @@ func TestHostileMessages(t *testing.T) {
 	if _, err := silent.entries(policyEntry("acme", i.url, 2)); !isRefusal(err, mint.Malformed) {
 		t.Errorf("entries before hello: %v", err)
 	}
-	if _, got, err := silent.tokens(r.l, i.token(now)); err != nil || !errors.Is(got[0].Refusal, &mint.Refusal{Code: mint.Malformed}) {
-		t.Errorf("tokens before hello: %v, %v", got, err)
+	if err := silent.refused(mint.MsgTokens, mint.AppendTokens(nil, []mint.Unsigned{i.token(now)})); !isRefusal(err, mint.Malformed) {
+		t.Errorf("tokens before hello: %v", err)
 	}
 	if _, err := silent.steps(step(&mint.Key{}, mint.KeyStaged)); !isRefusal(err, mint.Malformed) {
 		t.Errorf("steps before hello: %v", err)
+	}
+	if err := silent.askJSON(mint.MsgHello, mint.HelloQuery{Share: base64.RawURLEncoding.EncodeToString(make([]byte, 32))}, new(mint.Hello)); !isRefusal(err, mint.Malformed) {
+		t.Errorf("a share of low order, which makes every secret zero: %v", err)
+	}
+	if err := silent.askJSON(mint.MsgHello, mint.HelloQuery{}, new(mint.Hello)); err != nil {
+		t.Fatal(err)
+	}
+	if err := silent.refused(mint.MsgTokens, mint.AppendTokens(nil, []mint.Unsigned{i.token(now)})); !isRefusal(err, mint.Malformed) {
+		t.Errorf("tokens after a hello without a share: %v", err)
 	}
 	if after := r.l.Head().Size; after != before {
 		t.Errorf("%d entries were recorded", after-before)

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -158,6 +159,7 @@ type peer struct {
 	w    *mint.FrameWriter
 	r    *mint.FrameReader
 	id   uint64
+	seal *mint.Seal // once it has said hello
 }
 
 func (p *peer) ask(typ mint.MsgType, body []byte) ([]byte, error) {
@@ -175,6 +177,15 @@ func (p *peer) ask(typ mint.MsgType, body []byte) ([]byte, error) {
 	return f.Body, nil
 }
 
+// refused asks for what should be refused and returns the refusal.
+func (p *peer) refused(typ mint.MsgType, body []byte) error {
+	answer, err := p.ask(typ, body)
+	if err != nil {
+		return err
+	}
+	return mint.ReadJSONAnswer(answer, &struct{}{})
+}
+
 func (p *peer) askJSON(typ mint.MsgType, question, answer any) error {
 	q, err := json.Marshal(question)
 	if err != nil {
@@ -188,12 +199,21 @@ func (p *peer) askJSON(typ mint.MsgType, question, answer any) error {
 }
 
 func (p *peer) hello(head mint.Head) (*mint.Hello, error) {
-	q := mint.HelloQuery{Size: head.Size}
+	share := mint.NewShare()
+	q := mint.HelloQuery{Size: head.Size, Share: share.Public()}
 	if head.Size > 0 {
 		q.Batch = head.Batch.String()
 	}
 	h := new(mint.Hello)
-	return h, p.askJSON(mint.MsgHello, q, h)
+	if err := p.askJSON(mint.MsgHello, q, h); err != nil || h.Share == "" {
+		return h, err
+	}
+	root, err := base64.RawURLEncoding.DecodeString(h.Document.Root)
+	if err != nil {
+		return h, err
+	}
+	p.seal, err = share.Agree(root, h.Share, h.ShareSignature)
+	return h, err
 }
 
 func (p *peer) mustHello() *mint.Hello {
@@ -225,7 +245,7 @@ func (p *peer) tokens(l *Ledger, list ...mint.Unsigned) (mint.Head, []mint.Recor
 	if err != nil {
 		return mint.Head{}, nil, err
 	}
-	return mint.ReadRecorded(body, digestsOf(list), keyOfDocument(l.Document()))
+	return mint.ReadRecorded(body, p.seal, digestsOf(list), certified(l.Document()))
 }
 
 func digestsOf(list []mint.Unsigned) []mint.Digest {
@@ -234,6 +254,12 @@ func digestsOf(list []mint.Unsigned) []mint.Digest {
 		digests[i] = mint.TokenDigest(list[i].Header, list[i].Payload)
 	}
 	return digests
+}
+
+// certified is what a signer knows receipt keys by.
+func certified(d mint.Document) func(mint.KeyID) bool {
+	keyOf := keyOfDocument(d)
+	return func(id mint.KeyID) bool { return keyOf(id) != nil }
 }
 
 func keyOfDocument(d mint.Document) func(mint.KeyID) ed25519.PublicKey {

@@ -41,6 +41,7 @@ type exchange struct {
 
 	// Of the reading goroutine alone.
 	met     bool          // it has said hello
+	seal    *mint.Seal    // agreed on in hello, with a signer that offered a share
 	refused *mint.Refusal // its hello was refused
 	cursor  cursor
 }
@@ -229,10 +230,12 @@ func (s *exchange) handle(f mint.Frame) error {
 	refusal := s.refusal()
 	allowed := s.role == Signer
 	switch {
-	case f.Type == mint.MsgTokens && allowed:
+	case f.Type == mint.MsgTokens && allowed && s.seal != nil:
 		return s.tokens(id, f.Body, refusal)
 	case refusal != nil:
 		s.answer(id, nil, refusal)
+	case f.Type == mint.MsgTokens && allowed:
+		s.answer(id, nil, mint.Refuse(mint.Malformed, "say hello with a share first"))
 	case f.Type == mint.MsgKey && allowed:
 		s.keys(id, f.Body)
 	case f.Type == mint.MsgEntries:
@@ -312,12 +315,30 @@ func (s *exchange) hello(f mint.Frame, body []byte) error {
 		s.answer(f, nil, s.refused)
 		return nil
 	}
+	share, signature, err := s.agree(q.Share)
+	if err != nil {
+		s.answer(f, nil, mint.Refuse(mint.Malformed, "the share is not readable"))
+		return nil
+	}
 	s.met = true
-	j := &job{alone: func() { s.answer(f, s.l.hello(s.role, q.KeysAfter), nil) }}
+	j := &job{alone: func() {
+		h := s.l.hello(s.role, q.KeysAfter)
+		h.Share, h.ShareSignature = share, signature
+		s.answer(f, h, nil)
+	}}
 	if !s.l.queue.add(j) {
 		return net.ErrClosed
 	}
 	return nil
+}
+
+// agree takes a signer's share for this connection and returns what answers it. Nobody else gets a seal.
+func (s *exchange) agree(theirs string) (share, signature string, err error) {
+	if theirs == "" || s.role != Signer {
+		return "", "", nil
+	}
+	s.seal, share, signature, err = mint.AnswerShare(s.l.keys.root, theirs)
+	return share, signature, err
 }
 
 func short(text string) string { return text[:min(12, len(text))] + "…" }
@@ -359,7 +380,8 @@ func (s *exchange) tokens(f mint.Frame, body []byte, refusal *mint.Refusal) erro
 	if err != nil {
 		return err // an answer that cannot be counted cannot be given
 	}
-	j := &job{tokens: make([]draft, len(list)), results: make([]mint.Recorded, len(list)), digests: make([]mint.Digest, len(list)), size: len(body) + 256*len(list)}
+	j := &job{tokens: make([]draft, len(list)), results: make([]mint.Recorded, len(list)), digests: make([]mint.Digest, len(list)),
+		seal: s.seal, size: len(body) + 256*len(list)}
 	for i := range list {
 		j.tokens[i], j.results[i].Refusal = readDraft(&list[i])
 		j.digests[i] = j.tokens[i].digest

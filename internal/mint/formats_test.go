@@ -1,9 +1,7 @@
 package mint
 
 import (
-	"bytes"
 	"crypto/ed25519"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"os"
@@ -199,7 +197,7 @@ func tokenVectors(t *testing.T, v *formats) {
 
 // No signature of one kind may ever be good for another: the inputs of no two kinds begin alike.
 func TestContextsAreApart(t *testing.T) {
-	contexts := []string{contextDigest, contextReceipt, contextRoot, contextKeyID, contextCertificate, contextStatement, contextAnswer, contextHead,
+	contexts := []string{contextDigest, contextReceipt, contextRoot, contextKeyID, contextCertificate, contextStatement, contextShare, contextSeal, contextHead,
 		contextDistrust, contextChain, contextFeedHead, contextSnapshot,
 		"seawall-batch-v1\x00", "seawall-checkpoint-v1\x00", "seawall-sealed-key-v1\x00"}
 	for i, a := range contexts {
@@ -326,49 +324,5 @@ func TestReceiptForms(t *testing.T) {
 		if _, _, err := SplitReceipt([]byte(header)); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
-	}
-}
-
-// What the ledger answers counts only as a whole, for the tokens that were asked about, and by a certified key.
-func TestAnswersAreSignedAsAWhole(t *testing.T) {
-	public, key, _ := ed25519.GenerateKey(nil)
-	id := LedgerKeyID(public)
-	digests := []Digest{{1}, {2}, {3}}
-	head := Head{Size: 9, Millis: 8, Batch: Digest{7}}
-	list := []Recorded{{Receipt: NewReceipt(key, id, 6, 8, digests[0])}, {Refusal: Refuse(KeyNotActive, "why")}, {Receipt: NewReceipt(key, id, 8, 8, digests[2])}}
-	body := AppendRecorded(nil, key, id, head, digests, list)
-	known := func(k KeyID) ed25519.PublicKey {
-		if k == id {
-			return public
-		}
-		return nil
-	}
-	gotHead, got, err := ReadRecorded(body, digests, known)
-	if err != nil || gotHead != head || got[0].Receipt != list[0].Receipt || *got[1].Refusal != *list[1].Refusal || got[2].Receipt != list[2].Receipt {
-		t.Fatalf("got %+v %+v, %v", gotHead, got, err)
-	}
-	for i := range body {
-		bad := bytes.Clone(body)
-		bad[i] ^= 1
-		if _, _, err := ReadRecorded(bad, digests, known); err == nil {
-			t.Fatalf("verifies with byte %d altered", i)
-		}
-	}
-	for name, asked := range map[string][]Digest{
-		"another token": {{1}, {2}, {4}}, "another order": {{2}, {1}, {3}}, "fewer": digests[:2], "more": {{1}, {2}, {3}, {4}}, "none": nil,
-	} {
-		if _, _, err := ReadRecorded(body, asked, known); err == nil {
-			t.Errorf("verifies as the answer to %s", name)
-		}
-	}
-	if _, _, err := ReadRecorded(body, digests, func(KeyID) ed25519.PublicKey { return nil }); err == nil {
-		t.Error("verifies without a certified key")
-	}
-	if _, _, err := ReadRecorded(body[:len(body)-1], digests, known); err == nil {
-		t.Error("verifies when cut")
-	}
-	// An answer is no receipt and no batch: its context is its own.
-	if input := answerInput(id, head, digests, list); binary.BigEndian.Uint64(input[:8]) == binary.BigEndian.Uint64([]byte(contextReceipt)) && bytes.HasPrefix(input, []byte(contextReceipt)) {
-		t.Error("an answer begins like a receipt")
 	}
 }

@@ -2,7 +2,6 @@ package mint
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/binary"
 )
 
@@ -82,47 +81,44 @@ type Recorded struct {
 	Refusal *Refusal
 }
 
-// Ledger answers carry one signature over the whole, so the signer checks one
-// signature per message and not one per receipt. It binds the digests that the
-// signer computed itself, so an answer to another question does not verify.
+// Ledger answers carry one seal over the whole, so the signer checks one sum per
+// message and not one signature per receipt. It binds the digests that the signer
+// computed itself, so an answer to another question does not fit.
 func answerInput(key KeyID, head Head, digests []Digest, list []Recorded) []byte {
-	b := make([]byte, 0, len(contextAnswer)+8+HeadSize+8+len(list)*(len(Digest{})+1+ReceiptSize))
-	b = append(b, contextAnswer...)
+	b := make([]byte, 0, 8+HeadSize+8+len(list)*(len(Digest{})+1+ReceiptSize))
 	b = append(b, key[:]...)
 	b = head.append(b)
 	b = binary.BigEndian.AppendUint64(b, uint64(len(list)))
 	for i := range list {
 		b = append(b, digests[i][:]...)
-		if list[i].Refusal == nil {
-			b = append(append(b, 0), list[i].Receipt[:]...)
-			continue
-		}
-		b = appendString(append(b, 1), string(list[i].Refusal.Code))
-		b = appendString(b, list[i].Refusal.Detail)
+		b = list[i].append(b)
 	}
 	return b
 }
 
-// AppendRecorded writes the answer to a [MsgTokens] message, signed by the
-// ledger's receipt key. digests are those of the tokens, in order.
-func AppendRecorded(b []byte, key ed25519.PrivateKey, id KeyID, head Head, digests []Digest, list []Recorded) []byte {
+func (r *Recorded) append(b []byte) []byte {
+	if r.Refusal == nil {
+		return append(append(b, 0), r.Receipt[:]...)
+	}
+	return appendString(appendString(append(b, 1), string(r.Refusal.Code)), r.Refusal.Detail)
+}
+
+// AppendRecorded writes the answer to a [MsgTokens] message, sealed for the
+// connection it goes to. id is the ledger's receipt key, digests are those of the
+// tokens, in order.
+func AppendRecorded(b []byte, seal *Seal, id KeyID, head Head, digests []Digest, list []Recorded) []byte {
 	b = append(b, id[:]...)
 	b = head.append(b)
 	b = appendUint(b, uint64(len(list)))
 	for i := range list {
-		if list[i].Refusal == nil {
-			b = append(append(b, 0), list[i].Receipt[:]...)
-			continue
-		}
-		b = appendString(append(b, 1), string(list[i].Refusal.Code))
-		b = appendString(b, list[i].Refusal.Detail)
+		b = list[i].append(b)
 	}
-	return append(b, ed25519.Sign(key, answerInput(id, head, digests, list))...)
+	return append(b, seal.sum(answerInput(id, head, digests, list))...)
 }
 
 // ReadRecorded reads and verifies the answer to the tokens with these digests.
-// keyOf returns the certified ledger key with an id, or nil.
-func ReadRecorded(body []byte, digests []Digest, keyOf func(KeyID) ed25519.PublicKey) (Head, []Recorded, error) {
+// known reports whether the root has certified a receipt key.
+func ReadRecorded(body []byte, seal *Seal, digests []Digest, known func(KeyID) bool) (Head, []Recorded, error) {
 	r := reader{b: body}
 	var id KeyID
 	copy(id[:], r.fixed(8, "ledger key"))
@@ -141,13 +137,15 @@ func ReadRecorded(body []byte, digests []Digest, keyOf func(KeyID) ed25519.Publi
 			r.fail("receipt")
 		}
 	}
-	sig := r.fixed(ed25519.SignatureSize, "signature")
+	sum := r.fixed(sealSize, "seal")
 	if err := r.end("ledger answer"); err != nil {
 		return Head{}, nil, err
 	}
-	public := keyOf(id)
-	if public == nil || !ed25519.Verify(public, answerInput(id, head, digests, list), sig) {
-		return Head{}, nil, Refuse(Malformed, "the ledger's answer is not signed by a key of its pinned root")
+	if seal == nil || !seal.fits(answerInput(id, head, digests, list), sum) {
+		return Head{}, nil, Refuse(Malformed, "the ledger's answer is not sealed for this connection")
+	}
+	if !known(id) {
+		return Head{}, nil, Refuse(Malformed, "the ledger's receipt key is not certified by its pinned root")
 	}
 	return head, list, nil
 }
@@ -166,6 +164,9 @@ type Hello struct {
 	// More says that there are further keys: ask again with it as KeysAfter.
 	More string `json:"more,omitempty"`
 	Now  uint64 `json:"now"` // the ledger's clock, Unix ms
+	// Share and ShareSignature answer the signer's share; see [Seal].
+	Share          string `json:"share,omitempty"`
+	ShareSignature string `json:"share_signature,omitempty"`
 }
 
 // HelloQuery introduces a writer: the head it remembers. A ledger that is
@@ -175,12 +176,17 @@ type HelloQuery struct {
 	Size      uint64 `json:"size"`
 	Batch     string `json:"batch,omitempty"`
 	KeysAfter string `json:"keys_after,omitempty"` // the page of keys after this kid
+	Share     string `json:"share,omitempty"`      // of a signer that wants tokens recorded; see [Seal]
 }
 
 // Hello introduces the writer that remembers head and gathers all pages of the
-// answer. The error is a *[Refusal] when the ledger refused.
-func (c *Caller) Hello(ctx context.Context, head Head) (*Hello, error) {
+// answer. A signer offers a share on each new connection; nil: none. The error is
+// a *[Refusal] when the ledger refused.
+func (c *Caller) Hello(ctx context.Context, head Head, share *Share) (*Hello, error) {
 	q := HelloQuery{Size: head.Size}
+	if share != nil {
+		q.Share = share.Public()
+	}
 	if head.Size > 0 {
 		q.Batch = head.Batch.String()
 	}
@@ -190,7 +196,7 @@ func (c *Caller) Hello(ctx context.Context, head Head) (*Hello, error) {
 	}
 	for whole.More != "" {
 		page := new(Hello)
-		q.KeysAfter = whole.More
+		q.KeysAfter, q.Share = whole.More, ""
 		if err := c.CallJSON(ctx, MsgHello, q, page); err != nil {
 			return nil, err
 		}

@@ -18,7 +18,6 @@ const (
 	contextKeyID       = "seawall-ledger-key-v1\x00"
 	contextCertificate = "seawall-ledger-certificate-v1\x00"
 	contextStatement   = "seawall-key-statement-v1\x00"
-	contextAnswer      = "seawall-answer-v1\x00"
 )
 
 const (

@@ -40,6 +40,10 @@ type testLedger struct {
 	// late is taken off the time of every receipt.
 	late  time.Duration
 	conns []net.Conn
+	seal  *mint.Seal    // of the last connection that said hello
+	asked []mint.Digest // the last tokens
+	// impostor, if set, signs shares in the root's place.
+	impostor ed25519.PrivateKey
 }
 
 // book is what a ledger has recorded.
@@ -227,6 +231,17 @@ func (l *testLedger) hello(q mint.HelloQuery) (*mint.Hello, error) {
 	}
 	h := &mint.Hello{Document: l.document, Size: l.head.Size, Millis: l.head.Millis, Batch: l.head.Batch.String(),
 		Policies: l.policies, Now: uint64(l.now().UnixMilli())}
+	if q.Share != "" {
+		root := l.root
+		if l.impostor != nil {
+			root = l.impostor
+		}
+		seal, share, signature, err := mint.AnswerShare(root, q.Share)
+		if err != nil {
+			return nil, err
+		}
+		l.seal, h.Share, h.ShareSignature = seal, share, signature
+	}
 	for _, kid := range slices.Sorted(maps.Keys(l.steps)) {
 		h.Keys = append(h.Keys, l.steps[kid])
 	}
@@ -317,6 +332,7 @@ func (l *testLedger) tokens(body []byte) []byte {
 	for _, u := range list {
 		digest := mint.TokenDigest(u.Header, u.Payload)
 		digests = append(digests, digest)
+		l.asked = digests
 		refusal := l.token(&u, digest)
 		if refusal != nil {
 			recorded = append(recorded, mint.Recorded{Refusal: refusal})
@@ -324,7 +340,7 @@ func (l *testLedger) tokens(body []byte) []byte {
 		}
 		recorded = append(recorded, mint.Recorded{Receipt: mint.NewReceipt(l.key, id, l.head.Size-1, l.head.Millis-uint64(l.late.Milliseconds()), digest)})
 	}
-	return mint.AppendRecorded(nil, l.key, id, l.head, digests, recorded)
+	return mint.AppendRecorded(nil, l.seal, id, l.head, digests, recorded)
 }
 
 func (l *testLedger) token(u *mint.Unsigned, digest mint.Digest) *mint.Refusal {

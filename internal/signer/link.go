@@ -46,6 +46,7 @@ type link struct {
 
 	root     ed25519.PublicKey // nil before the first contact; set once, before anything that reads it
 	trusted  atomic.Pointer[trusted]
+	seal     atomic.Pointer[mint.Seal] // of the present connection, once hello was said on it
 	caller   *mint.Caller
 	greet    chan struct{} // capacity 1: there is a new connection, say hello
 	newWords func()        // told when the document has changed
@@ -216,12 +217,12 @@ func (l *link) doubt() {
 }
 
 // ask says hello, checks what the answer says about the ledger itself, and returns it. What it says about keys and
-// policies is for [Signer.reconcile].
-func (l *link) ask(ctx context.Context) (*mint.Hello, error) {
+// policies is for [Signer.reconcile]. On a connection that is new, share is given, and the seal of its answers agreed on.
+func (l *link) ask(ctx context.Context, share *mint.Share) (*mint.Hello, error) {
 	ctx, cancel := context.WithTimeout(ctx, ledgerTime)
 	defer cancel()
 	asked := l.now()
-	hello, err := l.caller.Hello(ctx, l.head.Head())
+	hello, err := l.caller.Hello(ctx, l.head.Head(), share)
 	if err != nil {
 		if refusal := (*mint.Refusal)(nil); errors.As(err, &refusal) && refusal.Code == mint.StateRolledBack {
 			return nil, refused("the ledger is not the one this signer remembers: %s; do not go on with a log that lost entries: restore the newest copy of the ledger's directory, and check it with `seawall log verify`", refusal.Detail)
@@ -230,6 +231,14 @@ func (l *link) ask(ctx context.Context) (*mint.Hello, error) {
 	}
 	if err := l.introduce(hello.Document); err != nil {
 		return nil, err
+	}
+	if share != nil {
+		seal, err := share.Agree(l.root, hello.Share, hello.ShareSignature)
+		if err != nil {
+			l.log.Error("alarm: whoever answers is not the ledger that was pinned", "error", err)
+			return nil, err
+		}
+		l.seal.Store(seal)
 	}
 	if hello.Size > 0 {
 		head, err := hello.Head()
@@ -408,7 +417,8 @@ func (l *link) recordSoon(list []mint.Unsigned, digests []mint.Digest, done func
 
 func (l *link) readRecorded(body []byte, digests []mint.Digest) (mint.Head, []mint.Recorded, error) {
 	keys := l.trusted.Load().keys
-	head, recorded, err := mint.ReadRecorded(body, digests, func(id mint.KeyID) ed25519.PublicKey { return keys[id].public })
+	certified := func(id mint.KeyID) bool { return keys[id].public != nil }
+	head, recorded, err := mint.ReadRecorded(body, l.seal.Load(), digests, certified)
 	if err != nil {
 		l.doubt() // another document, perhaps: hello tells it
 		return head, nil, err

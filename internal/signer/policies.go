@@ -104,7 +104,7 @@ func (s *Signer) recordPolicy(ctx context.Context, f *policyFile) error {
 		return err
 	}
 	// A definite no, or the answer to a repetition of what was recorded: the ledger's list says.
-	hello, herr := s.link.ask(ctx)
+	hello, herr := s.link.ask(ctx, nil)
 	switch {
 	case herr != nil:
 		s.link.doubt()

@@ -165,7 +165,7 @@ func (s *Signer) Run(ctx context.Context) error {
 		case <-tick.C:
 			if time.Since(greeted) >= helloEvery && s.link.isReady() {
 				greeted = time.Now()
-				if _, err = s.link.ask(ctx); errors.Is(err, ErrRefused) {
+				if _, err = s.link.ask(ctx, nil); errors.Is(err, ErrRefused) {
 					break
 				}
 			}
@@ -204,7 +204,7 @@ func (s *Signer) meet(ctx context.Context) error {
 	s.change.Lock()
 	defer s.change.Unlock()
 	connection := s.link.connection()
-	hello, err := s.link.ask(ctx)
+	hello, err := s.link.ask(ctx, mint.NewShare())
 	if err != nil {
 		return err
 	}
@@ -274,7 +274,7 @@ func (s *Signer) AcceptClock(ctx context.Context, q mint.ClockAccept) (mint.Cloc
 	case !s.link.isReady():
 		return mint.ClockAccepted{}, errLedgerAway
 	}
-	if _, err := s.link.ask(ctx); err != nil { // the ledger's clock as it is now
+	if _, err := s.link.ask(ctx, nil); err != nil { // the ledger's clock as it is now
 		return mint.ClockAccepted{}, err
 	}
 	last, theirs := s.link.clocks(s.clock.Now())

@@ -299,21 +299,34 @@ func TestALostAnswerReleasesNothing(t *testing.T) {
 	}
 }
 
-// A ledger's answer counts only if a certified key signed it over the very tokens that were sent.
+// A ledger's answer counts only if it is sealed for this connection, over the very tokens that were sent, and names a
+// certified key.
 func TestForgedAnswersAreNotSigned(t *testing.T) {
 	forgeries := map[string]func(*testLedger) func([]byte) []byte{
 		"another key": func(l *testLedger) func([]byte) []byte {
 			return func(body []byte) []byte {
 				_, key, _ := ed25519.GenerateKey(nil)
 				id := mint.LedgerKeyID(key.Public().(ed25519.PublicKey))
-				return mint.AppendRecorded(nil, key, id, l.head, []mint.Digest{{}}, []mint.Recorded{{Receipt: mint.NewReceipt(key, id, 0, 0, mint.Digest{})}})
+				d := l.asked[0]
+				return mint.AppendRecorded(nil, l.seal, id, l.head, []mint.Digest{d}, []mint.Recorded{{Receipt: mint.NewReceipt(key, id, l.head.Size-1, l.head.Millis, d)}})
+			}
+		},
+		"the seal of another connection": func(l *testLedger) func([]byte) []byte {
+			return func(body []byte) []byte {
+				seal, _, _, err := mint.AnswerShare(l.root, mint.NewShare().Public())
+				if err != nil {
+					l.t.Error(err)
+				}
+				id := mint.LedgerKeyID(l.key.Public().(ed25519.PublicKey))
+				d := l.asked[0]
+				return mint.AppendRecorded(nil, seal, id, l.head, []mint.Digest{d}, []mint.Recorded{{Receipt: mint.NewReceipt(l.key, id, l.head.Size-1, l.head.Millis, d)}})
 			}
 		},
 		"another token": func(l *testLedger) func([]byte) []byte {
 			return func(body []byte) []byte {
 				id := mint.LedgerKeyID(l.key.Public().(ed25519.PublicKey))
 				d := mint.Digest{1}
-				return mint.AppendRecorded(nil, l.key, id, l.head, []mint.Digest{d}, []mint.Recorded{{Receipt: mint.NewReceipt(l.key, id, 0, l.head.Millis, d)}})
+				return mint.AppendRecorded(nil, l.seal, id, l.head, []mint.Digest{d}, []mint.Recorded{{Receipt: mint.NewReceipt(l.key, id, 0, l.head.Millis, d)}})
 			}
 		},
 		"an altered receipt": func(*testLedger) func([]byte) []byte {
@@ -332,6 +345,28 @@ func TestForgedAnswersAreNotSigned(t *testing.T) {
 			b.ledger.with(func() { b.ledger.forge = nil })
 			b.until("a token is minted again", func() bool { _, err := b.mint(testRequest()); return err == nil })
 		})
+	}
+}
+
+// Whoever stands between signer and ledger can pass on the ledger's document, which is no secret. Without its root there is
+// no seal, and nothing is asked of it.
+func TestAnImpostorWithTheLedgersDocumentIsAskedNothing(t *testing.T) {
+	b := newBench(t)
+	b.start()
+	b.mustApply(testPolicy())
+	_, impostor, _ := ed25519.GenerateKey(nil)
+	before := b.ledger.count(mint.TokenIssued)
+	b.ledger.with(func() { b.ledger.impostor = impostor })
+	b.signer.link.doubt()
+	_, err := b.mint(testRequest())
+	wantCode(t, err, mint.Unavailable)
+	if n := b.ledger.count(mint.TokenIssued); n != before {
+		t.Errorf("the impostor was told of %d tokens", n-before)
+	}
+	b.ledger.with(func() { b.ledger.impostor = nil })
+	b.until("the link is up", func() bool { return b.signer.link.isReady() })
+	if _, err := b.mint(testRequest()); err != nil {
+		t.Fatal(err)
 	}
 }
 

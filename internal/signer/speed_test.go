@@ -79,6 +79,10 @@ func benchmarkMessages(b *testing.B, clock *fakeClock, ledger *testLedger, key k
 	}
 	body := mint.AppendRequests(nil, requests)
 	head := mint.Head{Size: 1000, Millis: uint64(now.UnixMilli())}
+	seal, _, _, err := mint.AnswerShare(ledger.root, mint.NewShare().Public())
+	if err != nil {
+		b.Fatal(err)
+	}
 	var once sync.Once
 	var answer []byte
 	var out []byte
@@ -110,10 +114,10 @@ func benchmarkMessages(b *testing.B, clock *fakeClock, ledger *testLedger, key k
 			for i, d := range w.digests {
 				recorded = append(recorded, mint.Recorded{Receipt: mint.NewReceipt(ledger.key, id, uint64(i), head.Millis, d)})
 			}
-			answer = mint.AppendRecorded(nil, ledger.key, id, head, w.digests, recorded)
+			answer = mint.AppendRecorded(nil, seal, id, head, w.digests, recorded)
 		})
 		out = mint.AppendTokens(out[:0], w.unsigned)
-		_, recorded, err := mint.ReadRecorded(answer, w.digests, func(id mint.KeyID) ed25519.PublicKey { return keys[id].public })
+		_, recorded, err := mint.ReadRecorded(answer, seal, w.digests, func(id mint.KeyID) bool { return keys[id].public != nil })
 		if err != nil {
 			b.Fatal(err)
 		}

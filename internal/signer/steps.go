@@ -162,7 +162,7 @@ func (s *Signer) record(ctx context.Context, t *tenant) error {
 		return err
 	}
 	// A definite no. It may be the answer to a repetition of what was recorded after all: the ledger's list says.
-	hello, herr := s.link.ask(ctx)
+	hello, herr := s.link.ask(ctx, nil)
 	switch {
 	case herr != nil:
 		s.link.doubt()

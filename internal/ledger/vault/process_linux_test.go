@@ -140,18 +140,23 @@ type scribe struct {
 	head   *mint.HeadFile
 	key    *mint.Key // recorded as active
 	keyOf  func(mint.KeyID) ed25519.PublicKey
+	seal   *mint.Seal
 }
 
 const scribeIssuer = "https://id.example/acme"
 
 // meet says hello and sees to it that there is an active key.
 func (s *scribe) meet(ctx context.Context) error {
-	h, err := s.caller.Hello(ctx, s.head.Head())
+	share := mint.NewShare()
+	h, err := s.caller.Hello(ctx, s.head.Head(), share)
 	if err != nil {
 		return err
 	}
 	root, err := base64.RawURLEncoding.DecodeString(h.Document.Root)
 	if err != nil {
+		return err
+	}
+	if s.seal, err = share.Agree(root, h.Share, h.ShareSignature); err != nil {
 		return err
 	}
 	s.keyOf = func(id mint.KeyID) ed25519.PublicKey {
@@ -256,7 +261,7 @@ func (s *scribe) tokens(ctx context.Context, n int) ([]mint.Unsigned, []mint.Rec
 	if err != nil {
 		return nil, nil, err
 	}
-	head, got, err := mint.ReadRecorded(body, digests, s.keyOf)
+	head, got, err := mint.ReadRecorded(body, s.seal, digests, func(id mint.KeyID) bool { return s.keyOf(id) != nil })
 	if err != nil {
 		return nil, nil, err
 	}
