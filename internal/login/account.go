@@ -102,7 +102,7 @@ func (d *Door) person(v *visit) (tenant.Session, tenant.Person, error) {
 
 // touchAgain is where somebody proves once more that it is them, and then comes back to their account.
 func (d *Door) touchAgain(v *visit, p tenant.Person) (string, error) {
-	return d.ask(v.Context(), v.tenant, tenant.Interaction{Next: "/account", Person: p.ID, After: v.now.Add(-tenant.FreshTouch)})
+	return d.ask(v.Context(), v.tenant, tenant.Interaction{Next: "/account", Person: p.ID, After: v.now.Add(-tenant.FreshTouch + time.Millisecond)})
 }
 
 func (d *Door) beginAdd(v *visit) error {

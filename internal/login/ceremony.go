@@ -17,12 +17,6 @@ import (
 	"seawall/internal/tenant"
 )
 
-// What a sign-in proves (OpenID Connect Extended Authentication Profile ACR Values 1.0 §2).
-const (
-	PhishingResistant         = "phr"
-	PhishingResistantHardware = "phrh"
-)
-
 // relyingParty is a tenant as WebAuthn sees it. All tenants of a host share the RP ID; user handles keep them apart.
 func (d *Door) relyingParty(t *tenant.Tenant) (*webauthn.WebAuthn, error) {
 	if d.rpID == "" {
@@ -263,11 +257,11 @@ func explained(err error) error {
 func proved(k tenant.Passkey) (acr string, amr []string) {
 	switch {
 	case k.Attested && k.Hardware && !k.Synced():
-		return PhishingResistantHardware, []string{"hwk", "mfa", "user"}
+		return tenant.PhishingResistantHardware, []string{"hwk", "mfa", "user"}
 	case k.Synced():
-		return PhishingResistant, []string{"mfa", "swk", "user"}
+		return tenant.PhishingResistant, []string{"mfa", "swk", "user"}
 	}
-	return PhishingResistant, []string{"mfa", "pop", "user"} // whether hardware holds the key is its own word
+	return tenant.PhishingResistant, []string{"mfa", "pop", "user"} // whether hardware holds the key is its own word
 }
 
 // open makes a session for a sign-in that happened now, and the secret of its cookie.

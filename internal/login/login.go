@@ -353,6 +353,10 @@ type SignIn struct {
 	AMR                     []string
 }
 
+// Meets reports whether the sign-in is what an interaction asks for. Whoever had somebody sign in asks again when they come
+// back: the address that they come back to is no proof.
+func (s *SignIn) Meets(i tenant.Interaction) bool { return i.MetBy(s.Person, s.At, s.ACR) }
+
 // Current returns who is signed in at a tenant, or [ErrNobody].
 func (d *Door) Current(r *http.Request, t *tenant.Tenant) (*SignIn, error) {
 	s, p, err := d.session(r, t)
@@ -362,8 +366,9 @@ func (d *Door) Current(r *http.Request, t *tenant.Tenant) (*SignIn, error) {
 	return &SignIn{Tenant: t.ID, Person: p.ID, Session: s.ID, At: s.At, ACR: s.ACR, AMR: s.AMR}, nil
 }
 
-// Ask sends a browser to sign in and on to i.Next, a path below the issuer, when it has. Hash, tenant and end of the
-// interaction are filled in.
+// Ask sends a browser to sign in and on to i.Next, a path below the issuer, when the sign-in meets the interaction.
+// Somebody who can't prove i.ACR is told so and, if they choose, sent to i.Unmet. Hash, tenant and end of the interaction
+// are filled in.
 func (d *Door) Ask(w http.ResponseWriter, r *http.Request, t *tenant.Tenant, i tenant.Interaction) error {
 	where, err := d.ask(r.Context(), t, i)
 	if err != nil {

@@ -189,6 +189,16 @@ func TestAttestedTier(t *testing.T) {
 			if err != nil || s.ACR != c.acr {
 				t.Errorf("it proves %+v, %v; want %s", s, err, c.acr)
 			}
+			_, i := b.asked(tenant.Interaction{Next: "/authorize", Person: s.Person, ACR: tenant.PhishingResistantHardware})
+			if c.acr != tenant.PhishingResistantHardware {
+				if answer := b.post("/signin/begin", map[string]any{"i": i}); answer.problem != "unmet" {
+					t.Errorf("it is asked to prove phrh: %d %q", answer.status, answer.problem)
+				}
+				return
+			}
+			if answer := b.finishSignIn(i, a.get(b.beginSignIn(i))); answer.json["next"] != "/acme/authorize" {
+				t.Errorf("proving phrh: %d %s", answer.status, answer.body)
+			}
 		})
 	}
 }

@@ -32,6 +32,8 @@ var (
 	problemExists    = &problem{name: "exists", status: http.StatusConflict}
 	problemState     = &problem{name: "state", status: http.StatusConflict}
 	problemOther     = &problem{name: "other", status: http.StatusForbidden}
+	problemWhose     = &problem{name: "whose", status: http.StatusForbidden}
+	problemUnmet     = &problem{name: "unmet", status: http.StatusForbidden}
 	problemOver      = &problem{name: "over", status: http.StatusGone}
 	problemBusy      = &problem{name: "busy", status: http.StatusTooManyRequests}
 	problemAway      = &problem{name: "away", status: http.StatusServiceUnavailable}
@@ -42,7 +44,7 @@ var (
 // problems lists all of them.
 func problems() []*problem {
 	return []*problem{problemNothing, problemMethod, problemForeign, problemMalformed, problemLink, problemChallenge, problemRefused, problemCloned,
-		problemTier, problemUnproven, problemExists, problemState, problemOther, problemOver, problemBusy, problemAway, problemNoName, problemBroken}
+		problemTier, problemUnproven, problemExists, problemState, problemOther, problemWhose, problemUnmet, problemOver, problemBusy, problemAway, problemNoName, problemBroken}
 }
 
 // Error is for logs.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/go-webauthn/webauthn/protocol"
 
@@ -17,6 +18,9 @@ type signInView struct {
 	Handle string // of the interaction, if there is one
 	Hint   string // whom the application expects
 	Again  bool   // somebody is signed in and should touch once more
+	Demand string // what only some passkeys prove: "hardware", or "nothing" if none of ours does; usually empty
+	Lacks  bool   // who is signed in has no passkey that proves it
+	Unmet  string // where to go on without it
 }
 
 func (d *Door) signInPage(v *visit) error {
@@ -28,22 +32,55 @@ func (d *Door) signInPage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	_, p, err := d.session(v.Request, v.tenant)
+	s, p, err := d.session(v.Request, v.tenant)
+	signedIn := err == nil
 	if err != nil && !errors.Is(err, ErrNobody) {
 		return err
 	}
-	if err == nil && i == nil {
+	switch {
+	case signedIn && i == nil:
 		return v.goTo(d.home(v.tenant) + "/account")
+	case signedIn && i.MetBy(p.ID, s.At, s.ACR): // in another window, say
+		return v.goTo(d.home(v.tenant) + i.Next)
+	case i != nil:
+		view.Hint, view.Demand = i.LoginHint, demand(i.ACR)
+		view.Again = signedIn && i.Person == p.ID
+		if i.Unmet != "" {
+			view.Unmet = d.home(v.tenant) + i.Unmet
+		}
 	}
-	if i != nil {
-		view.Hint = i.LoginHint
-		view.Again = err == nil && i.Person == p.ID && i.Person != ""
+	if signedIn && view.Demand != "" {
+		keys, err := d.proving(v, p, i.ACR)
+		if err != nil {
+			return err
+		}
+		view.Lacks = len(keys) == 0
 	}
 	title := look.Page{Title: "signin.title", Args: []any{v.tenant.ID}, Script: "passkey.js", Data: view}
 	if view.Again {
 		title.Title, title.Args = "signin.again", nil
 	}
 	return d.render(v, http.StatusOK, "signin", title)
+}
+
+// demand says in a word what an acr asks beyond what every passkey proves.
+func demand(acr string) string {
+	switch {
+	case tenant.Proves(tenant.PhishingResistant, acr):
+		return ""
+	case tenant.Proves(tenant.PhishingResistantHardware, acr):
+		return "hardware"
+	}
+	return "nothing"
+}
+
+// proving returns the passkeys with which a person would prove acr.
+func (d *Door) proving(v *visit, p tenant.Person, acr string) ([]tenant.Passkey, error) {
+	keys, err := d.Store.Passkeys(v.Context(), p.Tenant, p.ID)
+	return slices.DeleteFunc(keys, func(k tenant.Passkey) bool {
+		would, _ := proved(k)
+		return !k.Live() || !tenant.Proves(would, acr)
+	}), err
 }
 
 // interaction returns what somebody was about to do, nil if they came by themselves.
@@ -80,7 +117,13 @@ func (d *Door) beginSignIn(v *visit) error {
 	assertion, state, err := rp.BeginDiscoverableLogin()
 	if err == nil && i != nil && i.Person != "" {
 		c.Person = i.Person
-		assertion, state, err = d.beginFor(v, i.Person)
+		_, p, nobody := d.session(v.Request, v.tenant)
+		switch { // only who is signed in as that person is told their passkeys; anybody else names themselves by theirs
+		case nobody == nil && p.ID == i.Person:
+			assertion, state, err = d.beginFor(v, p, i.ACR)
+		case nobody != nil && !errors.Is(nobody, ErrNobody):
+			err = nobody
+		}
 	}
 	if err != nil {
 		return err
@@ -91,22 +134,18 @@ func (d *Door) beginSignIn(v *visit) error {
 	return v.answer(http.StatusOK, options{Options: assertion.Response})
 }
 
-// beginFor asks for one of a known person's passkeys. Only who is signed in as that person is told their names.
-func (d *Door) beginFor(v *visit, person string) (*protocol.CredentialAssertion, *sessionData, error) {
-	_, p, err := d.session(v.Request, v.tenant)
-	if errors.Is(err, ErrNobody) || err == nil && p.ID != person {
-		return nil, nil, problemOther
-	}
-	if err != nil {
-		return nil, nil, err
-	}
+// beginFor asks for one of a known person's passkeys that proves acr.
+func (d *Door) beginFor(v *visit, p tenant.Person, acr string) (*protocol.CredentialAssertion, *sessionData, error) {
 	rp, err := d.relyingParty(v.tenant)
 	if err != nil {
 		return nil, nil, err
 	}
 	u := user{Person: p}
-	if u.keys, err = d.Store.Passkeys(v.Context(), p.Tenant, p.ID); err != nil {
+	if u.keys, err = d.proving(v, p, acr); err != nil {
 		return nil, nil, err
+	}
+	if len(u.keys) == 0 {
+		return nil, nil, problemUnmet
 	}
 	return rp.BeginLogin(u)
 }
@@ -136,7 +175,7 @@ func (d *Door) finishSignIn(v *visit) error {
 		return err
 	}
 	if c.Person != "" && c.Person != p.ID {
-		return problemOther
+		return problemWhose
 	}
 	return d.signIn(v, p, used, cloned, q.I)
 }
@@ -167,7 +206,11 @@ func (d *Door) signIn(v *visit, p tenant.Person, used tenant.Passkey, cloned boo
 		return problemRefused.because(err)
 	}
 	d.setCookie(v.w, sessionCookie, v.tenant.ID, value)
-	return v.answer(http.StatusOK, next{d.onward(v, p, handle)})
+	where, err := d.onward(v, session, handle)
+	if err != nil {
+		return err
+	}
+	return v.answer(http.StatusOK, next{where})
 }
 
 func suspended(k tenant.Passkey) Act {
@@ -175,17 +218,24 @@ func suspended(k tenant.Passkey) Act {
 }
 
 // onward is where somebody goes who has just signed in: on with what they were about to do, if it is still to be done, or
-// to their account.
-func (d *Door) onward(v *visit, p tenant.Person, handle string) string {
-	account := d.home(v.tenant) + "/account"
-	if handle == "" {
-		return account
+// to their account. A passkey that does not prove what was asked for leaves it to be done.
+func (d *Door) onward(v *visit, s tenant.Session, handle string) (string, error) {
+	i, err := d.interaction(v, handle)
+	if gone := (*problem)(nil); errors.As(err, &gone) || err == nil && (i == nil || i.Person != "" && i.Person != s.Person) {
+		return d.home(v.tenant) + "/account", nil
 	}
-	i, err := d.Store.ConsumeInteraction(v.settled(), v.tenant.ID, secret.New(handle).Hash())
-	if err != nil || i.Person != "" && i.Person != p.ID {
-		return account
+	if err != nil {
+		return "", err
 	}
-	return d.home(v.tenant) + i.Next
+	if !i.MetBy(s.Person, s.At, s.ACR) {
+		return "", problemUnmet
+	}
+	if _, err := d.Store.ConsumeInteraction(v.settled(), v.tenant.ID, i.Hash); errors.Is(err, tenant.ErrNotFound) {
+		return d.home(v.tenant) + "/account", nil
+	} else if err != nil {
+		return "", err
+	}
+	return d.home(v.tenant) + i.Next, nil
 }
 
 func (d *Door) signOut(v *visit) error {

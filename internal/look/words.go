@@ -44,6 +44,11 @@ var words = map[string]line{
 	"signin.again":   {"One more touch", "Noch eine Berührung"},
 	"signin.fresh":   {"You are signed in. For what you are about to do, we want to be sure that it is you.", "Du bist angemeldet. Für das, was du vorhast, wollen wir sicher sein, dass du es bist."},
 
+	"signin.hardware": {"The application asks for a certified security key. Another passkey signs you in, but doesn’t prove enough for it.", "Die Anwendung verlangt einen zertifizierten Sicherheitsschlüssel. Ein anderer Passkey meldet dich an, genügt ihr aber nicht."},
+	"signin.nothing":  {"The application asks for a kind of sign-in that doesn’t exist here. Nothing you do can meet it.", "Die Anwendung verlangt eine Art der Anmeldung, die es hier nicht gibt. Du kannst sie nicht erfüllen."},
+	"signin.lacks":    {"You have none on your account. Your administrator can tell you how to get one.", "Auf deinem Konto ist keiner. Deine Administration weiß, wie du einen bekommst."},
+	"signin.unmet":    {"Go on without it", "Ohne weitermachen"},
+
 	// Enrolment.
 	"enrol.title":    {"Create your passkey", "Deinen Passkey anlegen"},
 	"enrol.lead":     {"A passkey replaces passwords. It stays with your device, and only works on this site, so nobody can trick you out of it.", "Ein Passkey ersetzt Passwörter. Er bleibt bei deinem Gerät und geht nur auf dieser Seite: niemand kann ihn dir entlocken."},
@@ -159,6 +164,14 @@ var words = map[string]line{
 	"problem.other.what":  {"That was somebody else’s passkey.", "Das war der Passkey von jemand anderem."},
 	"problem.other.means": {"You are signed in as somebody else than the passkey belongs to. Nothing was changed.", "Du bist als jemand anders angemeldet, als der Passkey sagt. Nichts wurde geändert."},
 	"problem.other.do":    {"Use a passkey of the account you are signed in to, or sign out first.", "Nimm einen Passkey des Kontos, in dem du angemeldet bist, oder melde dich erst ab."},
+
+	"problem.whose.what":  {"That was another account’s passkey.", "Das war der Passkey eines anderen Kontos."},
+	"problem.whose.means": {"What you are about to do was begun by another account. You were not signed in, and nothing was changed.", "Was du vorhast, hat ein anderes Konto begonnen. Du wurdest nicht angemeldet, und nichts wurde geändert."},
+	"problem.whose.do":    {"Use a passkey of the account that began it, or begin again yourself.", "Nimm einen Passkey des Kontos, das es begonnen hat, oder beginne selbst von vorn."},
+
+	"problem.unmet.what":  {"This is not enough for the application.", "Das genügt der Anwendung nicht."},
+	"problem.unmet.means": {"It asks for a kind of sign-in that this passkey doesn’t prove. Your passkey is fine: if you used it just now, you are signed in.", "Sie verlangt eine Art der Anmeldung, die dieser Passkey nicht beweist. Deinem Passkey fehlt nichts: hast du ihn gerade benutzt, dann bist du angemeldet."},
+	"problem.unmet.do":    {"Use a certified security key if you have one. Otherwise go back to the application.", "Nimm einen zertifizierten Sicherheitsschlüssel, wenn du einen hast. Sonst geh zur Anwendung zurück."},
 
 	"problem.over.what":  {"This sign-in is over.", "Diese Anmeldung ist vorbei."},
 	"problem.over.means": {"It was finished already, or took longer than 30 minutes. Your account is fine.", "Sie war schon fertig, oder hat länger als 30 Minuten gedauert. Deinem Konto fehlt nichts."},

@@ -18,6 +18,18 @@ const (
 	RecoveryLife    = 72 * time.Hour     // of an approved recovery
 )
 
+// What a sign-in proves, as an acr says it (OpenID Connect Extended Authentication Profile ACR Values 1.0 §2).
+const (
+	PhishingResistant         = "phr"
+	PhishingResistantHardware = "phrh"
+)
+
+// Proves reports whether a sign-in that proved acr is enough where wanted is asked for: hardware is phishing-resistant
+// too. What we never prove, nothing is enough for.
+func Proves(acr, wanted string) bool {
+	return wanted == "" || acr == wanted || acr == PhishingResistantHardware && wanted == PhishingResistant
+}
+
 // Session is a signed-in browser. The browser has the secret; we have its hash.
 type Session struct {
 	ID             string      // a public name: for its owner's eyes, and for the log
@@ -175,8 +187,15 @@ type Interaction struct {
 	Tenant    string      `json:"-"`
 	Next      string      `json:"next"`             // path below the issuer, query included
 	Person    string      `json:"person,omitempty"` // who it must be; empty: anybody of the tenant
-	After     time.Time   `json:"after,omitzero"`   // the touch must be later (prompt=login, max_age, step-up); zero: any session will do
+	After     time.Time   `json:"after,omitzero"`   // the touch must not be earlier (prompt=login, max_age, step-up); zero: any session will do
 	ACR       string      `json:"acr,omitempty"`    // what it must prove; empty: anything we take
+	Unmet     string      `json:"unmet,omitempty"`  // path below the issuer for somebody who can't prove it; empty: they stay
 	LoginHint string      `json:"login_hint,omitempty"`
 	ExpiresAt time.Time   `json:"-"`
+}
+
+// MetBy says whether a sign-in is what the interaction asks for: whose it was, when they touched (which is kept to the
+// millisecond), and what that proved.
+func (i Interaction) MetBy(person string, at time.Time, acr string) bool {
+	return (i.Person == "" || i.Person == person) && !at.Before(i.After.Truncate(time.Millisecond)) && Proves(acr, i.ACR)
 }
