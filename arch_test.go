@@ -68,7 +68,7 @@ var house = []room{
 
 	// Doors.
 	{"internal/store", []string{"internal/tenant", "internal/secret"}},
-	{"internal/store/storetest", []string{"internal/store", "internal/tenant", "internal/secret"}},
+	{"internal/store/storetest", []string{"internal/store", "internal/tenant", "internal/oauth", "internal/secret"}},
 	{"internal/server/adminapi", nil},
 	{"internal/guard", []string{"internal/secret", "validate"}},
 	{"internal/server", []string{"internal/server/adminapi", "internal/grant", "internal/login", "internal/revocation", "internal/token", "internal/tenant", "internal/oauth", "internal/mint", "internal/keyring", "internal/secret", "validate"}},

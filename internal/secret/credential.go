@@ -16,6 +16,9 @@ import (
 // characters (196 bits), and the checksum is the CRC-32 (IEEE) of everything before it as 6 base62 digits, most
 // significant first. The alphabet is 0-9A-Za-z, in that order. Underscores make a double click select all of it, and
 // the checksum lets a scanner discard look-alikes without asking the issuer.
+//
+// The body of a refresh token says something to the house that made it: it is 72 bytes, each eight of them as 11 base62
+// digits, 99 characters in all.
 
 // Kind says what a generated credential is for: the letter after "sw".
 type Kind byte
@@ -26,10 +29,14 @@ const (
 	APISecret    Kind = 'a' // authenticates an API at the introspection endpoint
 	EnrolLink    Kind = 'e' // lets a person register one passkey
 	BreakGlass   Kind = 'b' // a code on paper, for when every other way in is shut
+	GrantCode    Kind = 'g' // an authorization code (RFC 6749 §1.3.1)
+	RefreshToken Kind = 'r' // RFC 6749 §1.5
 )
 
 // Kinds lists every kind.
-func Kinds() []Kind { return []Kind{ClientSecret, APISecret, EnrolLink, BreakGlass} }
+func Kinds() []Kind {
+	return []Kind{ClientSecret, APISecret, EnrolLink, BreakGlass, GrantCode, RefreshToken}
+}
 
 // String names the kind in words.
 func (k Kind) String() string {
@@ -42,6 +49,10 @@ func (k Kind) String() string {
 		return "enrolment link"
 	case BreakGlass:
 		return "break-glass code"
+	case GrantCode:
+		return "authorization code"
+	case RefreshToken:
+		return "refresh token"
 	}
 	return "unknown credential"
 }
@@ -80,29 +91,44 @@ func Generate(kind Kind, env Env) Text {
 	if !slices.Contains(Kinds(), kind) || !knownEnv(string(env)) {
 		panic("secret: Generate called with an unknown kind or environment")
 	}
-	b := make([]byte, 0, len("swx_")+len(env)+1+bodyLen+checksumLen)
+	if kind == RefreshToken {
+		var random Payload
+		_, _ = rand.Read(random[:]) // never fails: crypto/rand ends the process instead
+		return Carry(kind, env, random)
+	}
+	return New(string(appendChecksum(appendRandom(appendPrefix(kind, env), bodyLen))))
+}
+
+func appendPrefix(kind Kind, env Env) []byte {
+	b := make([]byte, 0, len("swx_")+longestEnv+1+payloadLen+checksumLen)
 	b = append(b, 's', 'w', byte(kind), '_')
 	b = append(b, env...)
-	b = append(b, '_')
-	b = appendRandom(b, bodyLen)
-	return New(string(appendChecksum(b)))
+	return append(b, '_')
 }
 
 // Parse checks form and checksum of a credential without looking anything up. The error is [ErrForm] or
 // [ErrChecksum] and never holds any of the text.
 func Parse(s string) (Kind, Env, error) {
 	env, rest, ok := cutPrefix(s)
-	if !ok || len(rest) != bodyLen+checksumLen || base62Run(rest) != len(rest) {
+	if !ok {
 		return 0, "", ErrForm
 	}
 	kind := Kind(s[2])
-	if !slices.Contains(Kinds(), kind) {
+	if !slices.Contains(Kinds(), kind) || len(rest) != kind.bodyLen()+checksumLen || base62Run(rest) != len(rest) {
 		return 0, "", ErrForm
 	}
 	if !checksumFits(s) {
 		return 0, "", ErrChecksum
 	}
 	return kind, env, nil
+}
+
+// bodyLen is how many characters the body of a kind has.
+func (k Kind) bodyLen() int {
+	if k == RefreshToken {
+		return payloadLen
+	}
+	return bodyLen
 }
 
 // cutPrefix splits s after "sw<letter>_<env>_".

@@ -85,9 +85,10 @@ func findGenerated(s string, i int) Finding {
 		return Finding{}
 	}
 	start := len(s) - len(rest)
-	whole := start + bodyLen + checksumLen
-	certain := run >= bodyLen+checksumLen && checksumFits(s[i:whole])
-	return Finding{What: Kind(s[i+2]).String(), Start: i, End: start + run, Certain: certain}
+	kind := Kind(s[i+2])
+	length := kind.bodyLen() + checksumLen
+	certain := run >= length && checksumFits(s[i:start+length])
+	return Finding{What: kind.String(), Start: i, End: start + run, Certain: certain}
 }
 
 // findJWT looks for a compact JWS or JWE, or just its first two parts, which are as good as the whole: see the note

@@ -24,7 +24,7 @@ func TestFind(t *testing.T) {
 	}{
 		{"generated", "secret=", exampleSecret, "&x=1", "client secret", true},
 		{"generated, API", "", "swa" + exampleSecret[3:], "", "API secret", false},
-		{"generated, later kind", "", "swr_prod_0123456789abc", " ", "unknown credential", false},
+		{"generated, later kind", "", "swx_prod_0123456789abc", " ", "unknown credential", false},
 		{"generated inside words", "x%3D", exampleSecret, "_y", "client secret", true},
 		{"generated, cut", "at ", exampleSecret[:20], "…", "client secret", false},
 		{"generated, run on", "", exampleSecret + "abc", " ", "client secret", true},

@@ -102,6 +102,9 @@ func (s *Store) RemovePasskey(ctx context.Context, tenantID, person string, id [
 		if others == 0 {
 			return tenant.Refuse(tenant.ErrConflict, "add another one first", "this is the last passkey that works")
 		}
+		if err := x.sessionEnds(tenantID, person, `session in (select id from browser_session where tenant = $1 and passkey = $4)`, id); err != nil {
+			return err
+		}
 		if err := x.exec(`delete from browser_session where tenant = $1 and person = $2 and passkey = $3`, tenantID, person, id); err != nil {
 			return err
 		}
@@ -134,12 +137,15 @@ func (s *Store) SignIn(ctx context.Context, session tenant.Session, used tenant.
 		}
 		if (k.Count > 0 || used.Count > 0) && used.Count <= k.Count {
 			cloned = true // and the suspension is kept, so the act succeeds
-			return x.exec(`update passkey set suspended_at = $2 where id = $1`, k.ID, x.now.UnixMilli())
+			if err := x.exec(`update passkey set suspended_at = $2 where id = $1`, k.ID, x.now.UnixMilli()); err != nil {
+				return err
+			}
+			return x.suspendBehind(k)
 		}
 		if err := x.exec(`update passkey set counter = $2, flags = $3, used_at = $4 where id = $1`, k.ID, int64(used.Count), int64(used.Flags), x.now.UnixMilli()); err != nil {
 			return err
 		}
-		if err := x.exec(`delete from browser_session where tenant = $1 and hash = $2`, session.Tenant, replaces[:]); err != nil {
+		if err := x.replaceSession(session, replaces); err != nil {
 			return err
 		}
 		return x.insertSession(session)
@@ -148,6 +154,27 @@ func (s *Store) SignIn(ctx context.Context, session tenant.Session, used tenant.
 		return tenant.Refuse(tenant.ErrCounter, "use another passkey, and tell an administrator", "this passkey's counter went back, so there may be two of it: it is suspended")
 	}
 	return err
+}
+
+// replaceSession ends the session that a browser had. What was to last as long as that goes on with the new one if it is
+// the same person's, who has just touched their authenticator again, and ends with it otherwise.
+func (x *tx) replaceSession(session tenant.Session, replaces secret.Hash) error {
+	old, err := one(x, scanSession, `delete from browser_session where tenant = $1 and hash = $2 returning `+sessionColumns, session.Tenant, replaces[:])
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case old.Person != session.Person:
+		return x.sessionEnds(old.Tenant, old.Person, `session = $4`, old.ID)
+	}
+	return x.exec(`update family set session = $4 where tenant = $1 and person = $2 and session = $3`, old.Tenant, old.Person, old.ID, session.ID)
+}
+
+// suspendBehind suspends the families that came of sessions of a passkey.
+func (x *tx) suspendBehind(k tenant.Passkey) error {
+	return x.exec(`update family set suspended_at = $4, suspicion = $5, successor = null, consumed_at = null where tenant = $1 and person = $2 and suspended_at is null and revoked_at is null
+		and session in (select id from browser_session where tenant = $1 and person = $2 and passkey = $3)`, k.Tenant, k.Person, k.ID, x.now.UnixMilli(), string(tenant.ClonedPasskey))
 }
 
 func scanPasskey(scan func(...any) error) (k tenant.Passkey, err error) {

@@ -116,8 +116,8 @@ func peopleOf(q querier, tenantID string) ([]tenant.Person, error) {
 	return collect(q, scanPerson, `select `+personColumns+` from person where tenant = $1 order by login, id`, tenantID)
 }
 
-// DisablePerson stops a person for good and ends their sessions, links, codes and recovery in the same act. The last
-// owner who could get in is refused with [tenant.ErrConflict]. Doing it again changes nothing.
+// DisablePerson stops a person for good and ends their sessions, links, codes, recovery and what applications have of them
+// in the same act. The last owner who could get in is refused with [tenant.ErrConflict]. Doing it again changes nothing.
 func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenant.Person, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
 		if p, err = personByID(x, tenantID, id); err != nil || !p.Live() {
@@ -137,7 +137,10 @@ func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenan
 		if err := x.exec(`update person set disabled_at = $3 where tenant = $1 and id = $2`, tenantID, id, x.now.UnixMilli()); err != nil {
 			return err
 		}
-		for _, table := range []string{"browser_session", "enrolment", "break_glass_code", "recovery", "ceremony"} {
+		if _, err := x.revokeFamilies(`tenant = $1 and person = $2`, tenantID, id); err != nil {
+			return err
+		}
+		for _, table := range []string{"consent", "browser_session", "enrolment", "break_glass_code", "recovery", "ceremony"} {
 			if err := x.exec(`delete from `+table+` where tenant = $1 and person = $2`, tenantID, id); err != nil {
 				return err
 			}

@@ -65,22 +65,28 @@ func (s *Store) Sessions(ctx context.Context, tenantID, person string) (live []t
 	return live, err
 }
 
-// EndSession ends a person's session by its public name and reports whether there was one.
+// EndSession ends a person's session by its public name, and the refresh families that were to last as long, and reports
+// whether there was one.
 func (s *Store) EndSession(ctx context.Context, tenantID, person, id string) (ended bool, err error) {
 	err = s.act(ctx, func(x *tx) error {
 		n, err := x.affected(`delete from browser_session where tenant = $1 and person = $2 and id = $3`, tenantID, person, id)
-		ended = n == 1
-		return err
+		if ended = n == 1; err != nil {
+			return err
+		}
+		return x.sessionEnds(tenantID, person, `session = $4`, id)
 	})
 	return ended, err
 }
 
-// EndSessions ends all sessions of a person, except one that is named, and returns how many.
+// EndSessions ends all sessions of a person, except one that is named, and the refresh families that were to last as long,
+// and returns how many.
 func (s *Store) EndSessions(ctx context.Context, tenantID, person, except string) (ended int, err error) {
 	err = s.act(ctx, func(x *tx) error {
 		n, err := x.affected(`delete from browser_session where tenant = $1 and person = $2 and id <> $3`, tenantID, person, except)
-		ended = int(n)
-		return err
+		if ended = int(n); err != nil {
+			return err
+		}
+		return x.sessionEnds(tenantID, person, `session <> $4`, except)
 	})
 	return ended, err
 }

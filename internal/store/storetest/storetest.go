@@ -27,6 +27,10 @@ type Store interface {
 	SingleUse
 	Enrolments
 	Recoveries
+	Codes
+	Consents
+	Families
+	Endings
 	ConsumeAssertion(ctx context.Context, tenantID, client, jti string, until time.Time) (first bool, err error)
 	Generation() uint64
 	Wait(ctx context.Context, after uint64) (uint64, error)
@@ -107,6 +111,16 @@ func Run(t *testing.T, open Open) {
 		{"links", testEnrolment},
 		{"recovery", testRecovery},
 		{"breaking the glass", testBreakGlass},
+		{"codes", testCodes},
+		{"codes that are over", testCodesOver},
+		{"one winner redeems a code, and the losers learn what it gave", testCodeRace},
+		{"consents", testConsents},
+		{"families rotate", testFamilies},
+		{"a used token gives the same again", testReplay},
+		{"families under suspicion", testSuspicions},
+		{"one winner rotates a family", testFamilyRace},
+		{"families end", testFamiliesEnd},
+		{"families end with sessions", testSessionEnds},
 		{"one winner creates a tenant", testCreateRace},
 		{"one winner rotates", testRotateRace},
 		{"a failing act leaves its neighbours alone", testNeighbours},
@@ -223,7 +237,7 @@ func wantReason(t *testing.T, err, reason error) {
 		t.Errorf("got %v, want %v", err, reason)
 		return
 	}
-	for _, narrower := range []error{tenant.ErrUsedBefore, tenant.ErrDisabled, tenant.ErrCounter} {
+	for _, narrower := range []error{tenant.ErrUsedBefore, tenant.ErrDisabled, tenant.ErrCounter, tenant.ErrCodeReused} {
 		if narrower != reason && errors.Is(err, narrower) {
 			t.Errorf("got %v, which is %v too", err, narrower)
 		}

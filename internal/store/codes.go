@@ -1,0 +1,207 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+const codeColumns = `hash, tenant, client, person, session, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, redeemed_at, gave, family`
+
+// SaveCode keeps an authorization code of a person and a client that are both live.
+func (s *Store) SaveCode(ctx context.Context, c tenant.Code) error {
+	c, err := tenant.NewCode(c)
+	if err != nil {
+		return err
+	}
+	return s.act(ctx, func(x *tx) error {
+		if err := liveParties(x, c.Tenant, c.Person, c.Client); err != nil {
+			return err
+		}
+		if err := x.exec(`delete from code where hash in (select hash from code where forget_at <= $1 order by forget_at limit 2)`, x.now.UnixMilli()); err != nil {
+			return err
+		}
+		return x.exec(`insert into code (hash, tenant, client, person, session, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, forget_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+			c.Hash[:], c.Tenant, c.Client, c.Person, c.Session, c.RedirectURI, c.Challenge, c.Nonce, c.JKT, toJSON(c.Scope), toJSON(c.Resources),
+			millis(c.SignedInAt), c.ACR, toJSON(c.AMR), millis(c.IssuedAt), millis(c.ExpiresAt), millis(c.IssuedAt.Add(tenant.CodeMemory)))
+	})
+}
+
+// liveParties refuses what a person and a client are to share if one of them is disabled, or their tenant.
+func liveParties(q querier, tenantID, person, client string) error {
+	if _, _, err := livePerson(q, tenantID, person); err != nil {
+		return err
+	}
+	c, err := clientByID(q, tenantID, client)
+	if err == nil && !c.Live() {
+		err = tenant.Refuse(tenant.ErrDisabled, "", "the client %s is disabled", client)
+	}
+	return err
+}
+
+// Code returns a code of a tenant, also one that was redeemed or is over, or [tenant.ErrNotFound].
+func (s *Store) Code(ctx context.Context, tenantID string, hash secret.Hash) (c tenant.Code, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		c, err = codeByHash(q, tenantID, hash)
+		return err
+	})
+	return c, err
+}
+
+func codeByHash(q querier, tenantID string, hash secret.Hash) (tenant.Code, error) {
+	c, err := one(q, scanCode, `select `+codeColumns+` from code where hash = $1 and tenant = $2`, hash[:], tenantID)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = tenant.Refuse(tenant.ErrNotFound, "ask the person to sign in again", "there is no such code")
+	}
+	return c, err
+}
+
+// RedeemCode uses a code up and keeps the refresh family that it gives, in one act. Of any number of calls one succeeds.
+// To each other it is [tenant.ErrCodeReused] together with the code and what it gave, and the family that it gave is
+// revoked in the act that finds that out. A code that is over, whose person, client or browser session has ended, or that
+// is not there, is [tenant.ErrNotFound].
+func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Hash, r tenant.Redemption) (c tenant.Code, err error) {
+	family := ""
+	if r.Family != nil {
+		f, err := tenant.NewFamily(*r.Family)
+		if err != nil {
+			return tenant.Code{}, err
+		}
+		r.Family, family = &f, f.ID
+	}
+	reused := false
+	err = s.act(ctx, func(x *tx) (err error) {
+		reused = false
+		now := x.now.UnixMilli()
+		won, err := x.affected(`update code set redeemed_at = $3, gave = $4, family = $5 where hash = $1 and tenant = $2 and redeemed_at is null and expires_at > $3`,
+			hash[:], tenantID, now, toJSON(r.Token), family)
+		if err != nil {
+			return err
+		}
+		if c, err = codeByHash(x, tenantID, hash); err != nil {
+			return err
+		}
+		if won == 0 {
+			if reused = !c.RedeemedAt.IsZero(); reused { // and what follows from that is kept, so the act succeeds
+				return x.revokeFamily(tenantID, c.Family)
+			}
+			return codeOver()
+		}
+		if err := x.mayRedeem(c, r); err != nil {
+			return err
+		}
+		if r.Family == nil {
+			return nil
+		}
+		return x.insertFamily(*r.Family)
+	})
+	if err == nil && reused {
+		err = tenant.Refuse(tenant.ErrCodeReused, "find out who else has the code", "the code was redeemed already")
+	}
+	return c, err
+}
+
+func codeOver() error {
+	return tenant.Refuse(tenant.ErrNotFound, "ask the person to sign in again", "the code is over")
+}
+
+// mayRedeem looks once more, in the very act, at what may have ended while the token was made.
+func (x *tx) mayRedeem(c tenant.Code, r tenant.Redemption) error {
+	err := liveParties(x, c.Tenant, c.Person, c.Client)
+	if err == nil && (r.Family == nil || !r.Family.Offline) {
+		_, err = one(x, scanText, `select id from browser_session where tenant = $1 and id = $2 and person = $3`, c.Tenant, c.Session, c.Person)
+	}
+	if errors.Is(err, sql.ErrNoRows) || errors.Is(err, tenant.ErrNotFound) || errors.Is(err, tenant.ErrDisabled) {
+		return codeOver()
+	}
+	return err
+}
+
+const consentColumns = `tenant, person, client, terms, given_at, changed_at`
+
+// Consent returns what a person has allowed a client, or [tenant.ErrNotFound].
+func (s *Store) Consent(ctx context.Context, tenantID, person, client string) (c tenant.Consent, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		c, err = consentOf(q, tenantID, person, client)
+		return err
+	})
+	return c, err
+}
+
+func consentOf(q querier, tenantID, person, client string) (tenant.Consent, error) {
+	c, err := one(q, scanConsent, `select `+consentColumns+` from consent where tenant = $1 and person = $2 and client = $3`, tenantID, person, client)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = tenant.Refuse(tenant.ErrNotFound, "", "nothing was allowed to %s", client)
+	}
+	return c, err
+}
+
+// Consents returns what a person has allowed, by client.
+func (s *Store) Consents(ctx context.Context, tenantID, person string) (all []tenant.Consent, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		all, err = collect(q, scanConsent, `select `+consentColumns+` from consent where tenant = $1 and person = $2 order by client`, tenantID, person)
+		return err
+	})
+	return all, err
+}
+
+// SaveConsent adds to what a person has allowed a client, and returns all of it.
+func (s *Store) SaveConsent(ctx context.Context, more tenant.Consent) (c tenant.Consent, err error) {
+	err = s.act(ctx, func(x *tx) error {
+		if err := liveParties(x, more.Tenant, more.Person, more.Client); err != nil {
+			return err
+		}
+		now := time.UnixMilli(x.now.UnixMilli()).UTC()
+		c = tenant.Consent{Tenant: more.Tenant, Person: more.Person, Client: more.Client, GivenAt: now}
+		if had, err := consentOf(x, more.Tenant, more.Person, more.Client); err == nil {
+			c = had
+		} else if !errors.Is(err, tenant.ErrNotFound) {
+			return err
+		}
+		for audience, scope := range more.Terms {
+			c = c.With(scope, []string{audience})
+		}
+		c.ChangedAt = now
+		return x.exec(`insert into consent (`+consentColumns+`) values ($1, $2, $3, $4, $5, $6)
+			on conflict (tenant, person, client) do update set terms = excluded.terms, changed_at = excluded.changed_at`,
+			c.Tenant, c.Person, c.Client, toJSON(c.Terms), millis(c.GivenAt), millis(c.ChangedAt))
+	})
+	return c, err
+}
+
+// WithdrawConsent takes back what a person has allowed a client and revokes its families, in one act. It returns the
+// families that ended, and reports whether there was anything.
+func (s *Store) WithdrawConsent(ctx context.Context, tenantID, person, client string) (ended []tenant.Family, withdrawn bool, err error) {
+	err = s.act(ctx, func(x *tx) error {
+		n, err := x.affected(`delete from consent where tenant = $1 and person = $2 and client = $3`, tenantID, person, client)
+		if err != nil {
+			return err
+		}
+		ended, err = x.revokeFamilies(`tenant = $1 and person = $2 and client = $4`, tenantID, person, client)
+		withdrawn = n == 1 || len(ended) > 0
+		return err
+	})
+	return ended, withdrawn, err
+}
+
+func scanCode(scan func(...any) error) (c tenant.Code, err error) {
+	var hash []byte
+	var signedIn, issued, expires, redeemed sql.NullInt64
+	err = scan(&hash, &c.Tenant, &c.Client, &c.Person, &c.Session, &c.RedirectURI, &c.Challenge, &c.Nonce, &c.JKT, column{&c.Scope}, column{&c.Resources},
+		&signedIn, &c.ACR, column{&c.AMR}, &issued, &expires, &redeemed, column{&c.Gave}, &c.Family)
+	copy(c.Hash[:], hash)
+	c.SignedInAt, c.IssuedAt, c.ExpiresAt, c.RedeemedAt = fromMillis(signedIn), fromMillis(issued), fromMillis(expires), fromMillis(redeemed)
+	return c, err
+}
+
+func scanConsent(scan func(...any) error) (c tenant.Consent, err error) {
+	var given, changed sql.NullInt64
+	err = scan(&c.Tenant, &c.Person, &c.Client, column{&c.Terms}, &given, &changed)
+	c.GivenAt, c.ChangedAt = fromMillis(given), fromMillis(changed)
+	return c, err
+}

@@ -1,0 +1,214 @@
+package tenant
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"slices"
+	"strings"
+	"time"
+
+	"seawall/internal/oauth"
+	"seawall/internal/secret"
+)
+
+// How long refresh families live, and how long a token that was used may be sent again.
+const (
+	FamilyIdle    = 30 * 24 * time.Hour  // offline, without being used
+	FamilyLongest = 180 * 24 * time.Hour // offline, however much it is used
+	// BoundReplay and UnboundReplay are for a client whose answer was lost: it sends the same token again and gets the same
+	// successor. A family is bound when only its client can use it, which has a key or a credential.
+	BoundReplay   = 30 * time.Second
+	UnboundReplay = 10 * time.Second
+	maxReleased   = 16
+)
+
+// FamilyID names a refresh family. It is random, and never given out twice.
+type FamilyID [16]byte
+
+var familyText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// NewFamilyID makes an id.
+func NewFamilyID() (id FamilyID) {
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process instead
+	return id
+}
+
+// String is the id as it is kept and shown.
+func (id FamilyID) String() string { return familyText.EncodeToString(id[:]) }
+
+// Suspicion is why a family is suspended.
+type Suspicion string
+
+// The suspicions.
+const (
+	OtherClient     Suspicion = "other-client"     // somebody else's client sent its token
+	OtherKey        Suspicion = "other-key"        // its token came with another key than its own
+	OlderGeneration Suspicion = "older-generation" // a token came that was used up long ago
+	ReplaysInARow   Suspicion = "replays-in-a-row" // two tokens one after the other were each sent twice
+	Forked          Suspicion = "forked"           // a token of the present generation is another one
+	ClonedPasskey   Suspicion = "cloned-passkey"   // the passkey behind it may exist twice
+	SuspendedByHand Suspicion = "by-hand"
+)
+
+// Suspicions lists every suspicion.
+func Suspicions() []Suspicion {
+	return []Suspicion{OtherClient, OtherKey, OlderGeneration, ReplaysInARow, Forked, ClonedPasskey, SuspendedByHand}
+}
+
+// Family is one line of refresh tokens (RFC 6749 §1.5): the access of one client on one device. Each use gives the next
+// generation, and one row says which is the present one.
+//
+// Suspended is not revoked: a suspended family gives nothing, and the person can let it go on. A revoked one is over.
+type Family struct {
+	ID        string
+	Tenant    string
+	Client    string
+	Person    string
+	Session   string // the browser session that it ends with, if it does; moves when the same person signs in again there
+	SID       string // the session that its tokens name
+	Offline   bool   // outlives the browser session
+	Scope     oauth.Scope
+	Resources []string // audiences of APIs that were agreed to
+	JKT       string   // thumbprint of the key that it is bound to for life; empty: none
+
+	SignedInAt time.Time
+	ACR        string
+	AMR        []string
+
+	Generation uint64      // of Current, from 1
+	Current    secret.Hash // of the token that is next to be used
+	Previous   secret.Hash // of the one before
+	ConsumedAt time.Time   // when the one before was used; zero: never, or its window is closed
+	Successor  []byte      // the current token, sealed under the one before
+	Replayed   uint64      // the last generation that was sent twice; 0: none
+	Released   []Released  // access tokens that may be alive, the newest first
+
+	SuspendedAt time.Time // zero while it is good
+	Suspicion   Suspicion
+	RevokedAt   time.Time // zero unless it is over
+	CreatedAt   time.Time
+	UsedAt      time.Time
+	ExpiresAt   time.Time // by itself, unless it is used before
+	EndsAt      time.Time // however much it is used
+}
+
+// NewFamily checks a new family and gives it its times, beginning at CreatedAt.
+func NewFamily(f Family) (Family, error) {
+	const what = "refresh family"
+	if f.SID == "" {
+		f.SID = f.Session
+	}
+	switch {
+	case f.ID == "" || f.Tenant == "" || f.Client == "" || f.Person == "" || f.Session == "":
+		return Family{}, invalid(what, "it does not say whose it is", "")
+	case f.Current == (secret.Hash{}) || f.SignedInAt.IsZero() || f.CreatedAt.IsZero():
+		return Family{}, invalid(what, "it has no token, or no times", "")
+	}
+	f.SignedInAt, f.CreatedAt = wholeMillis(f.SignedInAt), wholeMillis(f.CreatedAt)
+	f.Generation, f.UsedAt, f.EndsAt = 1, f.CreatedAt, f.SignedInAt.Add(SessionLongest)
+	if f.Offline {
+		f.EndsAt = f.CreatedAt.Add(FamilyLongest)
+	}
+	f.ExpiresAt = f.Expiry(f.CreatedAt)
+	return f, nil
+}
+
+// Live reports whether the family gives tokens at now.
+func (f Family) Live(now time.Time) bool { return f.SuspendedAt.IsZero() && !f.Over(now) }
+
+// Over reports whether the family is revoked, or has ended by itself.
+func (f Family) Over(now time.Time) bool { return !f.RevokedAt.IsZero() || !now.Before(f.ExpiresAt) }
+
+// Expiry is when a family that is used at now ends by itself.
+func (f Family) Expiry(now time.Time) time.Time {
+	idle := SessionIdle
+	if f.Offline {
+		idle = FamilyIdle
+	}
+	if expires := wholeMillis(now).Add(idle); expires.Before(f.EndsAt) {
+		return expires
+	}
+	return f.EndsAt
+}
+
+// Presented is a refresh token that somebody brought. It is genuine: the house made it for this family and generation.
+type Presented struct {
+	Family     string
+	Generation uint64
+	Hash       secret.Hash
+	Client     string        // who brought it
+	JKT        string        // thumbprint of the key that came with it; empty: none
+	Window     time.Duration // for how long the one before may come again
+}
+
+// Rotation is what follows on a refresh token that is used for the first time, and the access token that goes with it.
+type Rotation struct {
+	Presented
+	Bind      string      // thumbprint of the key to bind the family to, if it is bound to none; empty: none
+	Successor secret.Hash // of the next token
+	Sealed    []byte      // the next token, sealed under the one that was brought
+	Token     Released
+}
+
+// Verdict is what becomes of a refresh token that somebody brought.
+type Verdict int
+
+// The verdicts.
+const (
+	Refused  Verdict = iota // the family is suspended or over, or the token is ahead of it: nothing changes
+	Rotates                 // its first use
+	Replays                 // the same again, in time: the same successor
+	Suspends                // it may be a thief's
+)
+
+// Judge says what becomes of a refresh token, and why if that is to suspend the family.
+//
+// A token that is ahead of the family was made, and then an older database was brought back: that is refused, and nobody
+// is under suspicion for it.
+func (f Family) Judge(p Presented, now time.Time) (Verdict, Suspicion) {
+	switch {
+	case !f.Live(now) || f.ID != p.Family || p.Generation > f.Generation:
+		return Refused, ""
+	case f.Client != p.Client:
+		return Suspends, OtherClient
+	case f.JKT != "" && p.JKT == "":
+		return Refused, "" // without any key it is good for nothing, whoever has it
+	case f.JKT != "" && f.JKT != p.JKT:
+		return Suspends, OtherKey
+	case p.Generation == f.Generation && p.Hash == f.Current:
+		return Rotates, ""
+	case p.Generation == f.Generation:
+		return Suspends, Forked
+	case p.Generation+1 != f.Generation || p.Hash != f.Previous || f.ConsumedAt.IsZero() || now.Sub(f.ConsumedAt) >= p.Window:
+		return Suspends, OlderGeneration
+	case f.Replayed != 0 && f.Replayed+1 == p.Generation:
+		return Suspends, ReplaysInARow
+	}
+	return Replays, ""
+}
+
+// Remembering returns the access tokens that may be alive at now, a new one among them. What is more than a few is
+// forgotten, the oldest first: a client gets a new one when the one before is about to end.
+func (f Family) Remembering(t Released, now time.Time) []Released {
+	alive := []Released{{t.JTI, wholeMillis(t.ExpiresAt)}}
+	for _, old := range f.Released {
+		if now.Before(old.ExpiresAt) && len(alive) < maxReleased {
+			alive = append(alive, old)
+		}
+	}
+	return alive
+}
+
+// Alive returns the access tokens of the family that may be alive at now.
+func (f Family) Alive(now time.Time) []Released {
+	return slices.DeleteFunc(slices.Clone(f.Released), func(r Released) bool { return !now.Before(r.ExpiresAt) })
+}
+
+// ParseFamilyID reads an id as people write it.
+func ParseFamilyID(s string) (string, error) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if raw, err := familyText.DecodeString(s); err != nil || len(raw) != len(FamilyID{}) || familyText.EncodeToString(raw) != s {
+		return "", invalid("id", quote(s)+" names no application's access", "`seawall family list` shows them")
+	}
+	return s, nil
+}
