@@ -20,6 +20,8 @@ func personCommands() []command {
 		{name: "show", help: "show one person, their passkeys and sessions", run: adapt("person show", personShow)},
 		{name: "enrol", help: "make a link by which a person registers a passkey", run: adapt("person enrol", personEnrol)},
 		{name: "recover", help: "ask for, approve or stop the slow way back for somebody who lost their passkeys", run: adapt("person recover", personRecover)},
+		{name: "set-role", help: "give a person of the tenant operators another role", run: adapt("person set-role", personSetRole)},
+		{name: "sign-out", help: "end a person's sessions", run: adapt("person sign-out", personSignOut)},
 		{name: "disable", help: "stop a person, for good", run: adapt("person disable", personDisable)},
 	}
 }

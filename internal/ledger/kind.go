@@ -106,6 +106,7 @@ var kinds = []Kind{
 
 	{mint.PersonCreated, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"kind", "role"}},
 	{mint.PersonDisabled, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"reason"}},
+	{mint.RoleChanged, ByHouse, TwoYears, fTenant | fSubject | fActor, fIssuer, []string{"role", "was"}, nil},
 	{mint.SignedIn, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"acr", "passkey", "session"}, nil},
 	{mint.SignInRefused, ByHouse, TwoYears, fTenant, fIssuer | fSubject, []string{"reason"}, []string{"count"}},
 	{mint.PasskeyAdded, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"passkey"}, []string{"reason", "type"}},

@@ -636,7 +636,7 @@ func TestTheKindsAreAllThere(t *testing.T) {
 	for _, kind := range []mint.EntryKind{mint.TokenIssued, mint.PolicyChanged, mint.KeyStaged, mint.KeyActivated, mint.KeyVerifyOnly, mint.KeyRetired,
 		mint.KeySuspended, mint.KeyRevoked, mint.DistrustStated, mint.ClockWasFrozen, mint.ClockWasAccepted, mint.LedgerCreated, mint.LedgerKeyAdded, mint.BaseRecorded, mint.TenantCreated,
 		mint.TenantWasDisabled, mint.APICreated, mint.APIDisabled, mint.ClientCreated, mint.ClientDisabled, mint.SecretRotated, mint.AuthFailed, mint.RotationAsked,
-		mint.PersonCreated, mint.PersonDisabled, mint.SignedIn, mint.SignInRefused, mint.PasskeyAdded, mint.PasskeyRemoved, mint.PasskeySuspended,
+		mint.PersonCreated, mint.PersonDisabled, mint.RoleChanged, mint.SignedIn, mint.SignInRefused, mint.PasskeyAdded, mint.PasskeyRemoved, mint.PasskeySuspended,
 		mint.SessionEnded, mint.EnrolmentIssued, mint.EnrolmentUsed, mint.RecoveryRequested, mint.RecoveryApproved, mint.RecoveryStopped,
 		mint.GlassSealed, mint.GlassBroken, mint.TenantCompleted} {
 		k := kindOf(kind)
@@ -651,7 +651,7 @@ func TestTheKindsAreAllThere(t *testing.T) {
 			t.Errorf("%s: it is not told alike whether it changes the state", kind)
 		}
 	}
-	if len(Kinds()) != 39 {
+	if len(Kinds()) != 40 {
 		t.Errorf("the table has %d kinds", len(Kinds()))
 	}
 }

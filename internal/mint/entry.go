@@ -38,6 +38,7 @@ const (
 	// People, and what they sign in with.
 	PersonCreated     EntryKind = "person.created"
 	PersonDisabled    EntryKind = "person.disabled"
+	RoleChanged       EntryKind = "person.role-changed"
 	SignedIn          EntryKind = "person.signed-in"
 	SignInRefused     EntryKind = "person.sign-in-refused"
 	PasskeyAdded      EntryKind = "passkey.added"

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"runtime/debug"
-	"slices"
-	"strconv"
 
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
@@ -20,80 +17,88 @@ import (
 // maxAct bounds the body of an act: a key set of 32 KiB as a JSON string fits.
 const maxAct = 96 << 10
 
-// peerKey is where a connection's context keeps the user id of who is at its other end.
-type peerKey struct{}
-
-// withPeer asks the kernel who connected. Credentials are those of the moment of connecting, so they can't be changed by
-// what the peer does afterwards.
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	if counted, ok := c.(*counted); ok {
-		c = counted.Conn
-	}
-	uid, err := peerUID(c)
-	if err != nil {
-		return ctx // nobody: refused
-	}
-	return context.WithValue(ctx, peerKey{}, uid)
-}
-
-// operator returns the user id behind a request and whether it may operate seawall.
-func (s *Server) operator(ctx context.Context) (uid int, ok bool) {
-	uid, known := ctx.Value(peerKey{}).(int)
-	return uid, known && (uid == 0 || slices.Contains(s.config.Operators, uid))
-}
-
 // act is a request to the admin API.
 type act struct {
 	*http.Request
-	actor string // "uid:N"
+	actor string      // who does it, as the ledger will have it
+	role  tenant.Role // theirs
 }
 
-// adminHandler mounts the admin API.
+// adminLine is one line of the admin API: where it is, what it does, and who may.
+type adminLine struct {
+	pattern string
+	do      func(*Server, act) (any, error)
+	may     right
+}
+
+// right is who may use a line. About people each act says more, see [act.admit].
+type right struct {
+	roles []tenant.Role
+	own   bool // in the operators' own tenant owners alone may
+}
+
+var (
+	anyone    = right{roles: tenant.Roles()}
+	overseers = right{roles: []tenant.Role{tenant.Owner, tenant.Operator, tenant.Auditor}}
+	desk      = right{roles: []tenant.Role{tenant.Owner, tenant.Operator, tenant.HelpDesk}}
+	operators = right{roles: []tenant.Role{tenant.Owner, tenant.Operator}}
+	landlords = right{roles: []tenant.Role{tenant.Owner, tenant.Operator}, own: true}
+)
+
+// adminLines is the whole admin API.
+func adminLines() []adminLine {
+	return []adminLine{
+		{"POST /v1/tenants", (*Server).createTenant, operators},
+		{"GET /v1/tenants", (*Server).listTenants, anyone},
+		{"GET /v1/tenants/{tenant}", (*Server).showTenant, anyone},
+		{"POST /v1/tenants/{tenant}/disable", (*Server).disableTenant, landlords},
+		{"POST /v1/tenants/{tenant}/complete", (*Server).completeTenant, landlords},
+		{"POST /v1/tenants/{tenant}/break-glass", (*Server).breakGlass, operators},
+		{"POST /v1/tenants/{tenant}/apis", (*Server).createAPI, landlords},
+		{"GET /v1/tenants/{tenant}/apis", (*Server).listAPIs, overseers},
+		{"GET /v1/tenants/{tenant}/apis/{api}", (*Server).showAPI, overseers},
+		{"POST /v1/tenants/{tenant}/apis/{api}/disable", (*Server).disableAPI, landlords},
+		{"POST /v1/tenants/{tenant}/clients", (*Server).createClient, landlords},
+		{"GET /v1/tenants/{tenant}/clients", (*Server).listClients, overseers},
+		{"GET /v1/tenants/{tenant}/clients/{client}", (*Server).showClient, overseers},
+		{"POST /v1/tenants/{tenant}/clients/{client}/disable", (*Server).disableClient, landlords},
+		{"POST /v1/tenants/{tenant}/clients/{client}/rotate-secret", (*Server).rotateSecret, landlords},
+		{"POST /v1/tenants/{tenant}/people", (*Server).createPerson, operators},
+		{"GET /v1/tenants/{tenant}/people", (*Server).listPeople, anyone},
+		{"GET /v1/tenants/{tenant}/people/{person}", (*Server).showPerson, anyone},
+		{"POST /v1/tenants/{tenant}/people/{person}/role", (*Server).setRole, operators},
+		{"POST /v1/tenants/{tenant}/people/{person}/disable", (*Server).disablePerson, operators},
+		{"POST /v1/tenants/{tenant}/people/{person}/enrol", (*Server).enrolPerson, desk},
+		{"POST /v1/tenants/{tenant}/people/{person}/recover", (*Server).recoverPerson, desk},
+		{"POST /v1/tenants/{tenant}/people/{person}/end-sessions", (*Server).endSessions, desk},
+		{"POST /v1/tenants/{tenant}/people/{person}/seal", (*Server).sealGlass, operators},
+		{"GET /v1/tenants/{tenant}/keys", (*Server).listKeys, overseers},
+		{"POST /v1/tenants/{tenant}/keys/rotate", (*Server).rotateKeys, operators},
+		{"POST /v1/tenants/{tenant}/distrust", (*Server).distrust, operators},
+		{"GET /v1/tenants/{tenant}/distrust", (*Server).listDistrust, overseers},
+		{"GET /v1/recoveries", (*Server).listRecoveries, anyone},
+		{"POST /v1/clock/accept", (*Server).acceptClock, operators},
+		{"GET /v1/status", (*Server).status, anyone},
+		{"GET /v1/self", (*Server).self, anyone},
+	}
+}
+
+// adminHandler mounts the admin API. However a request comes in, it goes by these lines.
 func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, do := range map[string]func(act) (any, error){
-		"POST /v1/tenants":                                         s.createTenant,
-		"GET /v1/tenants":                                          s.listTenants,
-		"GET /v1/tenants/{tenant}":                                 s.showTenant,
-		"POST /v1/tenants/{tenant}/disable":                        s.disableTenant,
-		"POST /v1/tenants/{tenant}/apis":                           s.createAPI,
-		"GET /v1/tenants/{tenant}/apis":                            s.listAPIs,
-		"GET /v1/tenants/{tenant}/apis/{api}":                      s.showAPI,
-		"POST /v1/tenants/{tenant}/apis/{api}/disable":             s.disableAPI,
-		"POST /v1/tenants/{tenant}/clients":                        s.createClient,
-		"GET /v1/tenants/{tenant}/clients":                         s.listClients,
-		"GET /v1/tenants/{tenant}/clients/{client}":                s.showClient,
-		"POST /v1/tenants/{tenant}/clients/{client}/disable":       s.disableClient,
-		"POST /v1/tenants/{tenant}/clients/{client}/rotate-secret": s.rotateSecret,
-		"POST /v1/tenants/{tenant}/complete":                       s.completeTenant,
-		"POST /v1/tenants/{tenant}/break-glass":                    s.breakGlass,
-		"POST /v1/tenants/{tenant}/people":                         s.createPerson,
-		"GET /v1/tenants/{tenant}/people":                          s.listPeople,
-		"GET /v1/tenants/{tenant}/people/{person}":                 s.showPerson,
-		"POST /v1/tenants/{tenant}/people/{person}/disable":        s.disablePerson,
-		"POST /v1/tenants/{tenant}/people/{person}/enrol":          s.enrolPerson,
-		"POST /v1/tenants/{tenant}/people/{person}/recover":        s.recoverPerson,
-		"POST /v1/tenants/{tenant}/people/{person}/seal":           s.sealGlass,
-		"GET /v1/tenants/{tenant}/keys":                            s.listKeys,
-		"POST /v1/tenants/{tenant}/keys/rotate":                    s.rotateKeys,
-		"POST /v1/tenants/{tenant}/distrust":                       s.distrust,
-		"GET /v1/tenants/{tenant}/distrust":                        s.listDistrust,
-		"POST /v1/clock/accept":                                    s.acceptClock,
-		"GET /v1/status":                                           s.status,
-	} {
-		mux.Handle(pattern, s.admin(do))
+	for _, line := range adminLines() {
+		mux.Handle(line.pattern, s.admin(line))
 	}
 	return s.guarded(mux)
 }
 
-// guarded turns away whoever is not an operator, before anything is looked at, and gives every failure its one form.
+// guarded turns away whoever is nobody here, before anything is looked at, and gives every failure its one form.
 func (s *Server) guarded(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.adminRecovered(w, r)
-		if uid, ok := s.operator(r.Context()); !ok {
-			s.log.WarnContext(r.Context(), "the admin API was used by somebody who is not an operator", "uid", uid)
-			writeAdminError(w, &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
-				Description: "this user may not operate seawall", Hint: "run the command as the user who started `seawall up`, or as root"})
+		who, err := s.actor(r.Context())
+		if err != nil {
+			s.refuseAct(w, r, err)
 			return
 		}
 		h, pattern := mux.Handler(r)
@@ -103,7 +108,7 @@ func (s *Server) guarded(mux *http.ServeMux) http.Handler {
 			notMounted(w, probe)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, who)))
 	})
 }
 
@@ -127,10 +132,13 @@ func notMounted(w http.ResponseWriter, probe *statusWriter) {
 		Description: "the admin API has nothing at this address", Hint: "are the command and the running seawall of the same version?"})
 }
 
-func (s *Server) admin(do func(act) (any, error)) http.Handler {
+func (s *Server) admin(line adminLine) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		uid, _ := s.operator(r.Context())
-		answer, err := do(act{r, "uid:" + strconv.Itoa(uid)})
+		who, _ := r.Context().Value(actorKey{}).(actor)
+		answer, err := any(nil), s.mayUse(who, line, r)
+		if err == nil {
+			answer, err = line.do(s, act{r, who.name, who.role})
+		}
 		if err != nil {
 			s.refuseAct(w, r, err)
 			return

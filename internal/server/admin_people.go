@@ -20,6 +20,7 @@ type People interface {
 	CreatePerson(ctx context.Context, p tenant.Person) (tenant.Person, error)
 	People(ctx context.Context, tenantID string) ([]tenant.Person, error)
 	DisablePerson(ctx context.Context, tenantID, id string) (tenant.Person, error)
+	SetRole(ctx context.Context, tenantID, id string, role tenant.Role) (tenant.Person, error)
 	WaysIn(ctx context.Context, tenantID string) (map[string]int, error)
 	CompleteTenant(ctx context.Context, given tenant.Tenant) (tenant.Tenant, error)
 }
@@ -33,9 +34,6 @@ type Links interface {
 	BreakGlassHolder(ctx context.Context, tenantID string, code secret.Hash) (person string, err error)
 	BreakGlass(ctx context.Context, tenantID string, code secret.Hash, e tenant.Enrolment) (tenant.Enrolment, error)
 }
-
-// socketRole is what whoever may use the operators' socket may do: they own the host.
-const socketRole = tenant.Owner
 
 // addPerson records a new person and keeps them. Called with acts held.
 func (s *Server) addPerson(ctx context.Context, actor string, p tenant.Person) (tenant.Person, error) {
@@ -70,8 +68,11 @@ func (s *Server) createPerson(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.addPerson(context.WithoutCancel(a.Context()), a.actor, tenant.Person{Tenant: t.ID, Login: q.Login, Name: q.Name, Role: tenant.Role(q.Role)})
-	if err != nil {
+	p := tenant.Person{Tenant: t.ID, Login: q.Login, Name: q.Name, Role: tenant.Role(q.Role)}
+	if err := a.admit("make", p); err != nil {
+		return nil, err
+	}
+	if p, err = s.addPerson(context.WithoutCancel(a.Context()), a.actor, p); err != nil {
 		return nil, err
 	}
 	return s.describePerson(a.Context(), p)
@@ -161,12 +162,11 @@ func (s *Server) disablePerson(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.admit("disable", p); err != nil {
+		return nil, err
+	}
 	if p.Live() {
-		people, err := s.config.Store.People(a.Context(), t.ID)
-		if err != nil {
-			return nil, err
-		}
-		ways, err := s.config.Store.WaysIn(a.Context(), t.ID)
+		people, ways, err := s.everybody(a.Context(), t.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -237,8 +237,8 @@ func (s *Server) enrolPerson(a act) (any, error) {
 	if err := s.named(); err != nil {
 		return nil, err
 	}
-	if !socketRole.MayAdmit(p.Role) {
-		return nil, tenant.Refuse(tenant.ErrConflict, "ask somebody with a wider role", "this role may not let in %s", p.Login)
+	if err := a.admit("let in", p); err != nil {
+		return nil, err
 	}
 	link, e, err := s.invite(context.WithoutCancel(a.Context()), a.actor, t, p)
 	if err != nil {
@@ -272,14 +272,17 @@ func (s *Server) recoverPerson(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !socketRole.MayAdmit(p.Role) {
-		return nil, tenant.Refuse(tenant.ErrConflict, "ask somebody with a wider role", "this role may not recover %s", p.Login)
+	if err := a.admit("recover", p); err != nil {
+		return nil, err
 	}
 	ctx := context.WithoutCancel(a.Context())
 	switch q.Step {
 	case "request":
 		return s.requestRecovery(ctx, a.actor, t, p)
 	case "approve":
+		if t.ID == tenant.Operators && a.actor == "person:"+p.ID {
+			return nil, tenant.Refuse(tenant.ErrConflict, "another administrator has to approve it", "nobody approves their own recovery")
+		}
 		return s.approveRecovery(ctx, a.actor, t, p)
 	case "stop":
 		if err := s.vaults.record(ctx, &mint.Entry{Kind: mint.RecoveryStopped, Tenant: t.ID, Subject: p.ID, Actor: a.actor}); err != nil {
@@ -328,13 +331,19 @@ func (s *Server) approveRecovery(ctx context.Context, actor string, t *tenant.Te
 	return showRecovery(r), err
 }
 
+// everybody returns a tenant's people, and how many ways in each has.
+func (s *Server) everybody(ctx context.Context, tenantID string) ([]tenant.Person, map[string]int, error) {
+	people, err := s.config.Store.People(ctx, tenantID)
+	if err != nil {
+		return nil, nil, err
+	}
+	ways, err := s.config.Store.WaysIn(ctx, tenantID)
+	return people, ways, err
+}
+
 // findings lists what a tenant lacks.
 func (s *Server) findings(ctx context.Context, t tenant.Tenant) ([]adminapi.Finding, error) {
-	people, err := s.config.Store.People(ctx, t.ID)
-	if err != nil {
-		return nil, err
-	}
-	ways, err := s.config.Store.WaysIn(ctx, t.ID)
+	people, ways, err := s.everybody(ctx, t.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -392,6 +401,9 @@ func (s *Server) sealGlass(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.admit("make a code for", p); err != nil {
+		return nil, err
+	}
 	if p.Kind != tenant.BreakGlass || len(q.Hash) != len(secret.Hash{}) {
 		return nil, tenant.Refuse(tenant.ErrConflict, "", "%s is no break-glass principal, or the hash is none", p.Login)
 	}
@@ -426,6 +438,9 @@ func (s *Server) breakGlass(a act) (any, error) {
 	}
 	p, err := s.config.Store.Person(a.Context(), t.ID, person)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.admit("break the glass for", p); err != nil {
 		return nil, err
 	}
 	e, link := s.newEnrolment(a.actor, t, p)

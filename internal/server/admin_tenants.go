@@ -183,6 +183,9 @@ func (s *Server) disableTenant(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.MayEnd(); err != nil {
+		return nil, err
+	}
 	ctx := a.Context()
 	if t.Live() {
 		if ctx, err = s.begin(a, false, &mint.Entry{Kind: mint.TenantWasDisabled, Tenant: t.ID, Issuer: t.Issuer}); err != nil {

@@ -90,6 +90,7 @@ type Server struct {
 	limit     *grant.FailureLimit
 	tokens    *grant.Handler
 	people    *login.Door
+	api       http.Handler // the admin API
 	started   time.Time
 	acts      sync.Mutex // writes of the admin API, one at a time
 	loops     sync.WaitGroup
@@ -112,7 +113,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if c.FailuresPerMinute == 0 {
 		c.FailuresPerMinute = 50
 	}
-	s.started = s.now()
+	s.started, s.api = s.now(), s.adminHandler()
 	s.vaults = newVaults(ctx, c.Signer, c.Ledger, c.Head, c.Log, s.now)
 	if s.keys, err = newKeys(c.Dir, s.vaults.signer.Keys, &s.vaults.root, c.Log); err != nil {
 		return nil, err
@@ -170,7 +171,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	}
 	front := s.httpServer(s)
 	front.RegisterOnShutdown(sync.OnceFunc(func() { close(s.feeds.closing) }))
-	back := s.httpServer(s.adminHandler())
+	back := s.httpServer(s.api)
 	back.ConnContext = withPeer
 	ended := make(chan error, 2)
 	go func() { ended <- serveFront(front, limitListener(public, most), s.config.TLS) }()

@@ -151,6 +151,34 @@ func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenan
 	return p, err
 }
 
+// SetRole gives a person another role. The last owner who could get in keeps theirs: [tenant.ErrConflict]. With the role
+// their link and their recovery are gone: whoever was let in to less must not find more behind the door.
+func (s *Store) SetRole(ctx context.Context, tenantID, id string, role tenant.Role) (p tenant.Person, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		if p, err = personByID(x, tenantID, id); err != nil || p.Role == role {
+			return err
+		}
+		people, err := peopleOf(x, tenantID)
+		if err != nil {
+			return err
+		}
+		ways, err := waysIn(x, tenantID)
+		if err != nil {
+			return err
+		}
+		if p, err = p.WithRole(role, people, ways); err != nil {
+			return err
+		}
+		for _, table := range []string{"enrolment", "recovery", "ceremony"} {
+			if err := x.exec(`delete from `+table+` where tenant = $1 and person = $2`, tenantID, id); err != nil {
+				return err
+			}
+		}
+		return x.exec(`update person set role = $3 where tenant = $1 and id = $2`, tenantID, id, string(role))
+	})
+	return p, err
+}
+
 // CompleteTenant makes a tenant's break-glass principals if it has none, and sets its owner, contacts and what it asks of
 // passkeys, each if given. Whatever is there stays; doing it again changes nothing.
 func (s *Store) CompleteTenant(ctx context.Context, given tenant.Tenant) (t tenant.Tenant, err error) {

@@ -91,6 +91,9 @@ func (s *Store) DisableTenant(ctx context.Context, actor, id string) (tenant.Ten
 			t = found
 			return err
 		}
+		if err := found.MayEnd(); err != nil {
+			return err
+		}
 		if err := x.exec(`update tenant set disabled_at = $2 where id = $1`, id, x.now.UnixMilli()); err != nil {
 			return err
 		}

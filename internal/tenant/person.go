@@ -196,12 +196,44 @@ func MayLeave(leaving Person, people []Person, waysIn map[string]int) error {
 	if leaving.Kind == BreakGlass {
 		return Refuse(ErrConflict, "", "%s is for when nobody else gets in, and can't be disabled", leaving.Login)
 	}
+	return noLastOwner(leaving, people, waysIn)
+}
+
+// noLastOwner refuses to do without the last owner who could get in.
+func noLastOwner(leaving Person, people []Person, waysIn map[string]int) error {
 	if leaving.Role != Owner || slices.ContainsFunc(people, func(p Person) bool {
 		return p.ID != leaving.ID && p.Live() && p.Kind == Human && p.Role == Owner && waysIn[p.ID] > 0
 	}) {
 		return nil
 	}
 	return Refuse(ErrConflict, "make another owner first, who has a passkey", "%s is the last owner", leaving.Login)
+}
+
+// WithRole is the person with another role, given everybody of their tenant and how many ways in each has: the last owner
+// who could get in stays one.
+func (p Person) WithRole(role Role, people []Person, waysIn map[string]int) (Person, error) {
+	next := p
+	next.Role = role
+	if err := checkRole(next); err != nil {
+		return p, err
+	}
+	switch {
+	case p.Kind == BreakGlass:
+		return p, Refuse(ErrConflict, "", "%s is for when nobody else gets in, and keeps its role", p.Login)
+	case !p.Live():
+		return p, Refuse(ErrDisabled, "a disabled person stays disabled: create another", "the person %s is disabled", p.Login)
+	case role != Owner:
+		return next, noLastOwner(p, people, waysIn)
+	}
+	return next, nil
+}
+
+// MayEnd says whether a tenant may be disabled: the operators' own may not, or nobody could run seawall any more.
+func (t Tenant) MayEnd() error {
+	if t.ID == Operators {
+		return Refuse(ErrConflict, "disable its people one by one; the last owner stays", "the tenant %s is the one that runs seawall", t.ID)
+	}
+	return nil
 }
 
 // Completed is the tenant with those of owner, contacts and what is asked of passkeys that given has.

@@ -27,26 +27,33 @@ const (
 	maxSocketPath = 107
 )
 
-// Operator talks to a running house. Make one with [Dial]; it keeps no
-// connection and needs no Close.
+// Operator talks to a running house. Make one with [Dial] or [Over]; it needs
+// no Close.
 type Operator struct {
-	socket string
-	http   http.Client
+	base    string
+	http    http.Client
+	explain func(error) error // what a call that got no answer means
 }
 
 // Dial returns an operator of the house whose directory is houseDir. It does not
 // connect: the first call does, and says [CodeNotRunning] when nobody answers.
 func Dial(houseDir string) *Operator {
-	o := &Operator{socket: filepath.Join(houseDir, Socket)}
-	o.http = http.Client{
-		Timeout: answerTime,
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, o.socket) },
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	socket := filepath.Join(houseDir, Socket)
+	o := Over("http://seawall", &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, socket) },
+	})
+	o.explain = func(err error) error { return noSocket(socket, err) }
 	return o
+}
+
+// Over returns an operator whose calls go to base, without a slash at its end,
+// by way of t. What t says when there is no answer is returned as it is.
+func Over(base string, t http.RoundTripper) *Operator {
+	return &Operator{base: base, explain: func(err error) error { return err }, http: http.Client{
+		Timeout: answerTime, Transport: t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // dialSocket connects to path. One that is too long for the kernel is reached
@@ -182,7 +189,7 @@ func call[T any](ctx context.Context, o *Operator, method string, question any, 
 		}
 		body = bytes.NewReader(b)
 	}
-	url := "http://seawall/v1"
+	url := o.base + "/v1"
 	for _, p := range path {
 		url += "/" + pathSegment(p)
 	}
@@ -228,8 +235,8 @@ func refusal(status int, raw []byte) error {
 	return e
 }
 
-// explain turns a failed connection into what a person can act on.
-func (o *Operator) explain(err error) error {
+// noSocket turns a failed connection into what a person can act on.
+func noSocket(socket string, err error) error {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "dial" {
 		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
@@ -242,9 +249,9 @@ func (o *Operator) explain(err error) error {
 		}
 	}
 	if errors.Is(err, os.ErrPermission) {
-		return &Error{Code: CodeForbidden, Description: "this user may not operate seawall: " + o.socket + " is closed to it",
+		return &Error{Code: CodeForbidden, Description: "this user may not operate seawall: " + socket + " is closed to it",
 			Hint: "run the command as the user who started `seawall up`"}
 	}
-	return &Error{Code: CodeNotRunning, Description: "seawall is not running: nobody answers at " + o.socket,
+	return &Error{Code: CodeNotRunning, Description: "seawall is not running: nobody answers at " + socket,
 		Hint: "start it with `seawall up --data DIR --listen HOST:PORT`, or name its data directory with --data"}
 }

@@ -65,9 +65,9 @@ func TestErrors(t *testing.T) {
 		body   string
 		want   Error
 	}{
-		"told":      {409, `{"error":"conflict","error_description":"no","hint":"wait"}`, Error{"conflict", "no", "wait", 409}},
-		"no reason": {502, `<html>`, Error{CodeServer, "seawall's admin API answered with status 502 and no reason", "", 502}},
-		"empty":     {500, ``, Error{CodeServer, "seawall's admin API answered with status 500 and no reason", "", 500}},
+		"told":      {409, `{"error":"conflict","error_description":"no","hint":"wait"}`, Error{Code: "conflict", Description: "no", Hint: "wait", Status: 409}},
+		"no reason": {502, `<html>`, Error{Code: CodeServer, Description: "seawall's admin API answered with status 502 and no reason", Status: 502}},
+		"empty":     {500, ``, Error{Code: CodeServer, Description: "seawall's admin API answered with status 500 and no reason", Status: 500}},
 	} {
 		op := house(t, t.TempDir(), func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(c.status)

@@ -3,13 +3,14 @@ package adminapi
 // Codes of [Error]. Besides them a vault's own code (see mint.Code) is passed on
 // when it refused.
 const (
-	CodeInvalid     = "invalid_request" // something in the request is not possible
-	CodeNotFound    = "not_found"       // no such tenant, API, client or path
-	CodeExists      = "already_exists"  // the id is in use
-	CodeUsedBefore  = "id_used_before"  // the id was in use once, and ids are never reused
-	CodeConflict    = "conflict"        // the present state forbids it
-	CodeDisabled    = "disabled"        // the tenant, API or client is disabled
-	CodeForbidden   = "forbidden"       // not the operator's user id
+	CodeInvalid     = "invalid_request"                  // something in the request is not possible
+	CodeNotFound    = "not_found"                        // no such tenant, API, client or path
+	CodeExists      = "already_exists"                   // the id is in use
+	CodeUsedBefore  = "id_used_before"                   // the id was in use once, and ids are never reused
+	CodeConflict    = "conflict"                         // the present state forbids it
+	CodeDisabled    = "disabled"                         // the tenant, API or client is disabled
+	CodeForbidden   = "forbidden"                        // not the operator's user id, or a role that may not
+	CodeStepUp      = "insufficient_user_authentication" // a change wants a fresh touch: sign in again (RFC 9470)
 	CodeMethod      = "method_not_allowed"
 	CodeUnavailable = "temporarily_unavailable" // a vault is away; the act is finished when it is back, if the hint says so
 	CodeUnwritten   = "not_written"             // the disk is full or failing; nothing was changed
@@ -22,7 +23,9 @@ type Error struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
 	Hint        string `json:"hint,omitempty"` // what to do
-	Status      int    `json:"-"`              // HTTP status; 0 when there was no answer
+	// MaxAge comes with CodeStepUp: how old a touch may be, in seconds (RFC 9470 §3).
+	MaxAge int64 `json:"max_age,omitempty"`
+	Status int   `json:"-"` // HTTP status; 0 when there was no answer
 }
 
 // Error returns the description, without the hint: the command line prints that

@@ -74,6 +74,36 @@ type Recovery struct {
 	UsableFrom  time.Time `json:"usable_from,omitzero"` // from then on `person enrol` makes a link
 }
 
+// SetRole gives a person of the tenant operators another role: POST …/people/{p}/role.
+type SetRole struct {
+	Role string `json:"role"` // owner, operator, help-desk or auditor
+}
+
+// EndSessions signs a person out: POST …/people/{p}/end-sessions.
+type EndSessions struct {
+	Session string `json:"session,omitempty"` // id; empty: everywhere
+}
+
+// WaitingRecovery is a recovery that waits for a second administrator: GET /v1/recoveries.
+type WaitingRecovery struct {
+	Tenant  string `json:"tenant"`
+	Subject string `json:"subject"`
+	Login   string `json:"login"`
+	Name    string `json:"name"`
+	Role    string `json:"role,omitempty"`
+	Recovery
+}
+
+// Self is who asks: GET /v1/self.
+type Self struct {
+	Actor   string    `json:"actor"` // as entries have it: uid:1000 or person:…
+	Role    string    `json:"role"`
+	Subject string    `json:"subject,omitempty"` // the person; none over the socket
+	Login   string    `json:"login,omitempty"`
+	Name    string    `json:"name,omitempty"`
+	Touched time.Time `json:"touched,omitzero"` // when they last proved that it is them
+}
+
 // CompleteTenant gives a tenant what it lacks: POST /v1/tenants/{t}/complete. What is empty stays as it is; its
 // break-glass principals are made if there are none.
 type CompleteTenant struct {
@@ -144,4 +174,24 @@ func (o *Operator) SealGlass(ctx context.Context, tenant, person string, q SealG
 // BreakGlass uses a break-glass code.
 func (o *Operator) BreakGlass(ctx context.Context, tenant string, q BreakGlass) (*Link, error) {
 	return call[Link](ctx, o, "POST", q, "tenants", tenant, "break-glass")
+}
+
+// SetRole gives a person another role.
+func (o *Operator) SetRole(ctx context.Context, tenant, person string, q SetRole) (*Person, error) {
+	return call[Person](ctx, o, "POST", q, "tenants", tenant, "people", person, "role")
+}
+
+// EndSessions signs a person out, of one browser or of all.
+func (o *Operator) EndSessions(ctx context.Context, tenant, person string, q EndSessions) (*Person, error) {
+	return call[Person](ctx, o, "POST", q, "tenants", tenant, "people", person, "end-sessions")
+}
+
+// Recoveries lists the recoveries of all tenants that wait for a second administrator, the oldest first.
+func (o *Operator) Recoveries(ctx context.Context) ([]WaitingRecovery, error) {
+	return list[WaitingRecovery](ctx, o, "recoveries")
+}
+
+// Self tells who the caller is to seawall.
+func (o *Operator) Self(ctx context.Context) (*Self, error) {
+	return call[Self](ctx, o, "GET", nil, "self")
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -19,6 +20,7 @@ type People interface {
 	PersonByHandle(ctx context.Context, tenantID string, handle []byte) (tenant.Person, error)
 	People(ctx context.Context, tenantID string) ([]tenant.Person, error)
 	DisablePerson(ctx context.Context, tenantID, id string) (tenant.Person, error)
+	SetRole(ctx context.Context, tenantID, id string, role tenant.Role) (tenant.Person, error)
 	WaysIn(ctx context.Context, tenantID string) (map[string]int, error)
 }
 
@@ -188,20 +190,55 @@ func testLastOwner(t *testing.T, f *fixture) {
 	f.mustPasskey(first, "key")
 	_, err := f.DisablePerson(ctx, tenant.Operators, first.ID) // the second has no way in yet
 	wantReason(t, err, tenant.ErrConflict)
+	_, err = f.SetRole(ctx, tenant.Operators, first.ID, tenant.Auditor)
+	wantReason(t, err, tenant.ErrConflict)
+	_, err = f.DisableTenant(ctx, "test", tenant.Operators) // with everybody in it
+	wantReason(t, err, tenant.ErrConflict)
 	f.mustPasskey(second, "key")
-	errs := together(2, func(i int) error {
-		_, err := f.DisablePerson(ctx, tenant.Operators, []string{first.ID, second.ID}[i])
+	errs := together(2, func(i int) error { // one is disabled while the other steps down
+		if i == 0 {
+			_, err := f.DisablePerson(ctx, tenant.Operators, first.ID)
+			return err
+		}
+		_, err := f.SetRole(ctx, tenant.Operators, second.ID, tenant.Operator)
 		return err
 	})
 	if (errs[0] == nil) == (errs[1] == nil) {
 		t.Errorf("of two last owners who leave at once: %v, %v", errs[0], errs[1])
 	}
+	wantReason(t, errors.Join(errs...), tenant.ErrConflict)
 	for _, p := range ok(f.People(ctx, tenant.Operators))(t) {
 		if p.Kind == tenant.BreakGlass {
 			_, err := f.DisablePerson(ctx, tenant.Operators, p.ID)
 			wantReason(t, err, tenant.ErrConflict)
+			_, err = f.SetRole(ctx, tenant.Operators, p.ID, tenant.Auditor)
+			wantReason(t, err, tenant.ErrConflict)
 		}
 	}
+}
+
+// testRoles: with a new role, what was made for the old one is gone.
+func testRoles(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustOperators()
+	p := f.mustPerson(tenant.Operators, "bob", tenant.Auditor)
+	e := ok(f.IssueEnrolment(ctx, newEnrolment(p, f.clock.Now())))(t)
+	if p = ok(f.SetRole(ctx, tenant.Operators, p.ID, tenant.Operator))(t); p.Role != tenant.Operator {
+		t.Errorf("the role is %s", p.Role)
+	}
+	_, _, err := f.Enrolment(ctx, tenant.Operators, e.Hash)
+	wantReason(t, err, tenant.ErrNotFound)
+	if kept := ok(f.Person(ctx, tenant.Operators, p.ID))(t); kept.Role != tenant.Operator {
+		t.Errorf("kept: %s", kept.Role)
+	}
+	_, err = f.SetRole(ctx, tenant.Operators, "nobody", tenant.Operator)
+	wantReason(t, err, tenant.ErrNotFound)
+	if _, err = f.SetRole(ctx, tenant.Operators, p.ID, tenant.NoRole); err == nil {
+		t.Error("an operator without a role")
+	}
+	ok(f.DisablePerson(ctx, tenant.Operators, p.ID))(t)
+	_, err = f.SetRole(ctx, tenant.Operators, p.ID, tenant.Owner)
+	wantReason(t, err, tenant.ErrDisabled)
 }
 
 func testPasskeys(t *testing.T, f *fixture) {

@@ -101,6 +101,7 @@ func Run(t *testing.T, open Open) {
 		{"expired assertions are swept", testSweep},
 		{"people", testPeople},
 		{"the last owner stays", testLastOwner},
+		{"roles", testRoles},
 		{"passkeys", testPasskeys},
 		{"tiers of passkeys", testTiers},
 		{"signing in", testSignIn},

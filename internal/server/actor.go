@@ -1,0 +1,132 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
+)
+
+// actor is who acts through the admin API: whoever is at the other end of the operators' socket, by user id, or a person
+// of the operators' tenant.
+type actor struct {
+	name    string      // as entries have it: "uid:1000" or "person:…"
+	role    tenant.Role // what they may do now
+	person  string      // subject; empty for the socket
+	touched time.Time   // when the person last proved with a passkey that it is them
+}
+
+// socketRole is what whoever may use the operators' socket may do: they own the host.
+const socketRole = tenant.Owner
+
+// actorKey is where the context of a request that came in by another way than the socket has its actor.
+type actorKey struct{}
+
+// peerKey is where a connection's context keeps the user id of who is at its other end.
+type peerKey struct{}
+
+// withPeer asks the kernel who connected. Credentials are those of the moment of connecting, so they can't be changed by
+// what the peer does afterwards.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	if counted, ok := c.(*counted); ok {
+		c = counted.Conn
+	}
+	uid, err := peerUID(c)
+	if err != nil {
+		return ctx // nobody: refused
+	}
+	return context.WithValue(ctx, peerKey{}, uid)
+}
+
+// operator returns the user id behind a request and whether it may operate seawall.
+func (s *Server) operator(ctx context.Context) (uid int, ok bool) {
+	uid, known := ctx.Value(peerKey{}).(int)
+	return uid, known && (uid == 0 || slices.Contains(s.config.Operators, uid))
+}
+
+// actor returns who is behind a request. A person's role is read now, so whoever was disabled or given another role a
+// moment ago is judged by that.
+func (s *Server) actor(ctx context.Context) (actor, error) {
+	who, inside := ctx.Value(actorKey{}).(actor)
+	if !inside {
+		uid, ok := s.operator(ctx)
+		if !ok {
+			s.log.WarnContext(ctx, "the admin API was used by somebody who is not an operator", "uid", uid)
+			return actor{}, &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
+				Description: "this user may not operate seawall", Hint: "run the command as the user who started `seawall up`, or as root"}
+		}
+		return actor{name: "uid:" + strconv.Itoa(uid), role: socketRole}, nil
+	}
+	p, err := s.config.Store.Person(ctx, tenant.Operators, who.person)
+	if err != nil && !errors.Is(err, tenant.ErrNotFound) {
+		return actor{}, err
+	}
+	if err != nil || !p.Live() || p.ID != who.person || p.Role == tenant.NoRole {
+		return actor{}, &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
+			Description: "this account may not operate seawall any more", Hint: "ask an owner"}
+	}
+	who.name, who.role = "person:"+p.ID, p.Role
+	return who, nil
+}
+
+// mayUse says whether somebody may use a line of the admin API: by their role, and if they would change something, by how
+// long ago they touched their passkey. A session that was stolen has no touch.
+func (s *Server) mayUse(who actor, line adminLine, r *http.Request) error {
+	if !slices.Contains(line.may.roles, who.role) || line.may.own && who.role != tenant.Owner && r.PathValue("tenant") == tenant.Operators {
+		return &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
+			Description: fmt.Sprintf("the role %s may not do this", who.role), Hint: "ask somebody with a wider role; `seawall whoami` tells yours"}
+	}
+	if who.person != "" && r.Method != http.MethodGet && !s.now().Before(who.touched.Add(tenant.FreshTouch)) {
+		return &adminapi.Error{Code: adminapi.CodeStepUp, Status: http.StatusUnauthorized, MaxAge: int64(tenant.FreshTouch / time.Second),
+			Description: "your last touch is too long ago for a change", Hint: "sign in once more; nothing was changed"}
+	}
+	return nil
+}
+
+// admit refuses an act on somebody whose role is above what the actor may touch.
+func (a act) admit(doing string, p tenant.Person) error {
+	if a.role.MayAdmit(p.Role) {
+		return nil
+	}
+	return &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
+		Description: fmt.Sprintf("the role %s may not %s %s", a.role, doing, p.Login), Hint: "ask somebody with a wider role"}
+}
+
+// inside answers requests to the admin API for a person, without a connection: what the console asks goes by the very
+// lines that the command line's questions go by.
+type inside struct {
+	api http.Handler
+	who actor
+}
+
+// RoundTrip is for [http.RoundTripper].
+func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := &heard{header: http.Header{}, status: http.StatusOK}
+	i.api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, i.who)))
+	return &http.Response{StatusCode: w.status, Header: w.header, Body: io.NopCloser(&w.body), Request: r}, nil
+}
+
+// heard keeps an answer of the admin API. It ends with the request: answers may hold what is shown once.
+type heard struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (h *heard) Header() http.Header         { return h.header }
+func (h *heard) WriteHeader(status int)      { h.status = status }
+func (h *heard) Write(b []byte) (int, error) { return h.body.Write(b) }
+
+// operate returns the admin API for a person of the operators' tenant who last touched their passkey at touched.
+func (s *Server) operate(person string, touched time.Time) *adminapi.Operator {
+	return adminapi.Over("http://seawall", inside{s.api, actor{person: person, touched: touched}})
+}

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"context"
+
+	"seawall/internal/mint"
+	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
+)
+
+// setRole gives a person of the operators' tenant another role.
+func (s *Server) setRole(a act) (any, error) {
+	var q adminapi.SetRole
+	if err := a.read(&q); err != nil {
+		return nil, err
+	}
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, p, err := s.findPerson(a)
+	if err != nil {
+		return nil, err
+	}
+	next := p
+	next.Role = tenant.Role(q.Role)
+	for _, as := range []tenant.Person{p, next} { // neither whom one may not touch, nor what one may not give
+		if err := a.admit("change the role of", as); err != nil {
+			return nil, err
+		}
+	}
+	people, ways, err := s.everybody(a.Context(), t.ID)
+	if err != nil {
+		return nil, err
+	}
+	if next, err = p.WithRole(next.Role, people, ways); err != nil {
+		return nil, err
+	}
+	if next.Role != p.Role {
+		ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.RoleChanged, Tenant: t.ID, Subject: p.ID,
+			Detail: []mint.Field{{Name: "role", Value: string(next.Role)}, {Name: "was", Value: string(p.Role)}}})
+		if err != nil {
+			return nil, err
+		}
+		if next, err = s.config.Store.SetRole(ctx, t.ID, p.ID, next.Role); err != nil {
+			return nil, err
+		}
+	}
+	return s.describePerson(a.Context(), next)
+}
+
+// endSessions ends one session of a person, or all of them.
+func (s *Server) endSessions(a act) (any, error) {
+	var q adminapi.EndSessions
+	if err := a.read(&q); err != nil {
+		return nil, err
+	}
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, p, err := s.findPerson(a)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.admit("end sessions of", p); err != nil {
+		return nil, err
+	}
+	e := &mint.Entry{Kind: mint.SessionEnded, Tenant: t.ID, Subject: p.ID, Detail: []mint.Field{{Name: "reason", Value: "ended by an administrator"}}}
+	if q.Session != "" {
+		e.Detail = append(e.Detail, mint.Field{Name: "session", Value: short(q.Session)})
+	}
+	ctx, err := s.begin(a, false, e)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.end(ctx, t.ID, p.ID, q.Session); err != nil {
+		return nil, err
+	}
+	return s.describePerson(ctx, p)
+}
+
+// end ends a session, or all. One that is over already is what was wanted.
+func (s *Server) end(ctx context.Context, tenantID, person, session string) error {
+	if session == "" {
+		_, err := s.config.Store.EndSessions(ctx, tenantID, person, "")
+		return err
+	}
+	_, err := s.config.Store.EndSession(ctx, tenantID, person, session)
+	return err
+}
+
+// listRecoveries lists the recoveries that wait for a second administrator.
+func (s *Server) listRecoveries(a act) (any, error) {
+	all, err := s.config.Store.WaitingRecoveries(a.Context())
+	return items(all, func(w *tenant.WaitingRecovery) adminapi.WaitingRecovery {
+		return adminapi.WaitingRecovery{Tenant: w.Tenant, Subject: w.Person, Login: w.Who.Login, Name: w.Who.Name, Role: string(w.Who.Role), Recovery: *showRecovery(w.Recovery)}
+	}), err
+}
+
+// self tells somebody who they are here.
+func (s *Server) self(a act) (any, error) {
+	who := adminapi.Self{Actor: a.actor, Role: string(a.role)}
+	in, _ := a.Context().Value(actorKey{}).(actor)
+	if in.person == "" {
+		return who, nil
+	}
+	p, err := s.config.Store.Person(a.Context(), tenant.Operators, in.person)
+	who.Subject, who.Login, who.Name, who.Touched = p.ID, p.Login, p.Name, in.touched
+	return who, err
+}
