@@ -55,7 +55,7 @@ func TestHostileTokens(t *testing.T) {
 		"another tenant's key":       {func(tok *mint.Token) { tok.KID = other.key.KID }, mint.KeyMismatch},
 		"another algorithm":          {func(tok *mint.Token) { tok.Alg = "RS256" }, mint.KeyMismatch},
 		"no algorithm":               {func(tok *mint.Token) { tok.Alg = "none" }, mint.KeyMismatch},
-		"a kind that is not minted":  {func(tok *mint.Token) { tok.Kind = "JWT" }, mint.KindUnsupported},
+		"a kind that is not minted":  {func(tok *mint.Token) { tok.Kind = "logout+jwt" }, mint.KindUnsupported},
 		"iat in the past":            {func(tok *mint.Token) { tok.IssuedAt -= 70 }, mint.ClockSkew},
 		"iat in the future":          {func(tok *mint.Token) { tok.IssuedAt += 70; tok.Expires += 70 }, mint.ClockSkew},
 		"iat at the key's end":       {func(tok *mint.Token) { under(&short)(tok); tok.IssuedAt += 30; tok.Expires = tok.IssuedAt + 5 }, mint.KeyOverdue},

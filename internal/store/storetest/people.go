@@ -20,12 +20,12 @@ type People interface {
 	PersonByHandle(ctx context.Context, tenantID string, handle []byte) (tenant.Person, error)
 	People(ctx context.Context, tenantID string) ([]tenant.Person, error)
 	DisablePerson(ctx context.Context, tenantID, id string) (tenant.Person, error)
-	SetRole(ctx context.Context, tenantID, id string, role tenant.Role) (tenant.Person, error)
 	WaysIn(ctx context.Context, tenantID string) (map[string]int, error)
 }
 
-// Completion gives a tenant what it lacks.
+// Completion gives a tenant what it lacks, and its people their roles.
 type Completion interface {
+	SetRole(ctx context.Context, tenantID, id string, role tenant.Role) (tenant.Person, error)
 	CompleteTenant(ctx context.Context, given tenant.Tenant) (tenant.Tenant, error)
 }
 
