@@ -99,7 +99,7 @@ func runAlone(ctx context.Context, path string, create bool, log *slog.Logger, s
 		return fail(supervise.ExitRefused, fmt.Errorf("the ledger's directory: %w", err))
 	}
 	// Behind the walls no socket can be made, so both are opened here and handed through.
-	sockets, err := bind(c.Signer, c.House)
+	sockets, keep, err := link.Inherit(c.Signer, c.House)
 	if err != nil {
 		return fail(1, err)
 	}
@@ -111,7 +111,7 @@ func runAlone(ctx context.Context, path string, create bool, log *slog.Logger, s
 	}
 	level, err := fence.Enter(fence.Spec{
 		Process: process, Dir: dir, UID: c.UID, RequireUID: c.RequireOwnUser, RequireLandlock: c.RequireLandlock,
-		Keep:     []int{socketFD, socketFD + 1},
+		Keep:     keep,
 		ReadOnly: append(append([]string{path}, c.Signer.Files()...), c.House.Files()...),
 		BeforeDrop: func() error {
 			return errors.Join(secure(ledger.Signer, sockets[0], c.Signer), secure(ledger.House, sockets[1], c.House))

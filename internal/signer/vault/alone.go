@@ -109,7 +109,7 @@ func runAlone(ctx context.Context, path string, create bool, log *slog.Logger, s
 		return fail(supervise.ExitRefused, fmt.Errorf("the signer's directory: %w", err))
 	}
 	// The house's socket is opened here and handed through the walls; a path or a low port may be out of reach behind them.
-	socket, err := bind(c.House)
+	sockets, keep, err := link.Inherit(c.House)
 	if err != nil {
 		return fail(1, err)
 	}
@@ -119,14 +119,14 @@ func runAlone(ctx context.Context, path string, create bool, log *slog.Logger, s
 	level, err := fence.Enter(fence.Spec{
 		Process: process, Dir: dir, UID: c.UID, RequireUID: c.RequireOwnUser, RequireLandlock: c.RequireLandlock,
 		Network:  true, // to reach the ledger again after it was away
-		Keep:     []int{socketFD},
+		Keep:     keep,
 		ReadOnly: append(append(append(bootFiles(), path), c.House.Files()...), c.Ledger.Files()...),
 		BeforeDrop: func() (err error) {
 			boot = bootID()
 			if ledger, err = link.Dialer(c.Ledger); err != nil {
 				return err
 			}
-			house, err = link.Secure(socket, c.House, func(err error) { log.Warn("a stranger was turned away", "error", err) })
+			house, err = link.Secure(sockets[0], c.House, func(err error) { log.Warn("a stranger was turned away", "error", err) })
 			return err
 		},
 	})

@@ -96,7 +96,7 @@ func visit(ctx context.Context, client *mint.Client) (s seen) {
 	for _, change := range []func(*mint.Request){
 		func(q *mint.Request) { q.Issuer = "https://login.example" },
 		func(q *mint.Request) { q.Lifetime = 3601 },
-		func(q *mint.Request) { q.Kind = "JWT" },
+		func(q *mint.Request) { q.Kind = "logout+jwt" },
 	} {
 		q := request()
 		change(q)

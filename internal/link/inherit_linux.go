@@ -1,4 +1,4 @@
-package vault
+package link
 
 import (
 	"errors"
@@ -7,42 +7,39 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"seawall/internal/link"
 )
 
-// socketFD is the first of the descriptors under which the listening sockets pass through the walls, which execute the
+// inheritedFD is the first of the descriptors under which listening sockets pass through the walls, which execute the
 // program again. They are far above those that a starting process uses.
-const socketFD = 200
+const inheritedFD = 200
 
-// bind returns listening sockets for the ends, in order. The first image of the process opens them, the second finds them
-// open.
-func bind(ends ...link.End) ([]net.Listener, error) {
-	var list []net.Listener
+// Inherit returns listening sockets for ends, in order, and the descriptors that the walls must let through. A process
+// that executes itself again calls it in both of its images: the first opens the sockets, the second finds them open.
+func Inherit(ends ...End) (list []net.Listener, keep []int, err error) {
 	for i, e := range ends {
-		fd := socketFD + i
+		fd := inheritedFD + i
 		if listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || listening == 0 {
 			if err := bindAt(fd, e); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		// The listener takes a duplicate, so that nothing here closes the descriptor before the second image has it.
 		duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
-			return nil, fmt.Errorf("taking over the socket of %s: %w", e.Address, err)
+			return nil, nil, fmt.Errorf("taking over the socket of %s: %w", e.Address, err)
 		}
 		f := os.NewFile(uintptr(duplicate), e.Address)
 		l, err := net.FileListener(f)
 		if err = errors.Join(err, f.Close()); err != nil {
-			return nil, fmt.Errorf("taking over the socket of %s: %w", e.Address, err)
+			return nil, nil, fmt.Errorf("taking over the socket of %s: %w", e.Address, err)
 		}
-		list = append(list, l)
+		list, keep = append(list, l), append(keep, fd)
 	}
-	return list, nil
+	return list, keep, nil
 }
 
-func bindAt(fd int, e link.End) error {
-	l, err := link.Bind(e)
+func bindAt(fd int, e End) error {
+	l, err := Bind(e)
 	if err != nil {
 		return err
 	}
