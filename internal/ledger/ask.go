@@ -300,14 +300,15 @@ func (c *counting) entry(n uint64, raw []byte) error {
 		return err
 	}
 	q := c.query
-	field := nameIn(e, q.Kind)
-	if e.Tenant != q.Tenant || field == nil || *field != q.Value || e.Expires <= c.now.Unix() || q.Before != 0 && e.IssuedAt >= q.Before {
+	if e.Tenant != q.Tenant || !names(e, q.Kind, q.Value) || e.Expires <= c.now.Unix() || q.Before != 0 && e.IssuedAt >= q.Before {
 		return nil
 	}
 	c.out.Tokens++
 	c.add(c.out.Clients, e.Client)
-	for _, api := range e.Audience {
-		c.add(c.out.APIs, api)
+	if mint.Kind(e.TokenKind) != mint.IDToken { // whose audience is its client
+		for _, api := range e.Audience {
+			c.add(c.out.APIs, api)
+		}
 	}
 	sum := sha256.Sum256([]byte(e.Subject))
 	if name := base64.RawURLEncoding.EncodeToString(sum[:8]); !c.subjects[name] {
@@ -317,6 +318,15 @@ func (c *counting) entry(n uint64, raw []byte) error {
 	}
 	c.out.Last = max(c.out.Last, e.Expires)
 	return nil
+}
+
+// names reports whether a statement of a kind about value concerns the token of an entry.
+func names(e *mint.Entry, kind mint.DistrustKind, value string) bool {
+	if kind == mint.DistrustSession {
+		return sessionOf(e) == value
+	}
+	field := nameIn(e, kind)
+	return field != nil && *field == value
 }
 
 // add counts one token for a name.

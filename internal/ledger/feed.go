@@ -150,7 +150,7 @@ func distrustEntry(d *mint.Distrust, tenant, actor string) *mint.Entry {
 	return e
 }
 
-// nameIn returns the field of an entry for what a statement of a kind names; nil for a session, which has none.
+// nameIn returns the field of an entry for what a statement of a kind names; nil for a session, which has none, but a detail.
 func nameIn(e *mint.Entry, kind mint.DistrustKind) *string {
 	switch kind {
 	case mint.DistrustKey:

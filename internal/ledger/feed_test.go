@@ -188,7 +188,7 @@ func TestStepsOfKeysAreStated(t *testing.T) {
 	if _, got, err := p.tokens(r.l, i.token(now)); err != nil || got[0].Refusal == nil || got[0].Refusal.Code != mint.KeyNotActive {
 		t.Errorf("a token under a suspended key: %v, %v", got, err)
 	}
-	next := issuer{i.tenant, i.url, spare}
+	next := issuer{tenant: i.tenant, url: i.url, key: spare}
 	if _, got, err := p.tokens(r.l, next.token(now)); err != nil || got[0].Refusal != nil {
 		t.Errorf("a token under the next key: %v, %v", got, err)
 	}
@@ -591,6 +591,15 @@ func TestCounting(t *testing.T) {
 	}
 	if err := p.askJSON(mint.MsgCount, mint.CountQuery{Tenant: "acme", Kind: mint.DistrustKey, Value: "x"}, new(mint.Counted)); !isRefusal(err, mint.EntryNotAllowed) {
 		t.Errorf("the signer counts: %v", err)
+	}
+	now = r.clock.now()
+	// Of a session it counts both kinds; an ID token's audience is no API.
+	p.forPeople(i, now)
+	if _, got, err := p.tokens(r.l, i.personToken(now), i.idToken(now), i.personToken(now, func(tok *mint.Token) { tok.Session = "session-70" })); err != nil || got[1].Refusal != nil {
+		t.Fatal(err, got)
+	}
+	if sum, people = count(mint.DistrustSession, "session-7", 0); sum.Tokens != 2 || sum.Clients["web"] != 2 || len(sum.APIs) != 1 || sum.APIs["https://api.example"] != 1 || len(people) != 1 {
+		t.Errorf("a session: %+v, %d subjects", sum, len(people))
 	}
 }
 

@@ -64,6 +64,30 @@ func TestVerifyFindsWhatALedgerMayNotDo(t *testing.T) {
 		return e
 	}
 	none := func(*mint.Entry) {}
+	// idKeyOf are the steps of a key for ID tokens up to active.
+	idKeyOf := func(s *specimen) (steps []*mint.Entry) {
+		s.i.idKey = newKey(t, s.i.tenant, s.i.url, s.r.clock.now())
+		s.i.idKey.Family, s.i.idKey.Kinds = mint.FamilyID, mint.FamilyID.Kinds()
+		for _, kind := range []mint.EntryKind{mint.KeyStaged, mint.KeyActivated} {
+			record := step(&s.i.idKey, kind)
+			e, _, refusal := stepEntry(&record, loadedKeys(t, s.r.dir).root, s.r.clock.now())
+			if refusal != nil {
+				t.Fatal(refusal)
+			}
+			steps = append(steps, e)
+		}
+		return steps
+	}
+	idTokenOf := func(s *specimen, change func(*mint.Entry)) *mint.Entry {
+		u := s.i.idToken(time.UnixMilli(int64(s.head.Millis)))
+		d, refusal := readDraft(&u)
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		d.entry.Tenant = s.i.tenant
+		change(&d.entry)
+		return &d.entry
+	}
 	// stated is the first statement of the issuer's feed, as the batch that is forged next will have it.
 	stated := func(s *specimen, change func(*mint.Distrust)) *mint.Entry {
 		d := mint.Distrust{Issuer: s.i.url, N: 1, Act: mint.ActDistrust, Kind: mint.DistrustSubject, Value: "ann", Before: 5, Until: 1 << 40,
@@ -95,6 +119,18 @@ func TestVerifyFindsWhatALedgerMayNotDo(t *testing.T) {
 		}, KeyStateBroken, "another tenant than its key's"},
 		"a token of another kind": {func(s *specimen) {
 			s.forge([]*mint.Entry{tokenOf(s, func(e *mint.Entry) { e.TokenKind = "JWT" })}, nil, nil)
+		}, KeyStateBroken, "other kinds of token"},
+		"an ID token under a key of its own": {func(s *specimen) {
+			s.forge(append(idKeyOf(s), idTokenOf(s, none)), nil, nil)
+		}, "", ""},
+		"an ID token for another client": {func(s *specimen) {
+			s.forge(append(idKeyOf(s), idTokenOf(s, func(e *mint.Entry) { e.Client = "evil" })), nil, nil)
+		}, EntryImpossible, "for somebody else than its client"},
+		"an ID token for two clients": {func(s *specimen) {
+			s.forge(append(idKeyOf(s), idTokenOf(s, func(e *mint.Entry) { e.Audience = append(e.Audience, "evil") })), nil, nil)
+		}, EntryImpossible, "for somebody else than its client"},
+		"an access token under a key of ID tokens": {func(s *specimen) {
+			s.forge(append(idKeyOf(s), idTokenOf(s, func(e *mint.Entry) { e.TokenKind = "at+jwt" })), nil, nil)
 		}, KeyStateBroken, "other kinds of token"},
 		"a token dated back": {func(s *specimen) {
 			s.forge([]*mint.Entry{tokenOf(s, func(e *mint.Entry) { e.IssuedAt -= 120 })}, nil, nil)

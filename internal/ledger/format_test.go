@@ -223,8 +223,11 @@ func FuzzHeader(f *testing.F) {
 // FuzzDraft reads whatever bytes as a token: what is accepted becomes an entry that can be read again, and that says what
 // the bytes say.
 func FuzzDraft(f *testing.F) {
-	good := (&issuer{url: "https://id.example/acme", key: mint.Key{Alg: "ES256", KID: "k"}}).token(time.Unix(1790000000, 0))
-	f.Add(good.Header, good.Payload)
+	k := mint.Key{Alg: "ES256", KID: "k"}
+	i, now := &issuer{url: "https://id.example/acme", key: k, idKey: k}, time.Unix(1790000000, 0)
+	for _, good := range []mint.Unsigned{i.token(now), i.personToken(now), i.idToken(now)} {
+		f.Add(good.Header, good.Payload)
+	}
 	f.Add([]byte("{}"), []byte("{}"))
 	f.Fuzz(func(t *testing.T, bareHeader, payload []byte) {
 		u := mint.Unsigned{Header: bareHeader, Payload: payload, Evidence: [32]byte{1}}
@@ -242,6 +245,9 @@ func FuzzDraft(f *testing.F) {
 		}
 		if again.Digest != mint.TokenDigest(bareHeader, payload) || again.Subject != d.entry.Subject || again.JTI != d.entry.JTI {
 			t.Fatal("the entry says something else")
+		}
+		if again.TokenKind == string(mint.IDToken) && (len(again.Audience) != 1 || again.Audience[0] != again.Client) {
+			t.Fatal("an ID token is for somebody else than its client")
 		}
 		if k := kindOf(again.Kind); d.entry.KID != "" && d.entry.Issuer != "" && d.entry.IssuedAt != 0 && k.check(again) != nil {
 			t.Fatalf("the entry is not of its kind: %v", k.check(again))

@@ -3,6 +3,7 @@ package ledger
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,7 @@ func TestHostileTokens(t *testing.T) {
 		"another algorithm":          {func(tok *mint.Token) { tok.Alg = "RS256" }, mint.KeyMismatch},
 		"no algorithm":               {func(tok *mint.Token) { tok.Alg = "none" }, mint.KeyMismatch},
 		"a kind that is not minted":  {func(tok *mint.Token) { tok.Kind = "logout+jwt" }, mint.KindUnsupported},
+		"an ID token's kind":         {func(tok *mint.Token) { tok.Kind = "jwt" }, mint.KindUnsupported},
 		"iat in the past":            {func(tok *mint.Token) { tok.IssuedAt -= 70 }, mint.ClockSkew},
 		"iat in the future":          {func(tok *mint.Token) { tok.IssuedAt += 70; tok.Expires += 70 }, mint.ClockSkew},
 		"iat at the key's end":       {func(tok *mint.Token) { under(&short)(tok); tok.IssuedAt += 30; tok.Expires = tok.IssuedAt + 5 }, mint.KeyOverdue},
@@ -94,6 +96,82 @@ func TestHostileTokens(t *testing.T) {
 		"a digest":              {Header: make([]byte, 32), Payload: make([]byte, 32)},
 	} {
 		refuseToken(t, r, p, name, c, mint.NotCanonical)
+	}
+}
+
+// TestHostilePeople sends what a signer in the wrong hands could about people.
+func TestHostilePeople(t *testing.T) {
+	r, p, i := ready(t)
+	now := r.clock.now()
+	p.forPeople(i, now)
+	for name, c := range map[string]struct {
+		change func(*mint.Token)
+		want   mint.Code
+	}{
+		"under the key of access tokens": {func(tok *mint.Token) { tok.KID = i.key.KID }, mint.KeyMismatch},
+		"without auth_time":              {func(tok *mint.Token) { tok.AuthTime = 0 }, mint.AuthTimeMissing},
+		"of a sign-in to come":           {func(tok *mint.Token) { tok.AuthTime = now.Unix() + 62 }, mint.AuthTimeInvalid},
+		"for two clients":                {func(tok *mint.Token) { tok.Audience = []string{"web", "spa"} }, mint.AudienceSeveral},
+		"for nobody":                     {func(tok *mint.Token) { tok.Audience = []string{""} }, mint.AudienceMissing},
+		"for an endless client":          {func(tok *mint.Token) { tok.Audience = []string{strings.Repeat("x", 1025)} }, mint.EntryInvalid},
+		"with a client_id":               {func(tok *mint.Token) { tok.ClientID = "web" }, mint.ClientNotAllowed},
+		"with a scope":                   {func(tok *mint.Token) { tok.Scope = "openid" }, mint.ScopeNotAllowed},
+		"bound to a key":                 {func(tok *mint.Token) { tok.KeyThumbprint = strings.Repeat("A", 43) }, mint.BindingNotAllowed},
+		"with a custom claim":            {func(tok *mint.Token) { tok.Custom = []mint.Claim{{Name: "dept", Text: "x"}} }, mint.CustomNotAllowed},
+		"with a nonce that clears":       {func(tok *mint.Token) { tok.Nonce = "\x1b[2J" }, mint.NonceInvalid},
+		"with an endless nonce":          {func(tok *mint.Token) { tok.Nonce = strings.Repeat("n", 513) }, mint.NonceInvalid},
+		"with an acr that clears":        {func(tok *mint.Token) { tok.ACR = "\x1b[2J" }, mint.ACRInvalid},
+		"with a method twice":            {func(tok *mint.Token) { tok.AMR = []string{"hwk", "hwk"} }, mint.AMRInvalid},
+		"with an empty method":           {func(tok *mint.Token) { tok.AMR = []string{""} }, mint.AMRInvalid},
+		"with nine methods":              {func(tok *mint.Token) { tok.AMR = strings.Fields("a b c d e f g h i") }, mint.AMRInvalid},
+		"with an endless session":        {func(tok *mint.Token) { tok.Session = strings.Repeat("s", 1025) }, mint.SessionInvalid},
+		"about nobody":                   {func(tok *mint.Token) { tok.Subject = "" }, mint.SubjectInvalid},
+		"without an id":                  {func(tok *mint.Token) { tok.JTI = "" }, mint.JTIInvalid},
+		"without a life":                 {func(tok *mint.Token) { tok.Expires = tok.IssuedAt }, mint.LifetimeInvalid},
+		"of another time":                {func(tok *mint.Token) { tok.IssuedAt -= 70 }, mint.ClockSkew},
+	} {
+		refuseToken(t, r, p, "ID token "+name, i.idToken(now, c.change), c.want)
+	}
+	for name, c := range map[string]struct {
+		change func(*mint.Token)
+		want   mint.Code
+	}{
+		"under the key of ID tokens": {func(tok *mint.Token) { tok.KID = i.idKey.KID }, mint.KeyMismatch},
+		"with a nonce":               {func(tok *mint.Token) { tok.Nonce = "n" }, mint.NonceNotAllowed},
+		"for its own client":         {func(tok *mint.Token) { tok.Audience = []string{"https://api.example", "web"} }, mint.AudienceClient},
+		"bound to 44 characters":     {func(tok *mint.Token) { tok.KeyThumbprint += "A" }, mint.BindingInvalid},
+		"bound in another spelling":  {func(tok *mint.Token) { tok.KeyThumbprint = tok.KeyThumbprint[:42] + "J" }, mint.BindingInvalid},
+		"of a sign-in to come":       {func(tok *mint.Token) { tok.AuthTime = now.Unix() + 62 }, mint.AuthTimeInvalid},
+		"with a broken session":      {func(tok *mint.Token) { tok.Session = "a\u202eb" }, mint.SessionInvalid},
+	} {
+		refuseToken(t, r, p, "access token "+name, i.personToken(now, c.change), c.want)
+	}
+}
+
+// TestWhatTheLogSaysOfPeople: the entries of both kinds, read back from the disk.
+func TestWhatTheLogSaysOfPeople(t *testing.T) {
+	r, p, i := ready(t)
+	now := r.clock.now()
+	p.forPeople(i, now)
+	first := r.l.Head().Size
+	if _, got, err := p.tokens(r.l, i.personToken(now), i.idToken(now), i.token(now)); err != nil || got[0].Refusal != nil || got[1].Refusal != nil || got[2].Refusal != nil {
+		t.Fatal(err, got)
+	}
+	evidence := mint.Field{Name: "evidence", Value: rawURL.EncodeToString(slices.Concat([]byte{7}, make([]byte, 31)))}
+	session := mint.Field{Name: "sid", Value: "session-7"}
+	for n, want := range []mint.Entry{
+		{TokenKind: "at+jwt", Client: "web", Subject: "ada", KID: i.key.KID, Audience: []string{"https://api.example"}, Detail: []mint.Field{evidence, session}},
+		{TokenKind: "JWT", Client: "web", Subject: "ada", KID: i.idKey.KID, Audience: []string{"web"}, Detail: []mint.Field{evidence, session}},
+		{TokenKind: "at+jwt", Client: "ci", Subject: "ci", KID: i.key.KID, Audience: []string{"https://api.example"}, Detail: []mint.Field{evidence}},
+	} {
+		e, err := mint.ReadEntry(nthEntry(t, r, first+uint64(n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind != mint.TokenIssued || e.TokenKind != want.TokenKind || e.Client != want.Client || e.Subject != want.Subject || e.KID != want.KID ||
+			!slices.Equal(e.Audience, want.Audience) || !slices.Equal(e.Detail, want.Detail) || e.Tenant != "acme" || e.Digest == (mint.Digest{}) {
+			t.Errorf("entry %d is %+v", n, e)
+		}
 	}
 }
 
@@ -241,10 +319,6 @@ func TestHostileMessages(t *testing.T) {
 		"house: tokens":         {house, mint.MsgTokens, mint.AppendTokens(nil, []mint.Unsigned{i.token(now)}), mint.EntryNotAllowed},
 		"house: steps":          {house, mint.MsgKey, []byte(`{"steps":[]}`), mint.EntryNotAllowed},
 		"signer: read":          {p, mint.MsgRead, []byte(`{"from":0}`), mint.EntryNotAllowed},
-		"signer: search":        {p, mint.MsgSearch, []byte(`{"limit":1}`), mint.EntryNotAllowed},
-		"search: not JSON":      {house, mint.MsgSearch, []byte("x"), mint.Malformed},
-		"search: too many":      {house, mint.MsgSearch, []byte(`{"limit":201}`), mint.Malformed},
-		"search: none":          {house, mint.MsgSearch, []byte(`{}`), mint.Malformed},
 		"signer: mint":          {p, mint.MsgMint, []byte{1}, mint.Malformed},
 		"no such message":       {p, 99, nil, mint.Malformed},
 		"hello: not JSON":       {p, mint.MsgHello, []byte("hello"), mint.Malformed},

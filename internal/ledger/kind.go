@@ -71,10 +71,10 @@ var (
 
 // kinds is the table of everything that can be in the log. One line more is one kind more.
 var kinds = []Kind{
-	{mint.TokenIssued, ByTokens, TwoYears, tokenFields, 0, nil, []string{"evidence"}},
+	{mint.TokenIssued, ByTokens, TwoYears, tokenFields, 0, nil, []string{"evidence", "sid"}},
 
 	{mint.PolicyChanged, BySigner, Always, fTenant | fIssuer, fActor, []string{"digest", "version"},
-		[]string{"algorithm", "audiences", "claims", "class", "disabled", "max_lifetime", "rotation_days"}},
+		[]string{"algorithm", "audiences", "claims", "class", "clients", "disabled", "max_lifetime", "rotation_days"}},
 	{mint.ClockWasFrozen, BySigner, TwoYears, 0, fActor, []string{"reason"}, nil},
 	{mint.ClockWasAccepted, BySigner, TwoYears, fActor, 0, nil, []string{"reason", "was"}},
 

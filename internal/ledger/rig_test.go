@@ -282,6 +282,7 @@ func keyOfDocument(d mint.Document) func(mint.KeyID) ed25519.PublicKey {
 type issuer struct {
 	tenant, url string
 	key         mint.Key
+	idKey       mint.Key // of ID tokens, if it has any
 }
 
 func policyEntry(tenant, url string, version int) *mint.Entry {
@@ -340,6 +341,37 @@ func (i *issuer) token(now time.Time, change ...func(*mint.Token)) mint.Unsigned
 		c(&tok)
 	}
 	return mint.Unsigned{Header: tok.Header(nil), Payload: tok.Payload(nil), Evidence: [32]byte{7}}
+}
+
+// forPeople records an active key for ID tokens of an issuer.
+func (p *peer) forPeople(i *issuer, now time.Time) {
+	p.t.Helper()
+	i.idKey = newKey(p.t, i.tenant, i.url, now)
+	i.idKey.Family, i.idKey.Kinds = mint.FamilyID, mint.FamilyID.Kinds()
+	if _, err := p.steps(step(&i.idKey, mint.KeyStaged), step(&i.idKey, mint.KeyActivated)); err != nil {
+		p.t.Fatalf("steps: %v", err)
+	}
+}
+
+var someSignIn = mint.SignIn{ACR: "phr", AMR: []string{"hwk", "user"}, Session: "session-7"}
+
+// idToken returns the bytes of an ID token as a signer builds them.
+func (i *issuer) idToken(now time.Time, change ...func(*mint.Token)) mint.Unsigned {
+	tok := mint.Token{Alg: i.idKey.Alg, KID: i.idKey.KID, Kind: mint.IDToken, Issuer: i.url, Subject: "ada", Audience: []string{"web"},
+		Nonce: "n-1", SignIn: someSignIn, JTI: mint.NewJTI(), IssuedAt: now.Unix(), Expires: now.Unix() + 300}
+	tok.AuthTime = now.Unix() - 60
+	for _, c := range change {
+		c(&tok)
+	}
+	return mint.Unsigned{Header: tok.Header(nil), Payload: tok.Payload(nil), Evidence: [32]byte{7}}
+}
+
+// personToken returns the bytes of an access token of somebody who signed in.
+func (i *issuer) personToken(now time.Time, change ...func(*mint.Token)) mint.Unsigned {
+	return i.token(now, append([]func(*mint.Token){func(tok *mint.Token) {
+		tok.Subject, tok.ClientID, tok.SignIn, tok.AuthTime = "ada", "web", someSignIn, now.Unix()-60
+		tok.KeyThumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+	}}, change...)...)
 }
 
 // ready is a rig with a signer's connection and one issuer.

@@ -17,6 +17,7 @@ import (
 // Filter says which entries are looked for: those with all of the values that are not empty.
 type Filter struct {
 	Tenant, Client, Subject, KID, JTI string
+	Session                           string // of a person: its sign-in, its tokens, its end, what is said of it
 	Kind                              mint.EntryKind
 	Since, Until                      time.Time // Until is not included
 }
@@ -27,12 +28,28 @@ func (f *Filter) matches(e *mint.Entry) bool {
 		(f.Client == "" || e.Client == f.Client) &&
 		(f.Subject == "" || e.Subject == f.Subject) &&
 		(f.KID == "" || e.KID == f.KID) &&
-		(f.JTI == "" || e.JTI == f.JTI)
+		(f.JTI == "" || e.JTI == f.JTI) &&
+		(f.Session == "" || f.Session == sessionOf(e))
+}
+
+// sessionOf returns the session of a person that an entry is about: a token has its sid, a sign-in and an end name it, and
+// so does a statement about it. "" if there is none.
+func sessionOf(e *mint.Entry) string {
+	name := "session"
+	switch e.Kind {
+	case mint.TokenIssued:
+		name = "sid"
+	case mint.DistrustStated:
+		if mint.DistrustKind(detail(e, "kind")) == mint.DistrustSession {
+			name = "value"
+		}
+	}
+	return detail(e, name)
 }
 
 // needles are texts that an entry must contain to match. Looking for them is much cheaper than reading it.
 func (f *Filter) needles() (list [][]byte) {
-	for _, s := range [...]string{f.JTI, f.KID, f.Subject, f.Client, f.Tenant, string(f.Kind)} {
+	for _, s := range [...]string{f.JTI, f.Session, f.KID, f.Subject, f.Client, f.Tenant, string(f.Kind)} {
 		if s != "" {
 			list = append(list, []byte(s))
 		}

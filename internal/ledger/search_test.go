@@ -94,6 +94,36 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// TestSearchBySession finds what happened to one session of a person, under whatever name the entry has for it.
+func TestSearchBySession(t *testing.T) {
+	r, p, house, i := withHouse(t)
+	now := r.clock.now()
+	p.forPeople(i, now)
+	if _, got, err := p.tokens(r.l, i.personToken(now), i.idToken(now), i.personToken(now, func(tok *mint.Token) { tok.Session = "session-70" })); err != nil || got[0].Refusal != nil {
+		t.Fatal(err, got)
+	}
+	in := func(kind mint.EntryKind, detail ...mint.Field) *mint.Entry {
+		return &mint.Entry{Kind: kind, Tenant: "acme", Subject: "ada", Detail: detail}
+	}
+	if _, err := house.entries(
+		in(mint.SignedIn, mint.Field{Name: "acr", Value: "phr"}, mint.Field{Name: "passkey", Value: "p"}, mint.Field{Name: "session", Value: "session-7"}),
+		in(mint.PersonDisabled, mint.Field{Name: "reason", Value: "session-7"}),
+		in(mint.SessionEnded, mint.Field{Name: "reason", Value: "x"}, mint.Field{Name: "session", Value: "session-7"}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	house.mustState(i.about(mint.DistrustSession, "session-7"))
+	house.mustState(i.about(mint.DistrustSubject, "session-7"))
+	r.close()
+	var kinds []string
+	for _, e := range find(t, r.dir, Filter{Session: "session-7"}) {
+		kinds = append(kinds, string(e.Entry.Kind)+e.Entry.TokenKind)
+	}
+	if got := strings.Join(kinds, " "); got != "token.issuedat+jwt token.issuedJWT person.signed-in session.ended distrust.stated" {
+		t.Errorf("found %s", got)
+	}
+}
+
 // TestSearchReadsOnlyWhatItMust: --since skips the segments before it.
 func TestSearchReadsOnlyWhatItMust(t *testing.T) {
 	r, start := library(t)

@@ -296,10 +296,16 @@ func (s *state) judge(e *mint.Entry, alg string, ms uint64) *mint.Refusal {
 		return mint.Refuse(mint.KeyMismatch, "the key belongs to another issuer")
 	case k.Alg != alg:
 		return mint.Refuse(mint.KeyMismatch, "the key is for another algorithm")
-	case !contains(k.Kinds, e.TokenKind):
+	case !k.signs(mint.Kind(e.TokenKind)):
 		return mint.Refuse(mint.KeyMismatch, "the key is for other kinds of token")
 	}
 	return k.judgeTimes(e, ms)
+}
+
+// signs reports whether the key was recorded for a kind of token, and as one of the family that makes that kind.
+func (k *key) signs(kind mint.Kind) bool {
+	family, ok := kind.Family()
+	return ok && k.Family == string(family) && contains(k.Kinds, string(kind))
 }
 
 func (k *key) judgeTimes(e *mint.Entry, ms uint64) *mint.Refusal {

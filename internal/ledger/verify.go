@@ -477,6 +477,9 @@ func (c *checker) token(e *mint.Entry) (FindingCode, string) {
 	if k.Tenant != e.Tenant {
 		return KeyStateBroken, "a token was recorded for another tenant than its key's"
 	}
+	if mint.Kind(e.TokenKind) == mint.IDToken && !slices.Equal(e.Audience, []string{e.Client}) {
+		return EntryImpossible, "an ID token was recorded for somebody else than its client"
+	}
 	return "", ""
 }
 

@@ -80,7 +80,7 @@ type CountQuery struct {
 type Counted struct {
 	Tokens  uint64            `json:"tokens"`
 	Clients map[string]uint64 `json:"clients"` // tokens by client
-	APIs    map[string]uint64 `json:"apis"`    // tokens by audience; one token may have several
+	APIs    map[string]uint64 `json:"apis"`    // access tokens by audience; one may have several
 	// Subjects holds the first 8 bytes of the SHA-256 of each subject, once a page: enough to count them, and no list of
 	// people.
 	Subjects []string `json:"subjects"`
