@@ -12,6 +12,10 @@ type Policy struct {
 	Version   uint64     `json:"version"` // 1, 2, 3 …, without gaps
 	Algorithm string     `json:"algorithm"`
 	Audiences []Audience `json:"audiences"`
+	// Clients lists those that may get ID tokens, in order. A tenant that has
+	// any has keys for ID tokens too, and an audience that it did not register:
+	// UserInfo.
+	Clients []string `json:"clients,omitempty"`
 	// Claims lists the custom claim names that may appear.
 	Claims []string `json:"claims,omitempty"`
 	// MaxLifetime is the longest life of any token, in seconds.
@@ -28,6 +32,14 @@ type Audience struct {
 	Scopes      []string `json:"scopes"`
 	MaxLifetime int64    `json:"max_lifetime,omitempty"` // seconds; 0: the tenant's
 }
+
+// UserInfo is the audience of the issuer's own UserInfo endpoint (OIDC Core
+// §5.3).
+func UserInfo(issuer string) string { return issuer + "/userinfo" }
+
+// UserInfoScopes are the scopes of UserInfo: those of OIDC Core §5.4 and §11
+// that this house knows.
+func UserInfoScopes() []string { return []string{"offline_access", "openid", "profile"} }
 
 // PolicyApplied answers a policy message.
 type PolicyApplied struct {

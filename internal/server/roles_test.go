@@ -45,7 +45,6 @@ var mayTable = map[string]string{
 	"POST /v1/tenants/{tenant}/keys/rotate":                    "op",
 	"POST /v1/tenants/{tenant}/distrust":                       "op",
 	"GET /v1/tenants/{tenant}/distrust":                        "opa",
-	"GET /v1/entries":                                          "opa",
 	"GET /v1/recoveries":                                       "opha",
 	"POST /v1/clock/accept":                                    "op",
 	"GET /v1/status":                                           "opha",

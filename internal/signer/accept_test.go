@@ -11,15 +11,22 @@ import (
 	"seawall/internal/mint"
 )
 
-// offline is a signer with one tenant and an active key that never signs: what it accepts can be looked at.
+// offline is a signer with two tenants and active keys that never sign: what it accepts can be looked at.
 func offline(now time.Time) *Signer {
-	p, ceilings := testPolicy(), DefaultCeilings()
-	record := mint.Key{Alg: "ES256", KID: "0123456789012345678901", Kinds: []string{"at+jwt"},
-		NotBefore: now.Unix() - 60, SigningEnds: now.Unix() + 86400, Expires: now.Unix() + 86400 + 3600 + 60}
-	header := (&mint.Token{Alg: record.Alg, Kind: mint.AccessToken, KID: record.KID}).Header(nil)
+	ceilings := DefaultCeilings()
+	key := func(kind mint.Kind, kid string) *signing {
+		record := mint.Key{Alg: "ES256", KID: kid, Kinds: []string{string(kind)},
+			NotBefore: now.Unix() - 60, SigningEnds: now.Unix() + 86400, Expires: now.Unix() + 86400 + 3600 + 60}
+		return &signing{record: record, lifetime: 3600, header: (&mint.Token{Alg: record.Alg, Kind: kind, KID: record.KID}).Header(nil)}
+	}
 	s := &Signer{ceilings: ceilings, window: newWindow(day)}
-	s.tenants.Store(&map[string]*tenant{"acme": {policy: p, limits: compile(&p, &ceilings),
-		signing: map[mint.Family]*signing{mint.FamilyAccess: {record: record, lifetime: 3600, header: header}}}})
+	acme, people := testPolicy(), peoplePolicy()
+	s.tenants.Store(&map[string]*tenant{
+		"acme": {policy: acme, limits: compile(&acme, &ceilings),
+			signing: map[mint.Family]*signing{mint.FamilyAccess: key(mint.AccessToken, "0123456789012345678901")}},
+		"people": {policy: people, limits: compile(&people, &ceilings),
+			signing: map[mint.Family]*signing{mint.FamilyAccess: key(mint.AccessToken, "1123456789012345678901"), mint.FamilyID: key(mint.IDToken, "2123456789012345678901")}},
+	})
 	return s
 }
 
@@ -120,13 +127,14 @@ func TestWindowIsBounded(t *testing.T) {
 // FuzzAccept: whatever bytes come as a request, what is accepted is within the policy, and the token built from it is
 // one that the ledger reads to mean the same.
 func FuzzAccept(f *testing.F) {
-	f.Add(testRequest().Append(nil))
+	for _, q := range []*mint.Request{testRequest(), personRequest(), idRequest()} {
+		f.Add(q.Append(nil))
+	}
 	for _, c := range hostileRequests() {
 		f.Add(c.item)
 	}
 	now := time.Unix(1_790_000_000, 0)
 	s := offline(now)
-	p := testPolicy()
 	f.Fuzz(func(t *testing.T, item []byte) {
 		q, key, refusal := s.accept(item, now.Unix())
 		if refusal != nil {
@@ -144,22 +152,46 @@ func FuzzAccept(f *testing.F) {
 		if err != nil {
 			t.Fatalf("the ledger could not read it: %v\n%s", err, u.Payload)
 		}
-		if token.Issuer != p.Issuer || token.Kind != mint.AccessToken || token.KID != key.record.KID || token.Alg != "ES256" ||
-			token.IssuedAt != now.Unix() || token.Expires <= now.Unix() || token.Expires > now.Unix()+p.MaxLifetime {
+		p := s.tenantByID(q.Tenant).policy
+		if token.Issuer != p.Issuer || token.Kind != q.Kind || !slices.Equal(key.record.Kinds, []string{string(token.Kind)}) || token.KID != key.record.KID ||
+			token.Alg != "ES256" || token.IssuedAt != now.Unix() || token.Expires <= now.Unix() || token.Expires > now.Unix()+p.MaxLifetime ||
+			token.AuthTime > now.Unix()+60 || len(token.Nonce) > 512 || len(token.AMR) > 8 {
 			t.Fatalf("got %+v", token)
 		}
-		for _, a := range token.Audience {
-			if !slices.ContainsFunc(p.Audiences, func(known mint.Audience) bool { return known.ID == a }) {
-				t.Fatalf("audience %q", a)
-			}
-		}
-		for _, c := range token.Custom {
-			if !slices.Contains(p.Claims, c.Name) {
-				t.Fatalf("claim %q", c.Name)
-			}
+		switch token.Kind {
+		case mint.IDToken:
+			wantIDToken(t, token, p)
+		case mint.AccessToken:
+			wantAccessToken(t, token, p)
 		}
 		if bytes.ContainsFunc(u.Payload, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x202e }) {
 			t.Fatal("a control character in the payload")
 		}
 	})
+}
+
+func wantIDToken(t *testing.T, token *mint.Token, p mint.Policy) {
+	t.Helper()
+	if len(token.Audience) != 1 || !slices.Contains(p.Clients, token.Audience[0]) || token.AuthTime == 0 ||
+		token.ClientID != "" || token.Scope != "" || token.KeyThumbprint != "" || token.Custom != nil {
+		t.Fatalf("got %+v", token)
+	}
+}
+
+func wantAccessToken(t *testing.T, token *mint.Token, p mint.Policy) {
+	t.Helper()
+	if token.ClientID == "" || token.Nonce != "" || token.KeyThumbprint != "" && len(token.KeyThumbprint) != 43 {
+		t.Fatalf("got %+v", token)
+	}
+	for _, a := range token.Audience {
+		registered := slices.ContainsFunc(p.Audiences, func(known mint.Audience) bool { return known.ID == a })
+		if !registered && (len(p.Clients) == 0 || a != p.Issuer+"/userinfo") {
+			t.Fatalf("audience %q", a)
+		}
+	}
+	for _, c := range token.Custom {
+		if !slices.Contains(p.Claims, c.Name) {
+			t.Fatalf("claim %q", c.Name)
+		}
+	}
 }

@@ -249,6 +249,34 @@ func otherPolicy() mint.Policy {
 	return p
 }
 
+const (
+	peopleIssuer = "https://id.example/people"
+	peopleAPI    = "https://api.people.example"
+)
+
+// peoplePolicy is that of a tenant whose clients sign people in.
+func peoplePolicy() mint.Policy {
+	p := testPolicy()
+	p.Tenant, p.Issuer, p.Clients = "people", peopleIssuer, []string{"spa", "web"}
+	p.Audiences = []mint.Audience{{ID: peopleAPI, Scopes: []string{"read"}}}
+	return p
+}
+
+// personRequest asks for the access token of somebody who signed in a minute before the fake clock began.
+func personRequest() *mint.Request {
+	return &mint.Request{Tenant: "people", Issuer: peopleIssuer, Kind: mint.AccessToken, Subject: "ada", ClientID: "web",
+		Audience: []string{peopleAPI, peopleIssuer + "/userinfo"}, Scope: "openid profile read", JTI: mint.NewJTI(), Lifetime: 300, Evidence: [32]byte{1},
+		SignIn:        mint.SignIn{AuthTime: newFakeClock().Now().Unix() - 60, ACR: "phr", AMR: []string{"hwk", "user"}, Session: "session-7"},
+		KeyThumbprint: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
+}
+
+// idRequest asks for the ID token that goes with it.
+func idRequest() *mint.Request {
+	q := personRequest()
+	q.Kind, q.Audience, q.ClientID, q.Scope, q.KeyThumbprint, q.Nonce = mint.IDToken, []string{"web"}, "", "", "", "n-1"
+	return q
+}
+
 func testRequest() *mint.Request {
 	return &mint.Request{Tenant: "acme", Issuer: testIssuer, Kind: mint.AccessToken, Subject: "ci", Audience: []string{testAPI},
 		ClientID: "ci", Scope: "read write", JTI: mint.NewJTI(), Lifetime: 300, Evidence: [32]byte{1},

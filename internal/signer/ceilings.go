@@ -16,6 +16,9 @@ type Ceilings struct {
 	// MaxLifetime is the longest life of any token, in seconds. Default 86400 (a day), at most 30 days. A lower value
 	// shortens what existing policies allow at once.
 	MaxLifetime int64 `json:"max_lifetime"`
+	// MaxIDLifetime is the longest life of an ID token, in seconds; MaxLifetime bounds it too. Default 3600 (an hour), at
+	// most 30 days. A file from before there were ID tokens means the default.
+	MaxIDLifetime int64 `json:"max_id_lifetime"`
 	// MaxAudiences is the largest number of APIs of one tenant. Default 1000, at most 2000.
 	MaxAudiences int `json:"max_audiences"`
 	// MaxTenants is the largest number of tenants. Default 1000.
@@ -28,11 +31,14 @@ type Ceilings struct {
 	IssuerPrefix string `json:"issuer_prefix,omitempty"`
 }
 
-const ceilingsFile = "ceilings.json"
+const (
+	ceilingsFile      = "ceilings.json"
+	defaultIDLifetime = 3600
+)
 
 // DefaultCeilings are those of a first start.
 func DefaultCeilings() Ceilings {
-	return Ceilings{MaxLifetime: 86400, MaxAudiences: 1000, MaxTenants: 1000, MaxRotationDays: 90,
+	return Ceilings{MaxLifetime: 86400, MaxIDLifetime: defaultIDLifetime, MaxAudiences: 1000, MaxTenants: 1000, MaxRotationDays: 90,
 		Algorithms: slices.Clone(keystore.Algorithms)}
 }
 
@@ -40,6 +46,8 @@ func (c *Ceilings) check() error {
 	switch {
 	case c.MaxLifetime < 1 || c.MaxLifetime > 30*86400:
 		return errors.New("max_lifetime must be between 1 and 2592000 seconds")
+	case c.MaxIDLifetime < 1 || c.MaxIDLifetime > 30*86400:
+		return errors.New("max_id_lifetime must be between 1 and 2592000 seconds")
 	case c.MaxAudiences < 1 || c.MaxAudiences > 2000:
 		return errors.New("max_audiences must be between 1 and 2000")
 	case c.MaxTenants < 1:
@@ -65,6 +73,9 @@ func loadCeilings(d *disk, first bool) (Ceilings, error) {
 	if errors.Is(err, fs.ErrNotExist) && first {
 		c = DefaultCeilings()
 		err = d.writeJSON(ceilingsFile, c)
+	}
+	if c.MaxIDLifetime == 0 {
+		c.MaxIDLifetime = defaultIDLifetime
 	}
 	if err == nil {
 		err = c.check()

@@ -14,9 +14,9 @@ const (
 	maxScopeTokens = 64  // of one request
 )
 
-// check holds a request against the tenant's policy. The order is that of the questions a person would ask: whose token,
-// what kind, for whom, where, how long, what else. Every kind of mistake has its own code.
-func (t *tenant) check(q *mint.Request) *mint.Refusal {
+// check holds a request against the tenant's policy at now, in Unix seconds. The order is that of the questions a person
+// would ask: whose token, what kind, about whom, for whom, what happened, how long. Every kind of mistake has its own code.
+func (t *tenant) check(q *mint.Request, now int64) *mint.Refusal {
 	switch {
 	case t.policy.Disabled:
 		return mint.Refuse(mint.TenantDisabled, "")
@@ -29,14 +29,11 @@ func (t *tenant) check(q *mint.Request) *mint.Refusal {
 	if !validName(q.Subject) {
 		return mint.Refuse(mint.SubjectInvalid, "")
 	}
-	if !validName(q.ClientID) {
-		return mint.Refuse(mint.ClientInvalid, "")
-	}
-	longest, r := t.limits.checkAudience(q.Audience)
+	longest, r := t.limits.checkKind(q)
 	if r != nil {
 		return r
 	}
-	if r := t.limits.checkScope(q.Scope, q.Audience); r != nil {
+	if r := checkSignIn(&q.SignIn, now); r != nil {
 		return r
 	}
 	switch {
@@ -47,11 +44,82 @@ func (t *tenant) check(q *mint.Request) *mint.Refusal {
 	case !mint.ValidJTI(q.JTI):
 		return mint.Refuse(mint.JTIInvalid, "")
 	}
-	return t.limits.checkCustom(q.Custom)
+	return nil
+}
+
+// checkKind asks what only one kind of token is asked, and returns the longest life that it may have, in seconds.
+func (l *limits) checkKind(q *mint.Request) (longest int64, r *mint.Refusal) {
+	if q.Kind == mint.IDToken {
+		return l.checkID(q)
+	}
+	return l.checkAccess(q)
+}
+
+func (l *limits) checkAccess(q *mint.Request) (longest int64, r *mint.Refusal) {
+	switch {
+	case !validName(q.ClientID):
+		return 0, mint.Refuse(mint.ClientInvalid, "")
+	case q.Nonce != "":
+		return 0, mint.Refuse(mint.NonceNotAllowed, "")
+	case q.KeyThumbprint != "" && !mint.ValidThumbprint(q.KeyThumbprint):
+		return 0, mint.Refuse(mint.BindingInvalid, "")
+	}
+	if longest, r = l.checkAudience(q); r != nil {
+		return 0, r
+	}
+	if r := l.checkScope(q.Scope, q.Audience); r != nil {
+		return 0, r
+	}
+	return longest, l.checkCustom(q.Custom)
+}
+
+// checkID is for ID tokens: each tells one client of the policy who signed in, and when, and is good for nothing else.
+func (l *limits) checkID(q *mint.Request) (longest int64, r *mint.Refusal) {
+	switch {
+	case q.ClientID != "":
+		return 0, mint.Refuse(mint.ClientNotAllowed, "")
+	case q.Scope != "":
+		return 0, mint.Refuse(mint.ScopeNotAllowed, "")
+	case q.KeyThumbprint != "":
+		return 0, mint.Refuse(mint.BindingNotAllowed, "")
+	case len(q.Custom) > 0:
+		return 0, mint.Refuse(mint.CustomNotAllowed, "")
+	case !printable(q.Nonce):
+		return 0, mint.Refuse(mint.NonceInvalid, "")
+	case len(q.Audience) == 0 || q.Audience[0] == "":
+		return 0, mint.Refuse(mint.AudienceMissing, "")
+	case len(q.Audience) > 1:
+		return 0, mint.Refuse(mint.AudienceSeveral, "")
+	case q.AuthTime == 0:
+		return 0, mint.Refuse(mint.AuthTimeMissing, "")
+	}
+	if _, known := l.clients[q.Audience[0]]; !known {
+		return 0, mint.Refuse(mint.ClientUnregistered, "")
+	}
+	return l.idLifetime, nil
+}
+
+// checkSignIn holds what is said of a sign-in to its form, and to the clock as far as the house's may be ahead of it.
+func checkSignIn(in *mint.SignIn, now int64) *mint.Refusal {
+	switch {
+	case in.AuthTime > now+mint.MaxClockDrift/1000:
+		return mint.Refuse(mint.AuthTimeInvalid, "the sign-in is yet to come")
+	case in.ACR != "" && !validName(in.ACR):
+		return mint.Refuse(mint.ACRInvalid, "")
+	case in.Session != "" && !validName(in.Session):
+		return mint.Refuse(mint.SessionInvalid, "")
+	}
+	for i, method := range in.AMR {
+		if !validName(method) || slices.Contains(in.AMR[:i], method) {
+			return mint.Refuse(mint.AMRInvalid, "")
+		}
+	}
+	return nil
 }
 
 // checkAudience returns the longest life that all the APIs allow, in seconds.
-func (l *limits) checkAudience(list []string) (longest int64, r *mint.Refusal) {
+func (l *limits) checkAudience(q *mint.Request) (longest int64, r *mint.Refusal) {
+	list := q.Audience
 	if len(list) == 0 {
 		return 0, mint.Refuse(mint.AudienceMissing, "")
 	}
@@ -62,6 +130,9 @@ func (l *limits) checkAudience(list []string) (longest int64, r *mint.Refusal) {
 		}
 		if slices.Contains(list[:i], id) {
 			return 0, mint.Refuse(mint.AudienceRepeated, "")
+		}
+		if _, client := l.clients[id]; client || id == q.ClientID {
+			return 0, mint.Refuse(mint.AudienceClient, "")
 		}
 		api := l.audiences[id]
 		if api == nil {

@@ -69,6 +69,8 @@ func crash(plan []string) error {
 		p := testPolicy()
 		p.Version, p.MaxLifetime = 2, 600
 		_, err = s.ApplyPolicy(ctx, p)
+	case "people":
+		_, err = s.ApplyPolicy(ctx, firstClient())
 	case "rotate":
 		err = s.tick(ctx)
 	case "distrust":
@@ -115,6 +117,7 @@ func TestKilledAtEveryChange(t *testing.T) {
 			p.Version, p.MaxLifetime = 2, 600
 			b.mustApply(p)
 		}},
+		{"people", 14, func(b *bench) { b.mustApply(testPolicy()) }, func(b *bench) { b.mustApply(firstClient()) }},
 		{"rotate", 12, func(b *bench) {
 			b.mustApply(testPolicy())
 			b.clock.pass(30 * day)
@@ -145,7 +148,11 @@ func TestKilledAtEveryChange(t *testing.T) {
 				if c.after != nil {
 					c.after(b) // the house asks again until it is answered
 				}
-				b.consistent()
+				if c.what == "people" {
+					b.consistentFor("acme", testRequest(), acmeID())
+				} else {
+					b.consistent()
+				}
 				if c.what == "rotate" && b.ledger.count(mint.KeyVerifyOnly) != 1 {
 					t.Errorf("killed at %d: %d rotations", at, b.ledger.count(mint.KeyVerifyOnly))
 				}
@@ -167,10 +174,24 @@ func TestKilledAtEveryChange(t *testing.T) {
 	}
 }
 
+// firstClient is acme's policy once somebody can sign in there.
+func firstClient() mint.Policy {
+	p := testPolicy()
+	p.Version, p.Clients = 2, []string{"web"}
+	return p
+}
+
+// acmeID asks for an ID token of such a client.
+func acmeID() *mint.Request {
+	q := idRequest()
+	q.Tenant, q.Issuer = "acme", testIssuer
+	return q
+}
+
 // noEarlyKey checks that no key but the first signs before validators could know it, crash or not.
 func (b *bench) noEarlyKey() {
 	b.t.Helper()
-	for i, k := range b.keys("acme").Keys {
+	for i, k := range b.signer.tenantByID("acme").ring(mint.FamilyAccess) {
 		if i > 0 && k.ActivatedAt != 0 && k.PublishedAt != 0 && k.ActivatedAt-k.PublishedAt < int64(keyring.PrePublication/time.Second) {
 			if b.keys("acme").Keys[0].ActivatedAt == 0 { // the first one was replaced before it ever signed
 				continue

@@ -91,20 +91,17 @@ func with(change func(*mint.Request)) []byte {
 	return q.Append(nil)
 }
 
-// hostileRequests are refused for exactly one reason each.
-func hostileRequests() []struct {
+type hostileRequest struct {
 	name string
 	item []byte
 	want mint.Code
-} {
+}
+
+// hostileRequests are refused for exactly one reason each.
+func hostileRequests() []hostileRequest {
 	good := testRequest().Append(nil)
-	type list = []struct {
-		name string
-		item []byte
-		want mint.Code
-	}
 	claim := func(claims ...mint.Claim) []byte { return with(func(q *mint.Request) { q.Custom = claims }) }
-	return list{
+	return append(hostilePeople(), []hostileRequest{
 		{"raw bytes to sign", []byte("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZG1pbiJ9"), mint.Malformed},
 		{"a digest to sign", make([]byte, 32), mint.Malformed},
 		{"nothing", nil, mint.Malformed},
@@ -124,7 +121,7 @@ func hostileRequests() []struct {
 		{"someone else's tenant", with(func(q *mint.Request) { q.Tenant = "rival" }), mint.IssuerMismatch},
 		{"the issuer with a slash", with(func(q *mint.Request) { q.Issuer += "/" }), mint.IssuerMismatch},
 		{"no issuer", with(func(q *mint.Request) { q.Issuer = "" }), mint.IssuerMismatch},
-		{"an ID token", with(func(q *mint.Request) { q.Kind = "JWT" }), mint.KindUnsupported},
+		{"another spelling of an ID token", with(func(q *mint.Request) { q.Kind = "jwt" }), mint.KindUnsupported},
 		{"a logout token", with(func(q *mint.Request) { q.Kind = "logout+jwt" }), mint.KindUnsupported},
 		{"a security event", with(func(q *mint.Request) { q.Kind = "secevent+jwt" }), mint.KindUnsupported},
 		{"another spelling of the kind", with(func(q *mint.Request) { q.Kind = "application/at+jwt" }), mint.KindUnsupported},
@@ -168,6 +165,62 @@ func hostileRequests() []struct {
 		{"claims out of order", claim(mint.Claim{Name: "teams", Text: "a"}, mint.Claim{Name: "dept", Text: "b"}), mint.ClaimInvalid},
 		{"a claim with a control character", claim(mint.Claim{Name: "dept", Text: "a\x1b[2J"}), mint.ClaimInvalid},
 		{"a list with a broken text", claim(mint.Claim{Name: "teams", List: []string{"a", "\xc3"}}), mint.ClaimInvalid},
+	}...)
+}
+
+// hostilePeople are requests about people, each refused for exactly one reason.
+func hostilePeople() []hostileRequest {
+	person := func(change func(*mint.Request)) []byte { q := personRequest(); change(q); return q.Append(nil) }
+	id := func(change func(*mint.Request)) []byte { q := idRequest(); change(q); return q.Append(nil) }
+	tomorrow := newFakeClock().Now().Unix() + 86400
+	long := strings.Repeat("x", 256)
+	return []hostileRequest{
+		{"ID token for no client", id(func(q *mint.Request) { q.Audience = nil }), mint.AudienceMissing},
+		{"ID token for a nameless client", id(func(q *mint.Request) { q.Audience = []string{""} }), mint.AudienceMissing},
+		{"ID token for two clients", id(func(q *mint.Request) { q.Audience = []string{"web", "spa"} }), mint.AudienceSeveral},
+		{"ID token for a client and an API", id(func(q *mint.Request) { q.Audience = []string{"web", peopleAPI} }), mint.AudienceSeveral},
+		{"ID token for a client that is not listed", id(func(q *mint.Request) { q.Audience = []string{"ci"} }), mint.ClientUnregistered},
+		{"ID token for the client in capitals", id(func(q *mint.Request) { q.Audience = []string{"WEB"} }), mint.ClientUnregistered},
+		{"ID token for an API", id(func(q *mint.Request) { q.Audience = []string{peopleAPI} }), mint.ClientUnregistered},
+		{"ID token for the UserInfo endpoint", id(func(q *mint.Request) { q.Audience = []string{peopleIssuer + "/userinfo"} }), mint.ClientUnregistered},
+		{"ID token of a tenant without people", id(func(q *mint.Request) { q.Tenant, q.Issuer = "acme", testIssuer }), mint.ClientUnregistered},
+		{"ID token of another tenant's issuer", id(func(q *mint.Request) { q.Issuer = testIssuer }), mint.IssuerMismatch},
+		{"ID token with a client_id", id(func(q *mint.Request) { q.ClientID = "web" }), mint.ClientNotAllowed},
+		{"ID token with a scope", id(func(q *mint.Request) { q.Scope = "openid" }), mint.ScopeNotAllowed},
+		{"ID token that is bound to a key", id(func(q *mint.Request) { q.KeyThumbprint = personRequest().KeyThumbprint }), mint.BindingNotAllowed},
+		{"ID token with a custom claim", id(func(q *mint.Request) { q.Custom = []mint.Claim{{Name: "dept", Text: "a"}} }), mint.CustomNotAllowed},
+		{"ID token with a nonce that clears screens", id(func(q *mint.Request) { q.Nonce = "\x1b[2J" }), mint.NonceInvalid},
+		{"ID token with a nonce that is no text", id(func(q *mint.Request) { q.Nonce = "n\xff" }), mint.NonceInvalid},
+		{"ID token with a nonce over the limit", id(func(q *mint.Request) { q.Nonce = strings.Repeat("n", 513) }), mint.Malformed},
+		{"ID token without auth_time", id(func(q *mint.Request) { q.AuthTime = 0 }), mint.AuthTimeMissing},
+		{"ID token of a sign-in to come", id(func(q *mint.Request) { q.AuthTime = tomorrow }), mint.AuthTimeInvalid},
+		{"ID token about nobody", id(func(q *mint.Request) { q.Subject = "" }), mint.SubjectInvalid},
+		{"ID token with a long acr", id(func(q *mint.Request) { q.ACR = long }), mint.ACRInvalid},
+		{"ID token with an acr on two lines", id(func(q *mint.Request) { q.ACR = "phr\nphrh" }), mint.ACRInvalid},
+		{"ID token with a method twice", id(func(q *mint.Request) { q.AMR = []string{"hwk", "hwk"} }), mint.AMRInvalid},
+		{"ID token with an empty method", id(func(q *mint.Request) { q.AMR = []string{"hwk", ""} }), mint.AMRInvalid},
+		{"ID token with nine methods", id(func(q *mint.Request) { q.AMR = strings.Fields("a b c d e f g h i") }), mint.Malformed},
+		{"ID token with a long session", id(func(q *mint.Request) { q.Session = long }), mint.SessionInvalid},
+		{"ID token without a life", id(func(q *mint.Request) { q.Lifetime = 0 }), mint.LifetimeInvalid},
+		{"ID token with a long life", id(func(q *mint.Request) { q.Lifetime = 3601 }), mint.LifetimeTooLong},
+		{"ID token with a short jti", id(func(q *mint.Request) { q.JTI = "1" }), mint.JTIInvalid},
+		{"ID token with the access token's jti", id(func(q *mint.Request) { q.JTI = "people-people-people" }), mint.JTIReused},
+		{"access token with a nonce", person(func(q *mint.Request) { q.Nonce = "n-1" }), mint.NonceNotAllowed},
+		{"access token for its own client", person(func(q *mint.Request) { q.Audience = []string{"web"}; q.Scope = "" }), mint.AudienceClient},
+		{"access token for another client", person(func(q *mint.Request) { q.Audience = []string{peopleAPI, "spa"} }), mint.AudienceClient},
+		{"access token for a client that is not listed", person(func(q *mint.Request) { q.ClientID, q.Audience = "ci", []string{"ci"} }), mint.AudienceClient},
+		{"access token for nobody's client", person(func(q *mint.Request) { q.ClientID = "" }), mint.ClientInvalid},
+		{"access token bound to 42 characters", person(func(q *mint.Request) { q.KeyThumbprint = q.KeyThumbprint[1:] }), mint.BindingInvalid},
+		{"access token bound to other letters", person(func(q *mint.Request) { q.KeyThumbprint = "+" + q.KeyThumbprint[1:] }), mint.BindingInvalid},
+		{"access token bound in another spelling", person(func(q *mint.Request) { q.KeyThumbprint = q.KeyThumbprint[:42] + "J" }), mint.BindingInvalid},
+		{"access token of a sign-in to come", person(func(q *mint.Request) { q.AuthTime = tomorrow }), mint.AuthTimeInvalid},
+		{"access token with a broken acr", person(func(q *mint.Request) { q.ACR = "\xff" }), mint.ACRInvalid},
+		{"access token with a broken method", person(func(q *mint.Request) { q.AMR = []string{"a\x00"} }), mint.AMRInvalid},
+		{"access token with a broken session", person(func(q *mint.Request) { q.Session = "a\u202eb" }), mint.SessionInvalid},
+		{"UserInfo of a tenant without people", with(func(q *mint.Request) { q.Audience, q.Scope = []string{testIssuer + "/userinfo"}, "" }), mint.AudienceUnregistered},
+		{"UserInfo of another tenant", person(func(q *mint.Request) { q.Audience = []string{testIssuer + "/userinfo"} }), mint.AudienceUnregistered},
+		{"openid without UserInfo", person(func(q *mint.Request) { q.Audience = []string{peopleAPI} }), mint.ScopeUnregistered},
+		{"a scope of the API at UserInfo", person(func(q *mint.Request) { q.Audience = []string{peopleIssuer + "/userinfo"} }), mint.ScopeUnregistered},
 	}
 }
 
@@ -188,7 +241,7 @@ func quotes(n int) (list []string) {
 	return list
 }
 
-// hostileBench is a signer with an honest past: three tenants, one disabled, and a token id that was used.
+// hostileBench is a signer with an honest past: four tenants, one disabled, one with people, and token ids that were used.
 func hostileBench(t *testing.T) *bench {
 	b := newBench(t)
 	b.start()
@@ -204,8 +257,14 @@ func (b *bench) befriend() {
 	gone := testPolicy()
 	gone.Tenant, gone.Issuer, gone.Disabled = "gone", "https://id.example/gone", true
 	b.mustApply(gone)
+	b.mustApply(peoplePolicy())
 	q := testRequest()
 	q.JTI = "used-used-used-used"
+	if _, err := b.mint(q); err != nil {
+		b.t.Fatal(err)
+	}
+	q = personRequest()
+	q.JTI = "people-people-people"
 	if _, err := b.mint(q); err != nil {
 		b.t.Fatal(err)
 	}
@@ -228,12 +287,14 @@ func TestHostileHouseRequests(t *testing.T) {
 	if n := b.ledger.count(""); n != before {
 		t.Errorf("%d entries more after refusals alone", n-before)
 	}
-	if len(requests) < 25 || len(codes) < 19 {
+	if len(requests) < 100 || len(codes) < 34 {
 		t.Errorf("only %d requests with %d codes", len(requests), len(codes))
 	}
 	// A refused request leaves nothing behind: its token id is free, and the next good one is served.
-	if _, err := b.mint(testRequest()); err != nil {
-		t.Error(err)
+	for _, q := range []*mint.Request{testRequest(), personRequest(), idRequest()} {
+		if _, err := b.mint(q); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -244,7 +305,7 @@ func TestHostileRequestsAmongGoodOnes(t *testing.T) {
 	before := b.ledger.count("")
 	var items [][]byte
 	var want []mint.Code
-	for _, c := range hostileRequests()[9:40] { // a message holds 64, and a frame 1 MB
+	for _, c := range hostilePeople()[:31] { // a message holds 64, and a frame 1 MB
 		items, want = append(items, testRequest().Append(nil), c.item), append(want, "", c.want)
 	}
 	body, err := h.send(mint.MsgMint, mint.AppendRequests(nil, items))
@@ -392,10 +453,10 @@ func TestAnAccessKeyMakesNothingElse(t *testing.T) {
 	b.start()
 	b.mustApply(testPolicy())
 	acme := b.signer.tenantByID("acme")
-	for _, kind := range []mint.Kind{"JWT", "logout+jwt", "secevent+jwt", "dpop+jwt", "AT+JWT"} {
+	for _, kind := range []mint.Kind{"jwt", "logout+jwt", "secevent+jwt", "dpop+jwt", "AT+JWT"} {
 		q := testRequest()
 		q.Kind = kind
-		if r := acme.check(q); r == nil || r.Code != mint.KindUnsupported {
+		if r := acme.check(q, b.clock.Now().Unix()); r == nil || r.Code != mint.KindUnsupported {
 			t.Errorf("%s: %v", kind, r)
 		}
 	}
@@ -404,7 +465,7 @@ func TestAnAccessKeyMakesNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := k
-	other.Family = "identity"
+	other.Family = mint.FamilyID
 	if _, err := b.signer.openKey(&other); err == nil {
 		t.Error("the sealed key opened for another family")
 	}

@@ -274,7 +274,7 @@ func (l *testLedger) recordSteps(q mint.KeyRecords) (*mint.KeysRecorded, error) 
 		l.append(&mint.Entry{Kind: step.Kind, Tenant: k.Tenant, Issuer: k.Issuer, KID: k.KID, Actor: step.Actor})
 		answer.Statements = append(answer.Statements, l.state(step.Kind, k))
 	}
-	if n := l.activeKeys(q.Steps[0].Key.Tenant); n > 1 {
+	if n := l.activeKeys(q.Steps[0].Key.Tenant, q.Steps[0].Key.Family); n > 1 {
 		l.book = saved
 		return nil, mint.Refuse(mint.KeyTransition, "%d active keys", n)
 	}
@@ -292,9 +292,9 @@ func (l *testLedger) state(kind mint.EntryKind, k *mint.Key) string {
 	return s.Sign(l.root)
 }
 
-func (l *testLedger) activeKeys(tenant string) (n int) {
-	for _, step := range l.steps {
-		if step.Tenant == tenant && step.State == mint.KeyActivated {
+func (l *testLedger) activeKeys(tenant string, family mint.Family) (n int) {
+	for kid, step := range l.steps {
+		if step.Tenant == tenant && l.keys[kid].Family == family && step.State == mint.KeyActivated {
 			n++
 		}
 	}

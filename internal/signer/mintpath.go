@@ -97,7 +97,7 @@ func (s *Signer) accept(encoded []byte, now int64) (*mint.Request, *signing, *mi
 	if t == nil {
 		return nil, nil, mint.Refuse(mint.TenantUnknown, "")
 	}
-	if r := t.check(q); r != nil {
+	if r := t.check(q, now); r != nil {
 		return nil, nil, r
 	}
 	family, _ := q.Kind.Family()
@@ -117,10 +117,8 @@ func (s *Signer) accept(encoded []byte, now int64) (*mint.Request, *signing, *mi
 
 // build writes the claims of an accepted request.
 func (w *work) build(i int, q *mint.Request, key *signing, now int64) *mint.Refusal {
-	token := mint.Token{
-		Issuer: q.Issuer, Subject: q.Subject, Audience: q.Audience, ClientID: q.ClientID, Scope: q.Scope, JTI: q.JTI,
-		IssuedAt: now, Expires: now + q.Lifetime, Custom: q.Custom,
-	}
+	token := q.Token()
+	token.IssuedAt, token.Expires = now, now+q.Lifetime
 	start := len(w.payloads)
 	w.payloads = token.Payload(w.payloads)
 	payload := w.payloads[start:len(w.payloads):len(w.payloads)]

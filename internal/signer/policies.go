@@ -36,8 +36,12 @@ func (s *Signer) ApplyPolicy(ctx context.Context, p mint.Policy) (mint.PolicyApp
 	}
 	err := s.settle(ctx, p.Tenant)
 	t = s.tenantByID(p.Tenant)
-	if err != nil && len(t.signing) < len(families) {
+	switch {
+	case err == nil:
+	case t.signing[mint.FamilyAccess] == nil:
 		return mint.PolicyApplied{}, err // it can't mint yet; asked again, this goes on where it stopped
+	default: // policies that come after this one, an end of the tenant perhaps, must not wait for a key
+		s.log.WarnContext(ctx, "the keys of a tenant could not be settled; it is tried again within a minute", "tenant", p.Tenant, "error", err)
 	}
 	return mint.PolicyApplied{Version: p.Version, Sequence: t.sequence}, nil
 }

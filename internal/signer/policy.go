@@ -22,13 +22,16 @@ const (
 	maxClaimNames = 64 // of one tenant
 	maxClaimName  = 128
 	maxActor      = 256
+	maxClients    = 5000 // of one tenant that may get ID tokens
 )
 
 // limits is a policy in the form in which requests are held against it.
 type limits struct {
-	lifetime  int64 // seconds
-	audiences map[string]*audience
-	claims    map[string]struct{}
+	lifetime   int64 // seconds
+	idLifetime int64 // the same, of an ID token
+	audiences  map[string]*audience
+	clients    map[string]struct{} // that may get ID tokens
+	claims     map[string]struct{}
 }
 
 type audience struct {
@@ -39,9 +42,11 @@ type audience struct {
 // compile makes the limits of a checked policy. Ceilings count here too: an operator may have lowered them since.
 func compile(p *mint.Policy, c *Ceilings) *limits {
 	l := &limits{
-		lifetime:  min(p.MaxLifetime, c.MaxLifetime),
-		audiences: make(map[string]*audience, len(p.Audiences)),
-		claims:    make(map[string]struct{}, len(p.Claims)),
+		lifetime:   min(p.MaxLifetime, c.MaxLifetime),
+		idLifetime: min(p.MaxLifetime, c.MaxLifetime, c.MaxIDLifetime),
+		audiences:  make(map[string]*audience, len(p.Audiences)+1),
+		clients:    make(map[string]struct{}, len(p.Clients)),
+		claims:     make(map[string]struct{}, len(p.Claims)),
 	}
 	for _, a := range p.Audiences {
 		api := &audience{lifetime: l.lifetime, scopes: make(map[string]struct{}, len(a.Scopes))}
@@ -56,7 +61,26 @@ func compile(p *mint.Policy, c *Ceilings) *limits {
 	for _, name := range p.Claims {
 		l.claims[name] = struct{}{}
 	}
+	for _, id := range p.Clients {
+		l.clients[id] = struct{}{}
+	}
+	if len(p.Clients) > 0 {
+		l.admitUserInfo(p.Issuer)
+	}
 	return l
+}
+
+// admitUserInfo adds the issuer's own endpoint to the audiences. Should the tenant have an API of this name, it keeps what
+// it has.
+func (l *limits) admitUserInfo(issuer string) {
+	own := &audience{lifetime: l.lifetime, scopes: map[string]struct{}{}}
+	if registered := l.audiences[mint.UserInfo(issuer)]; registered != nil {
+		own = registered
+	}
+	for _, scope := range mint.UserInfoScopes() {
+		own.scopes[scope] = struct{}{}
+	}
+	l.audiences[mint.UserInfo(issuer)] = own
 }
 
 // checkPolicy reports whether p is a possible policy within the ceilings, whatever else is known of its tenant.
@@ -96,7 +120,29 @@ func checkPolicy(p *mint.Policy, c *Ceilings) *mint.Refusal {
 	if r := checkAudiences(p.Audiences, p.MaxLifetime); r != nil {
 		return r
 	}
+	if r := checkClients(p.Clients, p.Audiences); r != nil {
+		return r
+	}
 	return checkClaimNames(p.Claims)
+}
+
+// checkClients wants client ids in order, and none that is also the name of an API: an access token for that could be
+// taken for the client's ID token.
+func checkClients(list []string, apis []mint.Audience) *mint.Refusal {
+	if len(list) > maxClients {
+		return mint.Refuse(mint.PolicyInvalid, "more than %d clients may get ID tokens", maxClients)
+	}
+	for i, id := range list {
+		if !validName(id) || i > 0 && list[i-1] >= id {
+			return mint.Refuse(mint.PolicyInvalid, "client %d: the id must be printable, at most %d bytes, given once and in order", i, maxName)
+		}
+	}
+	for i := range apis {
+		if _, taken := slices.BinarySearch(list, apis[i].ID); taken {
+			return mint.Refuse(mint.PolicyInvalid, "audience %d is the id of a client that may get ID tokens", i)
+		}
+	}
+	return nil
 }
 
 func checkAudiences(list []mint.Audience, longest int64) *mint.Refusal {
@@ -199,6 +245,9 @@ func normalize(p mint.Policy) mint.Policy {
 	if len(p.Audiences) == 0 {
 		p.Audiences = nil
 	}
+	if len(p.Clients) == 0 {
+		p.Clients = nil
+	}
 	if len(p.Claims) == 0 {
 		p.Claims = nil
 	}
@@ -223,6 +272,9 @@ func policyEntry(p *mint.Policy) *mint.Entry {
 		{Name: "rotation_days", Value: strconv.Itoa(p.RotationDays)},
 		{Name: "version", Value: strconv.FormatUint(p.Version, 10)},
 	}}
+	if n := len(p.Clients); n > 0 {
+		e.Detail = append(e.Detail, mint.Field{Name: "clients", Value: strconv.Itoa(n)})
+	}
 	e.SortDetail()
 	return e
 }

@@ -64,6 +64,13 @@ func TestPolicyIsHeldAgainstRulesAndCeilings(t *testing.T) {
 		"a scope twice":                 {func(p *mint.Policy) { p.Audiences[0].Scopes = []string{"a", "a"} }, mint.PolicyInvalid},
 		"a long scope":                  {func(p *mint.Policy) { p.Audiences[0].Scopes = []string{long} }, mint.PolicyInvalid},
 		"too many scopes":               {func(p *mint.Policy) { p.Audiences[0].Scopes = make([]string, 257) }, mint.PolicyInvalid},
+		"a nameless client":             {func(p *mint.Policy) { p.Clients = []string{""} }, mint.PolicyInvalid},
+		"a client twice":                {func(p *mint.Policy) { p.Clients = []string{"web", "web"} }, mint.PolicyInvalid},
+		"clients out of order":          {func(p *mint.Policy) { p.Clients = []string{"web", "spa"} }, mint.PolicyInvalid},
+		"a client that clears screens":  {func(p *mint.Policy) { p.Clients = []string{"\x1b[2J"} }, mint.PolicyInvalid},
+		"a long client":                 {func(p *mint.Policy) { p.Clients = []string{long} }, mint.PolicyInvalid},
+		"a client that is an API":       {func(p *mint.Policy) { p.Clients = []string{p.Audiences[1].ID, p.Audiences[0].ID + "x"} }, mint.PolicyInvalid},
+		"too many clients":              {func(p *mint.Policy) { p.Clients = make([]string, 5001) }, mint.PolicyInvalid},
 		"a standard claim":              {func(p *mint.Policy) { p.Claims = []string{"sub"} }, mint.PolicyInvalid},
 		"a standard claim in capitals":  {func(p *mint.Policy) { p.Claims = []string{"SUB"} }, mint.PolicyInvalid},
 		"a claim with a long s":         {func(p *mint.Policy) { p.Claims = []string{"\u017fub"} }, mint.PolicyInvalid},
@@ -255,6 +262,8 @@ func TestCeilingsFile(t *testing.T) {
 		"no tenants":         `{"max_lifetime":60,"max_audiences":1,"max_tenants":0,"max_rotation_days":30,"algorithms":["ES256"]}`,
 		"too many audiences": `{"max_lifetime":60,"max_audiences":2001,"max_tenants":1,"max_rotation_days":30,"algorithms":["ES256"]}`,
 		"two objects":        `{"max_lifetime":60,"max_audiences":1,"max_tenants":1,"max_rotation_days":30,"algorithms":["ES256"]}{}`,
+		"no ID lifetime":     `{"max_lifetime":60,"max_id_lifetime":-1,"max_audiences":1,"max_tenants":1,"max_rotation_days":30,"algorithms":["ES256"]}`,
+		"a long ID lifetime": `{"max_lifetime":60,"max_id_lifetime":2592001,"max_audiences":1,"max_tenants":1,"max_rotation_days":30,"algorithms":["ES256"]}`,
 		"nothing":            ``,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -279,10 +288,39 @@ func TestCeilingsFile(t *testing.T) {
 	}
 }
 
+// Ceilings from before there were ID tokens stay what they were, and mean an hour; whatever they say, no ID token outlives
+// what any token may.
+func TestOlderCeilings(t *testing.T) {
+	for content, want := range map[string]int64{
+		`{"max_lifetime":86400,"max_audiences":1,"max_tenants":1,"max_rotation_days":30,"algorithms":["ES256"]}`:                         3600,
+		`{"max_lifetime":60,"max_audiences":1,"max_tenants":1,"max_rotation_days":30,"algorithms":["ES256"]}`:                            60,
+		`{"max_lifetime":86400,"max_id_lifetime":120,"max_audiences":1,"max_tenants":1,"max_rotation_days":30,"algorithms":["ES256"]}`:   120,
+		`{"max_lifetime":60,"max_id_lifetime":86400,"max_audiences":1,"max_tenants":1,"max_rotation_days":30,"algorithms":["ES256"]}`:    60,
+		`{"max_lifetime":86400,"max_id_lifetime":86400,"max_audiences":1,"max_tenants":1,"max_rotation_days":30,"algorithms":["ES256"]}`: 7200, // the tenant's
+	} {
+		d := &disk{dir: t.TempDir()}
+		if err := d.write(ceilingsFile, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		c, err := loadCeilings(d, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := peoplePolicy()
+		p.MaxLifetime = 7200
+		if l := compile(&p, &c); l.idLifetime != want {
+			t.Errorf("%s: an ID token may live %d s, want %d", content, l.idLifetime, want)
+		}
+		if b, err := d.read(ceilingsFile); err != nil || string(b) != content {
+			t.Errorf("the file was changed: %s, %v", b, err)
+		}
+	}
+}
+
 // FuzzPolicy: whatever JSON the house sends, a policy that passes names no file outside its directory, compiles, and
 // means the same after a round through the disk.
 func FuzzPolicy(f *testing.F) {
-	for _, p := range []mint.Policy{testPolicy(), otherPolicy()} {
+	for _, p := range []mint.Policy{testPolicy(), otherPolicy(), peoplePolicy()} {
 		b, err := json.Marshal(p)
 		if err != nil {
 			f.Fatal(err)
@@ -307,7 +345,9 @@ func FuzzPolicy(f *testing.F) {
 			t.Fatalf("the tenant %q would name another file", p.Tenant)
 		}
 		l := compile(&p, &ceilings)
-		if l.lifetime <= 0 || l.lifetime > ceilings.MaxLifetime || len(l.audiences) != len(p.Audiences) {
+		own := len(l.audiences) - len(p.Audiences) // UserInfo, unless the tenant has an API of that name
+		if l.lifetime <= 0 || l.lifetime > ceilings.MaxLifetime || l.idLifetime <= 0 || l.idLifetime > min(l.lifetime, ceilings.MaxIDLifetime) ||
+			len(l.clients) != len(p.Clients) || own < 0 || own > 1 || own == 1 && len(p.Clients) == 0 {
 			t.Fatalf("limits %+v", l)
 		}
 		for name := range l.claims {

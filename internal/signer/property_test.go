@@ -10,8 +10,8 @@ import (
 	"seawall/internal/mint"
 )
 
-// TestWhateverHappens does random things to a signer: time, rotations, policies, restarts, lost answers, a ledger that
-// goes away. After each, whenever the signer is in touch with its ledger, there is exactly one active key, it is the one
+// TestWhateverHappens does random things to a signer: time, rotations, policies, clients that sign people in, restarts, lost
+// answers, a ledger that goes away. After each, whenever the signer is in touch with its ledger, there is exactly one active key of each family, it is the one
 // that the ledger has as active, and what it signs verifies. Whatever else happens, nothing is signed with another key.
 func TestWhateverHappens(t *testing.T) {
 	for seed := range uint64(3) {
@@ -57,8 +57,8 @@ func (w *walk) step() {
 			b.start()
 		}},
 		{"a rotation is asked for", func() {
-			err := b.house.CallJSON(b.context(), mint.MsgRotate, mint.Rotate{Tenant: "acme", Family: mint.FamilyAccess, Actor: "x"}, new(mint.Rotated))
-			w.tolerate(err, mint.SpareTooYoung)
+			err := b.house.CallJSON(b.context(), mint.MsgRotate, mint.Rotate{Tenant: "acme", Family: mint.Families()[w.rng.IntN(2)], Actor: "x"}, new(mint.Rotated))
+			w.tolerate(err, mint.SpareTooYoung, mint.NotFound)
 		}},
 		{"a key is distrusted", func() {
 			keys := b.keys("acme").Keys
@@ -77,6 +77,7 @@ func (w *walk) step() {
 			next.Version++
 			next.Algorithm = []string{"ES256", "EdDSA"}[w.rng.IntN(2)]
 			next.RotationDays = 2 + w.rng.IntN(40)
+			next.Clients = [][]string{nil, {"web"}, {"spa", "web"}}[w.rng.IntN(3)]
 			_, err := b.apply(next)
 			w.tolerate(err)
 			b.until("the policy is applied", func() bool { _, err := b.apply(next); return err == nil })
@@ -117,16 +118,40 @@ func (w *walk) tolerate(err error, codes ...mint.Code) {
 func (w *walk) check() {
 	b := w.b
 	b.until("the signer is at rest", func() bool { return b.signer.link.isReady() && b.signer.tick(b.context()) == nil })
-	active := b.signer.tenantByID("acme").signing[mint.FamilyAccess].record
+	families := 0
+	for _, q := range []*mint.Request{testRequest(), acmeID()} {
+		family, _ := q.Kind.Family()
+		signing := b.signer.tenantByID("acme").signing[family]
+		if signing != nil {
+			families++
+			w.checkKey(family, signing.record)
+		}
+		if q.Kind == mint.IDToken && len(w.policy.Clients) == 0 {
+			_, err := b.mint(q)
+			w.tolerate(err, mint.ClientUnregistered)
+			continue
+		}
+		w.checkToken(q, signing.record.KID)
+	}
+	if n := len(b.sealed("acme")); n < 2*families || n > 3*families {
+		b.t.Errorf("%d private keys of %d families on the disk", n, families)
+	}
+}
+
+func (w *walk) checkKey(family mint.Family, active mint.Key) {
+	b := w.b
 	b.ledger.with(func() {
-		if n := b.ledger.activeKeys("acme"); n != 1 || b.ledger.steps[active.KID].State != mint.KeyActivated {
+		if n := b.ledger.activeKeys("acme", family); n != 1 || b.ledger.steps[active.KID].State != mint.KeyActivated {
 			b.t.Errorf("the ledger has %d active keys, and the signer's is %s there", n, b.ledger.steps[active.KID].State)
 		}
 	})
 	if now := b.clock.Now().Unix(); now >= active.SigningEnds {
 		b.t.Errorf("key %s is active %d s after its end", active.KID, now-active.SigningEnds)
 	}
-	q := testRequest()
+}
+
+func (w *walk) checkToken(q *mint.Request, active string) {
+	b := w.b
 	var token []byte
 	b.until("a token is minted", func() (done bool) {
 		var err error
@@ -134,10 +159,7 @@ func (w *walk) check() {
 		w.tolerate(err)
 		return err == nil
 	})
-	if kid, _ := b.verify(token); kid != active.KID {
-		b.t.Errorf("signed with %s while %s is active", kid, active.KID)
-	}
-	if n := len(b.sealed("acme")); n < 2 || n > 3 {
-		b.t.Errorf("%d private keys on the disk", n)
+	if kid, _ := b.verifyOf("acme", q.Kind, token); kid != active {
+		b.t.Errorf("signed with %s while %s is active", kid, active)
 	}
 }

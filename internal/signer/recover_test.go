@@ -351,17 +351,26 @@ func TestRefusedStepsAreDropped(t *testing.T) {
 	b.mustApply(otherPolicy())
 }
 
-// consistent compares signer, disk and ledger: one active key and one spare, the private parts of these two and of no
-// other, and a token that verifies.
+// consistent compares signer, disk and ledger about acme, and mints a token that verifies.
 func (b *bench) consistent() {
+	b.t.Helper()
+	b.consistentFor("acme", testRequest())
+}
+
+// consistentFor does so for any tenant: of each family it has one active key and one spare, the private parts of these two
+// and of no other, and a token of each request verifies.
+func (b *bench) consistentFor(tenant string, requests ...*mint.Request) {
 	b.t.Helper()
 	t := b.t
 	b.until("the signer is at rest", func() bool { return b.signer.link.isReady() && b.signer.tick(b.context()) == nil })
 	private := map[string]bool{}
-	count := map[mint.EntryKind]int{}
-	for _, k := range b.keys("acme").Keys {
+	count := map[mint.Family]map[mint.EntryKind]int{}
+	for _, k := range b.keys(tenant).Keys {
 		step := lastStep(&k)
-		count[step]++
+		if count[k.Family] == nil {
+			count[k.Family] = map[mint.EntryKind]int{}
+		}
+		count[k.Family][step]++
 		b.ledger.with(func() {
 			if got := b.ledger.steps[k.KID]; got.State != step || got.Epoch != k.Epoch {
 				t.Errorf("key %s is %s at %d here, %s at %d there", k.KID, step, k.Epoch, got.State, got.Epoch)
@@ -374,22 +383,29 @@ func (b *bench) consistent() {
 			}
 		}
 	}
-	if count[mint.KeyActivated] != 1 || count[mint.KeyStaged] != 1 {
-		t.Errorf("keys: %s", b.states("acme"))
+	for _, q := range requests {
+		if family, _ := q.Kind.Family(); count[family][mint.KeyActivated] != 1 || count[family][mint.KeyStaged] != 1 {
+			t.Errorf("keys for %s: %v", q.Kind, count[family])
+		}
 	}
-	for _, name := range b.sealed("acme") {
+	if len(count) != len(requests) {
+		t.Errorf("keys of %d families, want %d", len(count), len(requests))
+	}
+	for _, name := range b.sealed(tenant) {
 		if !private[name] {
 			t.Errorf("%s is there, and no record needs it", name)
 		}
 	}
-	for _, leftover := range []string{pendingStepsName("acme"), pendingPolicyName("acme")} {
+	for _, leftover := range []string{pendingStepsName(tenant), pendingPolicyName(tenant)} {
 		if _, err := os.Stat(b.file(leftover)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is still there (%v)", leftover, err)
 		}
 	}
-	token, err := b.mint(testRequest())
-	if err != nil {
-		t.Fatalf("minting: %v", err)
+	for _, q := range requests {
+		token, err := b.mint(q)
+		if err != nil {
+			t.Fatalf("minting: %v", err)
+		}
+		b.verifyOf(tenant, q.Kind, token)
 	}
-	b.verify(token)
 }

@@ -50,24 +50,30 @@ type claims struct {
 	Teams    []string `json:"teams"`
 }
 
-// verify checks a token with the standard library and the published documents alone, as a validator would: signature
-// under the key with its kid, receipt under a certified key, certificate and key statement under the root.
+// verify checks an access token of acme's.
 func (b *bench) verify(token []byte) (kid string, c claims) {
 	b.t.Helper()
+	return b.verifyOf("acme", mint.AccessToken, token)
+}
+
+// verifyOf checks a token with the standard library and the published documents alone, as a validator would: signature
+// under the key with its kid, receipt under a certified key, certificate and key statement under the root.
+func (b *bench) verifyOf(tenant string, kind mint.Kind, token []byte) (kid string, c claims) {
+	b.t.Helper()
 	t := b.t
-	keys := b.keys("acme")
+	keys := b.keys(tenant)
 	parts := strings.Split(string(token), ".")
 	if len(parts) != 3 {
 		t.Fatalf("%d parts", len(parts))
 	}
 	header, payload, sig := decode(t, parts[0]), decode(t, parts[1]), decode(t, parts[2])
 	var h struct{ Alg, Typ, Kid, Rcpt string }
-	if err := json.Unmarshal(header, &h); err != nil || h.Typ != "at+jwt" {
+	if err := json.Unmarshal(header, &h); err != nil || h.Typ != string(kind) {
 		t.Fatalf("header %s: %v", header, err)
 	}
 	i := slices.IndexFunc(keys.Keys, func(k mint.Key) bool { return k.KID == h.Kid })
-	if i < 0 || keys.Keys[i].Alg != h.Alg {
-		t.Fatalf("no key %s with %s is published", h.Kid, h.Alg)
+	if i < 0 || keys.Keys[i].Alg != h.Alg || !slices.Equal(keys.Keys[i].Kinds, []string{h.Typ}) {
+		t.Fatalf("no key %s with %s for %s is published", h.Kid, h.Alg, h.Typ)
 	}
 	k := &keys.Keys[i]
 	if !verifyJWS(t, k, parts[0]+"."+parts[1], sig) {

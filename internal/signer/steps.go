@@ -19,7 +19,7 @@ var errUnreadable = mint.Refuse(mint.SpareTooYoung, "the spare key's private par
 
 // settle takes every step that is due for a tenant. Callers hold s.change.
 func (s *Signer) settle(ctx context.Context, id string) error {
-	for range 8 { // a first key takes three rounds
+	for range 12 { // the first key of a family takes three rounds
 		t := s.tenantByID(id)
 		if !s.link.isReady() {
 			return errLedgerAway
@@ -34,7 +34,7 @@ func (s *Signer) settle(ctx context.Context, id string) error {
 			continue
 		}
 		busy := false
-		for _, family := range families {
+		for _, family := range t.families() {
 			steps := s.due(t, family)
 			if len(steps) == 0 {
 				continue

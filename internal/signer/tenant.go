@@ -187,7 +187,7 @@ func (s *Signer) checkRecord(t *tenant, k *mint.Key) error {
 func (s *Signer) openActive(t *tenant) error {
 	before := t.signing
 	t.signing = map[mint.Family]*signing{}
-	for _, family := range families {
+	for _, family := range mint.Families() {
 		active, ok := keyring.ActiveKey(t.ring(family))
 		if !ok {
 			continue
@@ -215,8 +215,15 @@ func (s *Signer) openKey(k *mint.Key) (keystore.Key, error) {
 	return s.store.Open(sealed, binding(k))
 }
 
-// families are the token families that every tenant has keys for.
-var families = []mint.Family{mint.FamilyAccess}
+// families are the token families that the tenant has keys for: that of access tokens, and that of ID tokens from the
+// first client on that may get any. From then on it is kept like the other, also while there is no such client: its keys
+// end in the normal way, and the next client finds one that validators have known for long.
+func (t *tenant) families() []mint.Family {
+	if len(t.policy.Clients) == 0 && !slices.ContainsFunc(t.keys, func(k mint.Key) bool { return k.Family == mint.FamilyID }) {
+		return []mint.Family{mint.FamilyAccess}
+	}
+	return mint.Families()
+}
 
 // ring returns the keys of one family.
 func (t *tenant) ring(family mint.Family) []mint.Key {

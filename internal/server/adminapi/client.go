@@ -181,10 +181,6 @@ func list[T any](ctx context.Context, o *Operator, path ...string) ([]T, error) 
 }
 
 func call[T any](ctx context.Context, o *Operator, method string, question any, path ...string) (*T, error) {
-	return ask[T](ctx, o, method, question, nil, path...)
-}
-
-func ask[T any](ctx context.Context, o *Operator, method string, question any, query url.Values, path ...string) (*T, error) {
 	var body io.Reader
 	if question != nil {
 		b, err := json.Marshal(question)
@@ -193,14 +189,11 @@ func ask[T any](ctx context.Context, o *Operator, method string, question any, q
 		}
 		body = bytes.NewReader(b)
 	}
-	to := o.base + "/v1"
+	url := o.base + "/v1"
 	for _, p := range path {
-		to += "/" + pathSegment(p)
+		url += "/" + pathSegment(p)
 	}
-	if len(query) > 0 {
-		to += "?" + query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, method, to, body)
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return nil, err
 	}
