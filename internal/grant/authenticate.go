@@ -30,6 +30,11 @@ var (
 	errDisabled      = oauth.Errorf(oauth.InvalidClient, "The client is disabled.")
 )
 
+// AuthMethods lists the methods by which a client can authenticate here.
+func AuthMethods() []oauth.AuthMethod {
+	return []oauth.AuthMethod{oauth.ClientSecretBasic, oauth.ClientSecretPost, oauth.PrivateKeyJWT}
+}
+
 // readCredential finds the one method by which the request authenticates (RFC 6749 §2.3, RFC 7523 §2.2).
 func readCredential(h http.Header, f *Form) (*credential, error) {
 	basic, err := ReadBasic(h)

@@ -30,6 +30,7 @@ const (
 	APICreated        EntryKind = "api.created"
 	APIDisabled       EntryKind = "api.disabled"
 	ClientCreated     EntryKind = "client.created"
+	ClientChanged     EntryKind = "client.changed"
 	ClientDisabled    EntryKind = "client.disabled"
 	SecretRotated     EntryKind = "client.secret-rotated"
 	AuthFailed        EntryKind = "client.authentication-failed"

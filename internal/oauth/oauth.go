@@ -12,11 +12,15 @@ package oauth
 // GrantType is a value of grant_type (RFC 6749 §4).
 type GrantType string
 
-// ClientCredentials is the grant for a client that acts for itself (RFC 6749 §4.4).
-const ClientCredentials GrantType = "client_credentials"
+// The grant types.
+const (
+	ClientCredentials GrantType = "client_credentials" // RFC 6749 §4.4, for a client that acts for itself
+	AuthorizationCode GrantType = "authorization_code" // RFC 6749 §4.1, for a person who signed in
+	RefreshToken      GrantType = "refresh_token"      // RFC 6749 §6
+)
 
 // GrantTypes lists the grant types that a client may be registered for.
-func GrantTypes() []GrantType { return []GrantType{ClientCredentials} }
+func GrantTypes() []GrantType { return []GrantType{AuthorizationCode, ClientCredentials, RefreshToken} }
 
 // AuthMethod is how a client authenticates at the token endpoint: a value of token_endpoint_auth_method (RFC 7591 §2).
 type AuthMethod string
@@ -26,11 +30,12 @@ const (
 	ClientSecretBasic AuthMethod = "client_secret_basic" // RFC 6749 §2.3.1, in the Authorization header
 	ClientSecretPost  AuthMethod = "client_secret_post"  // RFC 6749 §2.3.1, in the form
 	PrivateKeyJWT     AuthMethod = "private_key_jwt"     // OpenID Connect Core §9, RFC 7523 §2.2
+	AuthNone          AuthMethod = "none"                // RFC 7591 §2: a public client, which can keep no secret
 )
 
 // AuthMethods lists every client authentication method.
 func AuthMethods() []AuthMethod {
-	return []AuthMethod{ClientSecretBasic, ClientSecretPost, PrivateKeyJWT}
+	return []AuthMethod{ClientSecretBasic, ClientSecretPost, PrivateKeyJWT, AuthNone}
 }
 
 // UsesSecret reports whether the method proves possession of a client secret.

@@ -220,10 +220,10 @@ var longText = strings.Repeat("a", MaxResourceLength)
 func TestMetadataTellsOnlyWhatIsSet(t *testing.T) {
 	b, err := json.Marshal(Metadata{
 		Issuer: "https://id.example/acme", TokenEndpoint: "https://id.example/acme/token",
-		ResponseTypesSupported: []string{}, GrantTypesSupported: GrantTypes(), TokenAuthMethodsSupported: AuthMethods(),
+		ResponseTypesSupported: []string{}, GrantTypesSupported: []GrantType{ClientCredentials}, TokenAuthMethodsSupported: []AuthMethod{PrivateKeyJWT},
 	})
 	want := `{"issuer":"https://id.example/acme","token_endpoint":"https://id.example/acme/token","response_types_supported":[],` +
-		`"grant_types_supported":["client_credentials"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","private_key_jwt"]}`
+		`"grant_types_supported":["client_credentials"],"token_endpoint_auth_methods_supported":["private_key_jwt"]}`
 	if err != nil || string(b) != want {
 		t.Errorf("got %s, %v\nwant %s", b, err, want)
 	}
@@ -231,7 +231,7 @@ func TestMetadataTellsOnlyWhatIsSet(t *testing.T) {
 
 func TestAuthMethods(t *testing.T) {
 	for _, m := range AuthMethods() {
-		if m.UsesSecret() != (m != PrivateKeyJWT) {
+		if m.UsesSecret() != (m == ClientSecretBasic || m == ClientSecretPost) {
 			t.Errorf("%s: UsesSecret is %v", m, m.UsesSecret())
 		}
 	}

@@ -20,7 +20,7 @@ func CheckResource(s string) error {
 		return Errorf(InvalidTarget, "The resource is longer than %d bytes.", MaxResourceLength)
 	case strings.Contains(s, "#"):
 		return Errorf(InvalidTarget, "The resource has a fragment, which RFC 8707, section 2, forbids.")
-	case !printableURI(s):
+	case !PrintableURI(s):
 		return Errorf(InvalidTarget, "The resource has a character that a URI cannot have.")
 	}
 	u, err := url.Parse(s)
@@ -36,8 +36,8 @@ func CheckResource(s string) error {
 	return nil
 }
 
-// printableURI reports whether s has only characters that RFC 3986 knows, escapes included.
-func printableURI(s string) bool {
+// PrintableURI reports whether s has only characters that RFC 3986 knows, escapes included.
+func PrintableURI(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= 0x20 || c > 0x7e || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
 			return false

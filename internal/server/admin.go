@@ -63,6 +63,7 @@ func adminLines() []adminLine {
 		{"GET /v1/tenants/{tenant}/clients/{client}", (*Server).showClient, overseers},
 		{"POST /v1/tenants/{tenant}/clients/{client}/disable", (*Server).disableClient, landlords},
 		{"POST /v1/tenants/{tenant}/clients/{client}/rotate-secret", (*Server).rotateSecret, landlords},
+		{"POST /v1/tenants/{tenant}/clients/{client}/redirects", (*Server).setRedirects, landlords},
 		{"POST /v1/tenants/{tenant}/people", (*Server).createPerson, operators},
 		{"GET /v1/tenants/{tenant}/people", (*Server).listPeople, anyone},
 		{"GET /v1/tenants/{tenant}/people/{person}", (*Server).showPerson, anyone},

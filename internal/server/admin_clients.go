@@ -1,12 +1,15 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +27,7 @@ type ClientActs interface {
 	CreateClient(ctx context.Context, c tenant.Client) (tenant.Client, error)
 	DisableClient(ctx context.Context, tenantID, id string) (tenant.Client, error)
 	RotateSecret(ctx context.Context, tenantID, id string, hash secret.Hash, overlap time.Duration) (tenant.Client, error)
+	SetRedirects(ctx context.Context, tenantID, id string, redirects, logouts []string) (tenant.Client, error)
 }
 
 // defaultOverlap is how long a rotated secret goes on working: a day to deploy the new one.
@@ -52,8 +56,9 @@ func (s *Server) createClient(a act) (any, error) {
 		return nil, err
 	}
 	e := &mint.Entry{Kind: mint.ClientCreated, Tenant: t.ID, Issuer: t.Issuer, Client: c.ID, Subject: c.ID, Detail: []mint.Field{
-		{Name: "auth", Value: string(c.Auth)}, {Name: "grants", Value: words(c.Grants)},
+		{Name: "auth", Value: string(c.Auth)}, {Name: "grants", Value: words(c.Grants)}, {Name: "type", Value: string(c.Type)},
 	}}
+	e.Detail = append(e.Detail, signInDetails(&c)...)
 	for _, access := range c.APIs[:min(len(c.APIs), mint.MaxAudiences)] {
 		e.Audience = append(e.Audience, access.Audience)
 	}
@@ -78,8 +83,9 @@ func (s *Server) createClient(a act) (any, error) {
 // newClient makes a checked client of what was asked for, and its secret if its method has one.
 func (s *Server) newClient(t *tenant.Tenant, apis []tenant.API, q *adminapi.CreateClient) (tenant.Client, secret.Text, error) {
 	var given secret.Text
-	c := tenant.Client{ID: q.ClientID, Tenant: t.ID, Name: q.Name, Auth: oauth.AuthMethod(q.Auth), Claims: q.Claims,
-		Lifetime: lifetime(q.Lifetime), RatePerSecond: q.RatePerSecond, CreatedAt: s.now()}
+	c := tenant.Client{ID: q.ClientID, Tenant: t.ID, Name: q.Name, Type: cmp.Or(tenant.ClientType(q.Type), tenant.Service), Auth: oauth.AuthMethod(q.Auth),
+		RedirectURIs: q.RedirectURIs, LogoutURIs: q.LogoutURIs, DPoP: tenant.DPoPRule(q.DPoP), DPoPReason: q.DPoPReason, Trusted: q.Trusted,
+		Claims: q.Claims, Lifetime: lifetime(q.Lifetime), RatePerSecond: q.RatePerSecond, CreatedAt: s.now()}
 	for _, g := range q.Grants {
 		c.Grants = append(c.Grants, oauth.GrantType(g))
 	}
@@ -90,13 +96,20 @@ func (s *Server) newClient(t *tenant.Tenant, apis []tenant.API, q *adminapi.Crea
 		}
 	}
 	if c.Auth == "" {
-		c.Auth = oauth.ClientSecretBasic
+		c.Auth = tenant.DefaultAuth(c.Type)
 	}
 	if c.Auth.UsesSecret() {
 		given = secret.Generate(secret.ClientSecret, t.Class.Env())
 		c.Secrets = []tenant.Secret{{Hash: given.Hash(), CreatedAt: s.now()}}
 	}
-	if c.APIs, err = accesses(t, apis, q.APIs, q.Scopes); err != nil {
+	scopes := q.Scopes
+	if c.Type.SignsIn() {
+		scopes = oauth.Scope(q.Scopes).Without(oauth.Scopes()) // these need no API, and everybody who signs people in has them
+		if len(q.APIs) == 0 && len(scopes) > 0 {
+			return c, given, tenant.Refuse(tenant.ErrConflict, "name the API with --api", "the scope %.130q is of an API, and none is named", scopes[0])
+		}
+	}
+	if c.APIs, err = accesses(t, apis, q.APIs, scopes); err != nil {
 		return c, given, err
 	}
 	if c.Lifetime > t.MaxLifetime {
@@ -178,7 +191,8 @@ func scopesOf(c *tenant.Client) oauth.Scope {
 
 func (s *Server) showClientOf(t *tenant.Tenant, c *tenant.Client) adminapi.Client {
 	shown := adminapi.Client{
-		ClientID: c.ID, Tenant: c.Tenant, Name: c.Name, TokenEndpoint: t.Issuer + pathToken, Grants: []string{}, APIs: []string{},
+		ClientID: c.ID, Tenant: c.Tenant, Name: c.Name, Type: string(c.Type), Issuer: t.Issuer, TokenEndpoint: t.Issuer + pathToken, Grants: []string{}, APIs: []string{},
+		RedirectURIs: c.RedirectURIs, LogoutURIs: c.LogoutURIs, DPoP: string(c.DPoP), DPoPReason: c.DPoPReason, Trusted: c.Trusted,
 		Scopes: append([]string{}, scopesOf(c)...), Auth: string(c.Auth), Lifetime: int64(c.Lifetime / time.Second),
 		RatePerSecond: c.RatePerSecond, Claims: maps.Clone(c.Claims), Created: c.CreatedAt, Disabled: c.DisabledAt,
 	}
@@ -236,6 +250,63 @@ func (s *Server) disableClient(a act) (any, error) {
 		}
 	}
 	return s.showClientOf(&t, &c), nil
+}
+
+// setRedirects changes where people come back to. It is an act of its own, because whoever can do it can have people's
+// codes sent elsewhere.
+func (s *Server) setRedirects(a act) (any, error) {
+	var q adminapi.SetRedirects
+	if err := a.read(&q); err != nil {
+		return nil, err
+	}
+	s.acts.Lock()
+	defer s.acts.Unlock()
+	t, c, err := s.findClient(a)
+	if err != nil {
+		return nil, err
+	}
+	redirects, logouts := c.RedirectURIs, c.LogoutURIs
+	if q.RedirectURIs != nil {
+		redirects = *q.RedirectURIs
+	}
+	if q.LogoutURIs != nil {
+		logouts = *q.LogoutURIs
+	}
+	if !c.Live() {
+		return nil, tenant.Refuse(tenant.ErrDisabled, "a disabled client stays as it is: create another", "the client %s is disabled", c.ID)
+	}
+	changed, err := t.Redirect(c, redirects, logouts)
+	if err != nil {
+		return nil, err
+	}
+	ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.ClientChanged, Tenant: t.ID, Issuer: t.Issuer, Client: c.ID, Detail: signInDetails(&changed)})
+	if err != nil {
+		return nil, err
+	}
+	if c, err = s.config.Store.SetRedirects(ctx, t.ID, c.ID, redirects, logouts); err != nil {
+		return nil, err
+	}
+	return s.showClientOf(&t, &c), nil
+}
+
+// signInDetails tells the ledger where a client's people are sent, and how far it is believed. Long lists are cut, and the
+// digest of all of it says what was there.
+func signInDetails(c *tenant.Client) []mint.Field {
+	if !c.Type.SignsIn() {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(strings.Join(c.RedirectURIs, "\n") + "\n\n" + strings.Join(c.LogoutURIs, "\n")))
+	list := []mint.Field{
+		{Name: "dpop", Value: string(c.DPoP)}, {Name: "trusted", Value: strconv.FormatBool(c.Trusted)},
+		{Name: "redirects", Value: short(strings.Join(c.RedirectURIs, " "))}, {Name: "redirects_digest", Value: base64.RawURLEncoding.EncodeToString(sum[:])},
+	}
+	if len(c.LogoutURIs) > 0 {
+		list = append(list, mint.Field{Name: "logouts", Value: short(strings.Join(c.LogoutURIs, " "))})
+	}
+	if c.DPoPReason != "" {
+		list = append(list, mint.Field{Name: "dpop_reason", Value: c.DPoPReason})
+	}
+	return list
 }
 
 func (s *Server) rotateSecret(a act) (any, error) {

@@ -311,6 +311,66 @@ func TestRotatingSecrets(t *testing.T) {
 	refused(t, "a long overlap", asError(h.op.RotateSecret(ctx, "acme", "ci", adminapi.RotateSecret{Overlap: &long})), adminapi.CodeConflict, "2400h0m0s is not possible")
 }
 
+// TestSignInClients: what an operator may register and change of applications that people sign in to, and what the ledger
+// hears of it.
+func TestSignInClients(t *testing.T) {
+	h := newHouse(t, options{})
+	h.acme()
+	ctx := t.Context()
+	web, err := h.op.CreateClient(ctx, "acme", adminapi.CreateClient{ClientID: "shop", Name: "Shop", Type: "web", Trusted: true, RedirectURIs: []string{"https://shop.example/cb"}, Scopes: []string{"openid"}})
+	if must(t, web, err); web.Secret == "" || web.Auth != "client_secret_basic" || web.Issuer != h.base+"/acme" || !slices.Equal(web.Grants, []string{"authorization_code", "refresh_token"}) || web.DPoP != "offered" || !web.Trusted {
+		t.Errorf("a web client: %+v", web)
+	}
+	spa, err := h.op.CreateClient(ctx, "acme", adminapi.CreateClient{ClientID: "shop-spa", Type: "spa", RedirectURIs: []string{"https://shop.example/"}, APIs: []string{ordersAPI}, Scopes: []string{"openid", "read"}})
+	if must(t, spa, err); spa.Secret != "" || spa.Auth != "none" || spa.DPoP != "required" || !slices.Equal(spa.Scopes, []string{"read"}) {
+		t.Errorf("a SPA: %+v", spa)
+	}
+	made := h.vaults.recorded(mint.ClientCreated)
+	if got := detail(made[1], "redirects"); got != "https://shop.example/cb" || detail(made[1], "trusted") != "true" || detail(made[2], "dpop") != "required" {
+		t.Errorf("the ledger says %+v", made)
+	}
+	before := len(h.vaults.entries)
+	for name, c := range map[string]struct {
+		q    adminapi.CreateClient
+		code string
+		part string
+	}{
+		"nowhere":                 {adminapi.CreateClient{Type: "web"}, adminapi.CodeInvalid, "nowhere to come back to"},
+		"http":                    {adminapi.CreateClient{Type: "web", RedirectURIs: []string{"http://shop.example/"}}, adminapi.CodeInvalid, "https://"},
+		"loopback":                {adminapi.CreateClient{Type: "web", RedirectURIs: []string{"http://localhost/"}}, adminapi.CodeInvalid, "https://"},
+		"unbound":                 {adminapi.CreateClient{Type: "spa", RedirectURIs: []string{"https://shop.example/"}, DPoP: "offered"}, adminapi.CodeInvalid, "must require it"},
+		"a public secret":         {adminapi.CreateClient{Type: "native", RedirectURIs: []string{"https://shop.example/"}, Auth: "client_secret_post"}, adminapi.CodeInvalid, "keep no credential"},
+		"a service without proof": {adminapi.CreateClient{APIs: []string{ordersAPI}, Auth: "none"}, adminapi.CodeInvalid, "must prove itself"},
+		"scopes of no API":        {adminapi.CreateClient{Type: "web", RedirectURIs: []string{"https://shop.example/"}, Scopes: []string{"read"}}, adminapi.CodeConflict, "none is named"},
+	} {
+		refused(t, name, asError(h.op.CreateClient(ctx, "acme", c.q)), c.code, c.part)
+	}
+	refused(t, "a wildcard", asError(h.op.SetRedirects(ctx, "acme", "shop", adminapi.SetRedirects{RedirectURIs: &[]string{"https://*.example/"}})), adminapi.CodeInvalid, "wildcard")
+	refused(t, "no address", asError(h.op.SetRedirects(ctx, "acme", "shop", adminapi.SetRedirects{RedirectURIs: &[]string{}})), adminapi.CodeInvalid, "nowhere")
+	refused(t, "of a service", asError(h.op.SetRedirects(ctx, "acme", "ci", adminapi.SetRedirects{RedirectURIs: &[]string{"https://shop.example/"}})), adminapi.CodeInvalid, "service client")
+	if n := len(h.vaults.entries); n != before {
+		t.Errorf("%d entries about acts that were refused", n-before)
+	}
+	changed, err := h.op.SetRedirects(ctx, "acme", "shop", adminapi.SetRedirects{LogoutURIs: &[]string{"https://shop.example/bye"}})
+	if must(t, changed, err); !slices.Equal(changed.RedirectURIs, web.RedirectURIs) || !slices.Equal(changed.LogoutURIs, []string{"https://shop.example/bye"}) {
+		t.Errorf("changed to %+v", changed)
+	}
+	if all := h.vaults.recorded(mint.ClientChanged); len(all) != 1 || all[0].Client != "shop" || !strings.HasPrefix(all[0].Actor, "uid:") || detail(all[0], "logouts") != "https://shop.example/bye" {
+		t.Errorf("the ledger says %+v", all)
+	}
+	h.op.DisableClient(ctx, "acme", "shop")
+	refused(t, "of a disabled client", asError(h.op.SetRedirects(ctx, "acme", "shop", adminapi.SetRedirects{RedirectURIs: &[]string{"https://shop.example/"}})), adminapi.CodeDisabled, "disabled")
+}
+
+func detail(e *mint.Entry, name string) string {
+	for _, f := range e.Detail {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
+
 // TestVaultsAwayDuringActs: nothing is done that is not recorded, and nothing is half-done.
 func TestVaultsAwayDuringActs(t *testing.T) {
 	h := newHouse(t, options{})

@@ -32,6 +32,7 @@ var mayTable = map[string]string{
 	"GET /v1/tenants/{tenant}/clients/{client}":                "opa",
 	"POST /v1/tenants/{tenant}/clients/{client}/disable":       "op!",
 	"POST /v1/tenants/{tenant}/clients/{client}/rotate-secret": "op!",
+	"POST /v1/tenants/{tenant}/clients/{client}/redirects":     "op!",
 	"POST /v1/tenants/{tenant}/people":                         "op",
 	"GET /v1/tenants/{tenant}/people":                          "opha",
 	"GET /v1/tenants/{tenant}/people/{person}":                 "opha",

@@ -10,7 +10,7 @@ import (
 	"seawall/internal/tenant"
 )
 
-const clientColumns = `tenant, id, name, grants, auth, key_set, claims, lifetime_ms, rate_per_second, created_at, disabled_at`
+const clientColumns = `tenant, id, name, type, grants, auth, key_set, redirect_uris, logout_uris, dpop, dpop_reason, trusted, claims, lifetime_ms, rate_per_second, created_at, disabled_at`
 
 // MaxOverlap is how long a rotated secret may go on working.
 const MaxOverlap = 30 * 24 * time.Hour
@@ -53,9 +53,9 @@ func (s *Store) CreateClient(ctx context.Context, c tenant.Client) (tenant.Clien
 
 func (x *tx) insertClient(c tenant.Client, apis []tenant.API) error {
 	x.changed = true
-	err := x.exec(`insert into client (`+clientColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, null)`,
-		c.Tenant, c.ID, c.Name, toJSON(c.Grants), string(c.Auth), c.Keys.String(), toJSON(c.Claims),
-		c.Lifetime.Milliseconds(), c.RatePerSecond, millis(c.CreatedAt))
+	err := x.exec(`insert into client (`+clientColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, null)`,
+		c.Tenant, c.ID, c.Name, string(c.Type), toJSON(c.Grants), string(c.Auth), c.Keys.String(), toJSON(c.RedirectURIs), toJSON(c.LogoutURIs),
+		string(c.DPoP), c.DPoPReason, bit(c.Trusted), toJSON(c.Claims), c.Lifetime.Milliseconds(), c.RatePerSecond, millis(c.CreatedAt))
 	if err != nil {
 		return err
 	}
@@ -177,6 +177,49 @@ func (s *Store) RotateSecret(ctx context.Context, tenantID, id string, hash secr
 	return c, nil
 }
 
+// SetRedirects changes where people come back to after they signed in to a client, and out of it. The addresses must be
+// such as [tenant.NewClient] and the tenant admit.
+func (s *Store) SetRedirects(ctx context.Context, tenantID, id string, redirects, logouts []string) (tenant.Client, error) {
+	var c tenant.Client
+	err := s.act(ctx, func(x *tx) (err error) {
+		if c, err = clientByID(x, tenantID, id); err != nil {
+			return err
+		}
+		if !c.Live() {
+			return tenant.Refuse(tenant.ErrDisabled, "a disabled client stays as it is: create another", "the client %s is disabled", c.ID)
+		}
+		t, err := liveTenant(x, tenantID)
+		if err != nil {
+			return err
+		}
+		if c, err = t.Redirect(c, redirects, logouts); err != nil {
+			return err
+		}
+		x.changed = true
+		if err := x.exec(`update client set redirect_uris = $3, logout_uris = $4 where tenant = $1 and id = $2`, tenantID, id, toJSON(c.RedirectURIs), toJSON(c.LogoutURIs)); err != nil {
+			return err
+		}
+		c, err = clientByID(x, tenantID, id)
+		return err
+	})
+	if err != nil {
+		return tenant.Client{}, err
+	}
+	return c, nil
+}
+
+// ClientTypes returns the types of a tenant's live clients, each once.
+func (s *Store) ClientTypes(ctx context.Context, tenantID string) (types []tenant.ClientType, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		types, err = collect(q, func(scan func(...any) error) (t tenant.ClientType, err error) {
+			err = scan(&t)
+			return t, err
+		}, `select distinct type from client where tenant = $1 and disabled_at is null order by type`, tenantID)
+		return err
+	})
+	return types, err
+}
+
 func mayRotate(c tenant.Client, overlap time.Duration, now time.Time) error {
 	if !c.Live() {
 		return tenant.Refuse(tenant.ErrDisabled, "a disabled client stays as it is: create another", "the client %s is disabled", c.ID)
@@ -220,17 +263,17 @@ func complete(q querier, c *tenant.Client) (err error) {
 
 func scanClient(scan func(...any) error) (c tenant.Client, err error) {
 	var keys string
-	var lifetime int64
+	var lifetime, trusted int64
 	var created, disabled sql.NullInt64
-	err = scan(&c.Tenant, &c.ID, &c.Name, column{&c.Grants}, &c.Auth, &keys, column{&c.Claims},
-		&lifetime, &c.RatePerSecond, &created, &disabled)
+	err = scan(&c.Tenant, &c.ID, &c.Name, &c.Type, column{&c.Grants}, &c.Auth, &keys, column{&c.RedirectURIs}, column{&c.LogoutURIs},
+		&c.DPoP, &c.DPoPReason, &trusted, column{&c.Claims}, &lifetime, &c.RatePerSecond, &created, &disabled)
 	if err == nil && keys != "" {
 		c.Keys, err = tenant.ParseKeySet([]byte(keys))
 	}
 	if err != nil {
 		return tenant.Client{}, fmt.Errorf("a client: %w", err)
 	}
-	c.Lifetime = time.Duration(lifetime) * time.Millisecond
+	c.Trusted, c.Lifetime = trusted == 1, time.Duration(lifetime)*time.Millisecond
 	c.CreatedAt, c.DisabledAt = fromMillis(created), fromMillis(disabled)
 	return c, nil
 }

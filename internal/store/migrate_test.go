@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"seawall/internal/secret"
 	"seawall/internal/tenant"
 )
 
@@ -117,6 +118,48 @@ func TestMigrationBacksUpFirst(t *testing.T) {
 	s.Close()
 	_, err = openWith(t, dir, embedded())
 	wantRefusal(t, err, tenant.ErrConflict, fmt.Sprintf("written by a newer seawall: its schema is %d, and this program knows up to %d", latest+1, latest))
+}
+
+// TestClientsBeforeTheyHadTypes: clients that an older seawall registered are services, with all they had.
+func TestClientsBeforeTheyHadTypes(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openWith(t, dir, embedded()[:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	addTenant(t, s, "acme")
+	hash := secret.New("x").Hash()
+	err = s.act(t.Context(), func(x *tx) error {
+		return errors.Join(
+			x.exec(`insert into api (tenant, id, audience, secret_hash, scopes, max_lifetime_ms, created_at) values ('acme', 'orders', 'https://a.example', $1, '["read"]', 0, 1)`, hash[:]),
+			x.exec(`insert into client (tenant, id, name, grants, auth, key_set, claims, lifetime_ms, rate_per_second, created_at, disabled_at) values ('acme', 'ci', 'CI', '["client_credentials"]', 'client_secret_basic', '', '{}', 60000, 5, 1, null)`),
+			x.exec(`insert into client_access (tenant, client, api, scopes) values ('acme', 'ci', 'orders', '["read"]')`),
+			x.exec(`insert into client_secret (hash, tenant, client, created_at) values ($1, 'acme', 'ci', 1)`, hash[:]))
+	})
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openWith(t, dir, embedded()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Client(t.Context(), "acme", "ci")
+	if err != nil || c.Type != tenant.Service || c.DPoP != tenant.DPoPOffered || c.Name != "CI" || len(c.Secrets) != 1 || c.Secrets[0].Hash != hash || len(c.APIs) != 1 || !c.APIs[0].Scopes.Has("read") {
+		t.Errorf("the client is %+v, %v", c, err)
+	}
+	if _, err := tenant.NewClient(c); err != nil {
+		t.Errorf("it could not be made today: %v", err)
+	}
+	if count(t, s, `select count(*) from pragma_foreign_key_check`) != 0 {
+		t.Error("something refers to a client that is gone")
+	}
+	for _, table := range []string{"new_client", "new_client_access", "new_client_secret"} {
+		if tableThere(t, s, table) || count(t, s, `select count(*) from sqlite_master where sql like '%`+table+`%'`) != 0 {
+			t.Errorf("%s is left over", table)
+		}
+	}
+	if err := s.act(t.Context(), func(x *tx) error { return x.exec(`delete from client where id = 'ci'`) }); err == nil {
+		t.Error("a client can be taken away from under its secret")
+	}
 }
 
 func TestFailedMigrationIsUndone(t *testing.T) {

@@ -53,6 +53,11 @@ func NewAPI(a API) (API, error) {
 	if a.Scopes, err = scopes("API scope", a.Scopes); err != nil {
 		return API{}, err
 	}
+	for _, token := range oauth.Scopes() {
+		if a.Scopes.Has(token) {
+			return API{}, invalid("API scope", quote(token)+" is OpenID Connect's own: a client that asks for it would not mean this API", "choose another, such as "+token+":read")
+		}
+	}
 	if a.MaxLifetime != 0 {
 		if err := checkLifetime("longest token lifetime", a.MaxLifetime, LongestLifetime); err != nil {
 			return API{}, err

@@ -20,6 +20,36 @@ const (
 	MaxLiveSecrets       = 2 // the new one, and the one before while both are deployed
 	MaxClientAPIs        = 50
 	maxNameLength        = 100
+	maxReasonLength      = 200
+)
+
+// ClientType says where a client runs, and so what can be asked of it (RFC 6749 §2.1, RFC 8252, RFC 9700).
+type ClientType string
+
+// The types of client.
+const (
+	Service ClientType = "service" // acts for itself: no person signs in
+	Web     ClientType = "web"     // signs people in, and runs on a server that keeps a credential
+	Native  ClientType = "native"  // signs people in, and runs on their device
+	SPA     ClientType = "spa"     // signs people in, and runs in their browser
+)
+
+// ClientTypes lists every type.
+func ClientTypes() []ClientType { return []ClientType{Service, Web, Native, SPA} }
+
+// SignsIn reports whether people sign in to clients of this type.
+func (t ClientType) SignsIn() bool { return t == Web || t == Native || t == SPA }
+
+// Public reports whether clients of this type can keep no credential (RFC 6749 §2.1).
+func (t ClientType) Public() bool { return t == Native || t == SPA }
+
+// DPoPRule says whether a client must prove that its tokens are in its own hand (RFC 9449).
+type DPoPRule string
+
+// The rules.
+const (
+	DPoPRequired DPoPRule = "required" // no token without a proof
+	DPoPOffered  DPoPRule = "offered"  // a client that sends a proof is bound by it
 )
 
 // Client is software that asks a tenant's issuer for tokens (RFC 6749 §2).
@@ -27,9 +57,17 @@ type Client struct {
 	ID     string // client_id; also the subject of tokens that the client gets for itself
 	Tenant string // the tenant's id
 	Name   string // for people
+	Type   ClientType
 	Grants []oauth.GrantType
 	Auth   oauth.AuthMethod
-	// Secrets that work now or worked until lately, newest first. None for private_key_jwt.
+	// RedirectURIs are where people come back to after signing in, LogoutURIs after signing out; sorted. For types that
+	// sign people in only.
+	RedirectURIs, LogoutURIs []string
+	DPoP                     DPoPRule
+	DPoPReason               string // why a proof is not required, where one usually is
+	// Trusted is an application of the organisation's own: its people are not asked whether it may know them.
+	Trusted bool
+	// Secrets that work now or worked until lately, newest first. None for private_key_jwt and none.
 	Secrets []Secret
 	// Keys verify assertions; for private_key_jwt only.
 	Keys KeySet
@@ -86,8 +124,9 @@ func (c Client) Access(audience string) (Access, bool) {
 // MayUse reports whether the client is registered for a grant type.
 func (c Client) MayUse(g oauth.GrantType) bool { return slices.Contains(c.Grants, g) }
 
-// NewClient checks a client. An empty id is replaced by a random one; an empty name by the id; empty grants, method,
-// lifetime and rate by client_credentials, client_secret_basic, [DefaultLifetime] and [DefaultRatePerSecond].
+// NewClient checks a client. An empty id is replaced by a random one; an empty name by the id; an empty type by [Service];
+// empty grants, method and rule for DPoP by what suits the type; empty lifetime and rate by [DefaultLifetime] and
+// [DefaultRatePerSecond].
 func NewClient(c Client) (Client, error) {
 	if c.ID == "" {
 		c.ID = randomID("client")
@@ -102,13 +141,16 @@ func NewClient(c Client) (Client, error) {
 	if c.Name, err = displayName(c.Name, c.ID); err != nil {
 		return Client{}, err
 	}
-	if c.Grants, err = grants(c.Grants); err != nil {
+	if c, err = clientType(c); err != nil {
 		return Client{}, err
 	}
 	if c, err = authentication(c); err != nil {
 		return Client{}, err
 	}
-	if c.APIs, err = accesses(c.APIs); err != nil {
+	if c, err = signIn(c); err != nil {
+		return Client{}, err
+	}
+	if c.APIs, err = accesses(c); err != nil {
 		return Client{}, err
 	}
 	if c.Claims, err = claimValues(c.Claims); err != nil {
@@ -142,41 +184,115 @@ func displayName(name, id string) (string, error) {
 	if name == "" {
 		return id, nil
 	}
-	if len(name) > maxNameLength || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if len(name) > maxNameLength || !printable(name) {
 		return "", invalid("name", quote(name)+" is longer than 100 bytes, or has characters that do not print", "give a short name for people")
 	}
 	return name, nil
 }
 
-func grants(given []oauth.GrantType) ([]oauth.GrantType, error) {
-	if len(given) == 0 {
-		return []oauth.GrantType{oauth.ClientCredentials}, nil
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// clientType checks what a client is, and which grants that allows. A client without a credential can't act for itself,
+// and nobody signs in to one that does.
+func clientType(c Client) (Client, error) {
+	if c.Type == "" {
+		c.Type = Service
 	}
-	for _, g := range given {
-		if !slices.Contains(oauth.GrantTypes(), g) {
-			return nil, invalid("grant", quote(string(g))+" is none that this seawall knows", "choose client_credentials")
+	if !slices.Contains(ClientTypes(), c.Type) {
+		return c, invalid("client type", quote(string(c.Type))+" is none", "choose service, web, native or spa")
+	}
+	if len(c.Grants) == 0 {
+		c.Grants = DefaultGrants(c.Type)
+	}
+	for _, g := range c.Grants {
+		switch {
+		case !slices.Contains(oauth.GrantTypes(), g):
+			return c, invalid("grant", quote(string(g))+" is none that this seawall knows", "choose authorization_code, client_credentials or refresh_token")
+		case g == oauth.ClientCredentials && c.Type.Public():
+			return c, invalid("grant", "a "+string(c.Type)+" client keeps no credential, so it can't get tokens for itself with client_credentials", "leave it out, or make a service client")
+		case g != oauth.ClientCredentials && !c.Type.SignsIn():
+			return c, invalid("grant", string(g)+" is for clients that people sign in to", "say which with --type web, native or spa")
 		}
 	}
-	out := slices.Clone(given)
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	if c.Type.SignsIn() && !c.MayUse(oauth.AuthorizationCode) {
+		return c, invalid("grant", "a "+string(c.Type)+" client needs authorization_code: it is how people sign in", "add --grant authorization_code, or make a service client")
+	}
+	grants := slices.Clone(c.Grants)
+	slices.Sort(grants)
+	c.Grants = slices.Compact(grants)
+	return c, nil
+}
+
+// DefaultGrants are the grants of a client that names none.
+func DefaultGrants(t ClientType) []oauth.GrantType {
+	if t.SignsIn() {
+		return []oauth.GrantType{oauth.AuthorizationCode, oauth.RefreshToken}
+	}
+	return []oauth.GrantType{oauth.ClientCredentials}
+}
+
+// DefaultAuth is the method of a client that names none.
+func DefaultAuth(t ClientType) oauth.AuthMethod {
+	if t.Public() {
+		return oauth.AuthNone
+	}
+	return oauth.ClientSecretBasic
+}
+
+// signIn checks what only clients have that people sign in to.
+func signIn(c Client) (Client, error) {
+	var err error
+	if c.DPoP == "" {
+		c.DPoP = DPoPOffered
+		if c.Type.Public() && c.DPoPReason == "" {
+			c.DPoP = DPoPRequired
+		}
+	}
+	switch {
+	case c.DPoP != DPoPRequired && c.DPoP != DPoPOffered:
+		return c, invalid("DPoP", quote(string(c.DPoP))+" is no rule", "choose required or offered")
+	case c.DPoPReason != "" && (c.DPoP == DPoPRequired || !c.Type.Public()):
+		return c, invalid("DPoP", "a reason is for native and spa clients that don't require it", "leave --dpop-reason out")
+	case len(c.DPoPReason) > maxReasonLength || !printable(c.DPoPReason):
+		return c, invalid("DPoP", "the reason is longer than 200 bytes, or has characters that do not print", "say it in one sentence")
+	case !c.Type.SignsIn() && (len(c.RedirectURIs) > 0 || len(c.LogoutURIs) > 0):
+		return c, invalid("redirect URI", "nobody signs in to a service client, so nobody comes back to it", "say with --type web, native or spa what it is, or leave it out")
+	case !c.Type.SignsIn() && c.Trusted:
+		return c, invalid("client", "nobody signs in to a service client, so nobody could be asked", "leave --trusted out")
+	case c.Type.SignsIn() && len(c.RedirectURIs) == 0:
+		return c, invalid("redirect URI", "people who sign in have nowhere to come back to", plainRedirect)
+	}
+	if c.RedirectURIs, err = redirectURIs("redirect URI", "--redirect", c.Type, c.RedirectURIs); err != nil {
+		return c, err
+	}
+	c.LogoutURIs, err = redirectURIs("logout URI", "--logout-uri", c.Type, c.LogoutURIs)
+	return c, err
 }
 
 // authentication checks that a client has what its one method needs and nothing that another would.
 func authentication(c Client) (Client, error) {
 	if c.Auth == "" {
-		c.Auth = oauth.ClientSecretBasic
+		c.Auth = DefaultAuth(c.Type)
 	}
 	const what = "client authentication"
+	keyed := c.Auth == oauth.PrivateKeyJWT
 	switch {
 	case !slices.Contains(oauth.AuthMethods(), c.Auth):
-		return c, invalid(what, quote(string(c.Auth))+" is no method", "choose client_secret_basic, client_secret_post or private_key_jwt")
+		return c, invalid(what, quote(string(c.Auth))+" is no method", "choose client_secret_basic, client_secret_post, private_key_jwt or none")
+	case c.Type.Public() && c.Auth != oauth.AuthNone:
+		return c, invalid(what, "a "+string(c.Type)+" client can keep no credential: whoever has the application has it", "leave --auth out, or make a web client whose server keeps it")
+	case !c.Type.Public() && c.Auth == oauth.AuthNone:
+		return c, invalid(what, "a "+string(c.Type)+" client must prove itself", "choose client_secret_basic, client_secret_post or private_key_jwt")
 	case c.Auth.UsesSecret() && !c.Keys.IsZero():
 		return c, invalid(what, "keys are for private_key_jwt, and this client uses a secret", "give --auth private_key_jwt, or no keys")
-	case !c.Auth.UsesSecret() && c.Keys.IsZero():
+	case !keyed && !c.Keys.IsZero():
+		return c, invalid(what, "keys are for private_key_jwt, and this client can keep none", "give no keys")
+	case keyed && c.Keys.IsZero():
 		return c, invalid(what, "private_key_jwt needs the client's public keys", "give them with --jwks FILE, as a JWK Set")
 	case !c.Auth.UsesSecret() && len(c.Secrets) > 0:
-		return c, invalid(what, "a client that uses private_key_jwt has no secret", "")
+		return c, invalid(what, "a client that uses "+string(c.Auth)+" has no secret", "")
 	case c.Auth.UsesSecret() && len(c.Secrets) == 0:
 		return c, invalid(what, "the client has no secret", "")
 	}
@@ -191,9 +307,14 @@ func authentication(c Client) (Client, error) {
 	return c, nil
 }
 
-func accesses(given []Access) ([]Access, error) {
-	if len(given) == 0 {
+// accesses checks what a client may have at APIs. One that acts for itself needs one; others may just sign people in.
+func accesses(c Client) ([]Access, error) {
+	given := c.APIs
+	if len(given) == 0 && c.MayUse(oauth.ClientCredentials) {
 		return nil, invalid("client", "it may use no API, so no token could be for it", "name one with --api")
+	}
+	if len(given) == 0 {
+		return nil, nil
 	}
 	if len(given) > MaxClientAPIs {
 		return nil, invalid("client", fmt.Sprintf("%d APIs are more than %d", len(given), MaxClientAPIs), "make a client for each job")
@@ -219,7 +340,7 @@ func accesses(given []Access) ([]Access, error) {
 }
 
 // AdmitsClient says whether the tenant may have the client, given the tenant's live APIs: the client asks for nothing
-// that is not registered.
+// that is not registered, and where the tenant is a production tenant, people's tokens are safe in it.
 func (t Tenant) AdmitsClient(c Client, apis []API) error {
 	if c.Tenant != t.ID {
 		return invalid("client", "it names another tenant", "")
@@ -236,6 +357,24 @@ func (t Tenant) AdmitsClient(c Client, apis []API) error {
 	for name := range c.Claims {
 		if !slices.Contains(t.Claims, name) {
 			return invalid("custom claim", quote(name)+" is not on the tenant's list", "the list is fixed when the tenant is created")
+		}
+	}
+	return t.admitsSignIn(c)
+}
+
+// admitsSignIn says whether a client is as safe as the tenant's class asks: production wants a public client's tokens
+// bound to its key, or to hear why not; and only development lets a code go over plain http to a client that is not on
+// the person's own device.
+func (t Tenant) admitsSignIn(c Client) error {
+	if t.Class == Production && c.Type.Public() && c.DPoP != DPoPRequired && c.DPoPReason == "" {
+		return invalid("DPoP", "a "+string(c.Type)+" client of a production tenant must require it, or say why it can't", "leave --dpop out, or give --dpop-reason TEXT")
+	}
+	if t.Class == Development || c.Type == Native {
+		return nil
+	}
+	for _, uri := range slices.Concat(c.RedirectURIs, c.LogoutURIs) {
+		if strings.HasPrefix(uri, "http:") {
+			return invalid("redirect URI", quote(uri)+" does not start with https://", "plain http on a loopback address is for native clients, and for tenants of class development")
 		}
 	}
 	return nil

@@ -248,7 +248,8 @@ func TestFoldAudience(t *testing.T) {
 func TestNewClient(t *testing.T) {
 	got, err := NewClient(goodClient())
 	want := goodClient()
-	want.Name, want.Grants, want.Auth = "ci", []oauth.GrantType{oauth.ClientCredentials}, oauth.ClientSecretBasic
+	want.Name, want.Type, want.DPoP = "ci", Service, DPoPOffered
+	want.Grants, want.Auth = []oauth.GrantType{oauth.ClientCredentials}, oauth.ClientSecretBasic
 	want.Lifetime, want.RatePerSecond = 10*time.Minute, 1000
 	want.CreatedAt = created.Truncate(time.Millisecond)
 	want.Secrets[0].CreatedAt = want.CreatedAt
@@ -289,7 +290,8 @@ func TestNewClientRefuses(t *testing.T) {
 		{"name", func(c *Client) { c.Name = "a\x1b[2J" }, "name", "print"},
 		{"long name", func(c *Client) { c.Name = strings.Repeat("a", 101) }, "name", "longer"},
 		{"grant", func(c *Client) { c.Grants = []oauth.GrantType{"password"} }, "grant", "none"},
-		{"method", func(c *Client) { c.Auth = "none" }, "client authentication", "no method"},
+		{"method", func(c *Client) { c.Auth = "magic" }, "client authentication", "no method"},
+		{"no method", func(c *Client) { c.Auth = oauth.AuthNone }, "client authentication", "must prove itself"},
 		{"secret method with keys", func(c *Client) { c.Keys = keys }, "client authentication", "uses a secret"},
 		{"key method without keys", func(c *Client) { c.Auth, c.Secrets = oauth.PrivateKeyJWT, nil }, "client authentication", "needs the client's public keys"},
 		{"key method with secret", func(c *Client) { c.Auth, c.Keys = oauth.PrivateKeyJWT, keys }, "client authentication", "has no secret"},

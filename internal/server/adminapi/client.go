@@ -131,6 +131,11 @@ func (o *Operator) DisableClient(ctx context.Context, tenant, client string) (*C
 	return call[Client](ctx, o, "POST", struct{}{}, "tenants", tenant, "clients", client, "disable")
 }
 
+// SetRedirects changes where people come back to after signing in to a client, and out of it.
+func (o *Operator) SetRedirects(ctx context.Context, tenant, client string, q SetRedirects) (*Client, error) {
+	return call[Client](ctx, o, "POST", q, "tenants", tenant, "clients", client, "redirects")
+}
+
 // RotateSecret gives a client a new secret.
 func (o *Operator) RotateSecret(ctx context.Context, tenant, client string, q RotateSecret) (*Client, error) {
 	return call[Client](ctx, o, "POST", q, "tenants", tenant, "clients", client, "rotate-secret")

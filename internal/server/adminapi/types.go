@@ -77,12 +77,23 @@ type API struct {
 type CreateClient struct {
 	ClientID string   `json:"client_id,omitempty"` // empty: one is generated
 	Name     string   `json:"name,omitempty"`      // for people; empty: the id
-	Grants   []string `json:"grants"`              // client_credentials
+	Type     string   `json:"type,omitempty"`      // service (when empty), web, native or spa
+	Grants   []string `json:"grants,omitempty"`    // empty: what suits the type
 	APIs     []string `json:"apis"`                // audiences or api_ids
 	Scopes   []string `json:"scopes"`
-	// Auth is client_secret_basic (when empty), client_secret_post or
-	// private_key_jwt; the last needs JWKS.
+	// Auth is client_secret_basic, client_secret_post, private_key_jwt, which
+	// needs JWKS, or none; empty: what suits the type.
 	Auth string `json:"auth,omitempty"`
+	// RedirectURIs are where people come back to after signing in, LogoutURIs
+	// after signing out.
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	LogoutURIs   []string `json:"logout_uris,omitempty"`
+	// DPoP is required or offered; empty: what suits the type. DPoPReason says
+	// why a native or spa client does not require it.
+	DPoP       string `json:"dpop,omitempty"`
+	DPoPReason string `json:"dpop_reason,omitempty"`
+	// Trusted is the organisation's own: its people are not asked.
+	Trusted bool `json:"trusted,omitempty"`
 	// JWKS is the client's public JWK Set (RFC 7517) as JSON text.
 	JWKS string `json:"jwks,omitempty"`
 	// Lifetime of its tokens in seconds; 0: the house's default, 600.
@@ -99,12 +110,19 @@ type Client struct {
 	ClientID      string            `json:"client_id"`
 	Secret        string            `json:"client_secret,omitempty"`
 	Tenant        string            `json:"tenant"`
+	Issuer        string            `json:"issuer"`
 	TokenEndpoint string            `json:"token_endpoint"`
 	Grants        []string          `json:"grants"`
 	APIs          []string          `json:"apis"` // audiences
 	Scopes        []string          `json:"scopes"`
 	Name          string            `json:"name"`
+	Type          string            `json:"type"`
 	Auth          string            `json:"auth"`
+	RedirectURIs  []string          `json:"redirect_uris,omitempty"`
+	LogoutURIs    []string          `json:"logout_uris,omitempty"`
+	DPoP          string            `json:"dpop"`
+	DPoPReason    string            `json:"dpop_reason,omitempty"`
+	Trusted       bool              `json:"trusted,omitempty"`
 	Lifetime      int64             `json:"lifetime"` // seconds
 	RatePerSecond int               `json:"rate_per_second"`
 	Claims        map[string]string `json:"claims,omitempty"`
@@ -113,6 +131,13 @@ type Client struct {
 	// PreviousSecretUntil is when the secret before the present one stops
 	// working; zero when there is none.
 	PreviousSecretUntil time.Time `json:"previous_secret_until,omitzero"`
+}
+
+// SetRedirects changes where people come back to: POST …/clients/{c}/redirects.
+// Each list that is given takes the place of the one before; nil leaves it.
+type SetRedirects struct {
+	RedirectURIs *[]string `json:"redirect_uris,omitempty"`
+	LogoutURIs   *[]string `json:"logout_uris,omitempty"`
 }
 
 // RotateSecret asks for a new secret: POST …/clients/{c}/rotate-secret.

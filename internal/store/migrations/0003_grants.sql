@@ -1,3 +1,61 @@
+-- Clients that people sign in to. A client may have no way to authenticate, which the check on auth did not know; it can't
+-- be changed in place, so the tables are made again with what they had.
+create table new_client (
+    tenant          text   not null references tenant (id),
+    id              text   not null check (length(id) between 1 and 63 and id = lower(id)),
+    name            text   not null,
+    type            text   not null default 'service' check (type in ('service', 'web', 'native', 'spa')),
+    grants          text   not null,
+    auth            text   not null check (auth in ('client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none')),
+    key_set         text   not null check ((key_set <> '') = (auth = 'private_key_jwt')),
+    redirect_uris   text   not null default '[]',
+    logout_uris     text   not null default '[]',
+    dpop            text   not null default 'offered' check (dpop in ('required', 'offered')),
+    dpop_reason     text   not null default '',
+    trusted         bigint not null default 0 check (trusted in (0, 1)),
+    claims          text   not null,
+    lifetime_ms     bigint not null check (lifetime_ms > 0),
+    rate_per_second bigint not null check (rate_per_second > 0),
+    created_at      bigint not null,
+    disabled_at     bigint,
+    primary key (tenant, id),
+    check ((auth = 'none') = (type in ('native', 'spa')))
+);
+
+insert into new_client (tenant, id, name, grants, auth, key_set, claims, lifetime_ms, rate_per_second, created_at, disabled_at)
+    select tenant, id, name, grants, auth, key_set, claims, lifetime_ms, rate_per_second, created_at, disabled_at from client;
+
+create table new_client_access (
+    tenant text not null,
+    client text not null,
+    api    text not null,
+    scopes text not null,
+    primary key (tenant, client, api),
+    foreign key (tenant, client) references new_client (tenant, id),
+    foreign key (tenant, api) references api (tenant, id)
+);
+
+insert into new_client_access select tenant, client, api, scopes from client_access;
+
+create table new_client_secret (
+    hash       bytea  not null primary key check (length(hash) = 32),
+    tenant     text   not null,
+    client     text   not null,
+    created_at bigint not null,
+    expires_at bigint,
+    foreign key (tenant, client) references new_client (tenant, id)
+);
+
+insert into new_client_secret select hash, tenant, client, created_at, expires_at from client_secret;
+
+drop table client_secret;
+drop table client_access;
+drop table client;
+alter table new_client rename to client;
+alter table new_client_access rename to client_access;
+alter table new_client_secret rename to client_secret;
+create index client_secret_by_client on client_secret (tenant, client);
+
 -- What people have agreed to: consents, authorization codes, and the families of refresh tokens.
 
 -- Authorization codes by their hash. A row stays for a while after it was redeemed, with what it gave.

@@ -218,6 +218,57 @@ func testClients(t *testing.T, f *fixture) {
 	}
 }
 
+func testSignInClients(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustTenant("acme") // of class production
+	given := tenant.Client{ID: "shop", Tenant: "acme", Type: tenant.Native, RedirectURIs: []string{"http://127.0.0.1/cb", "com.example.shop:/cb"},
+		LogoutURIs: []string{"https://shop.example/bye"}, DPoPReason: "an old library", Trusted: true, CreatedAt: start}
+	want := ok(tenant.NewClient(given))(t)
+	generation := f.Generation()
+	if kept := ok(f.CreateClient(ctx, given))(t); !reflect.DeepEqual(kept, want) {
+		t.Errorf("kept %+v\nwant %+v", kept, want)
+	}
+	f.mustAPI("acme", audience)
+	f.mustClient("acme", "ci")
+	if types := ok(f.ClientTypes(ctx, "acme"))(t); !slices.Equal(types, []tenant.ClientType{tenant.Native, tenant.Service}) {
+		t.Errorf("there are clients of the types %v", types)
+	}
+	f.reopen()
+	if got := ok(f.Client(ctx, "acme", "shop"))(t); !reflect.DeepEqual(got, want) || generation == f.Generation() {
+		t.Errorf("read %+v\nwant %+v", got, want)
+	}
+
+	generation = f.Generation()
+	want.RedirectURIs, want.LogoutURIs = []string{"https://a.example/", "https://b.example/"}, nil
+	if changed := ok(f.SetRedirects(ctx, "acme", "shop", []string{"https://b.example/", "https://a.example/"}, nil))(t); !reflect.DeepEqual(changed, want) || generation == f.Generation() {
+		t.Errorf("changed to %+v\nwant %+v", changed, want)
+	}
+	for _, bad := range [][]string{nil, {"https://*.example/"}, {"http://app.example/"}} {
+		_, err := f.SetRedirects(ctx, "acme", "shop", bad, nil)
+		if invalid := (*tenant.Invalid)(nil); !errors.As(err, &invalid) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	_, err := f.SetRedirects(ctx, "acme", "nobody-here", want.RedirectURIs, nil)
+	wantReason(t, err, tenant.ErrNotFound)
+	_, err = f.SetRedirects(ctx, "acme", "ci", want.RedirectURIs, nil)
+	if invalid := (*tenant.Invalid)(nil); !errors.As(err, &invalid) {
+		t.Errorf("a service with redirects: %v", err)
+	}
+	unbound := given
+	unbound.ID, unbound.DPoP, unbound.DPoPReason = "unbound", tenant.DPoPOffered, ""
+	_, err = f.CreateClient(ctx, unbound)
+	if invalid := (*tenant.Invalid)(nil); !errors.As(err, &invalid) {
+		t.Errorf("a public client without a bound token and without a reason: %v", err)
+	}
+	ok(f.DisableClient(ctx, "acme", "shop"))(t)
+	_, err = f.SetRedirects(ctx, "acme", "shop", want.RedirectURIs, nil)
+	wantReason(t, err, tenant.ErrDisabled)
+	if types := ok(f.ClientTypes(ctx, "acme"))(t); !slices.Equal(types, []tenant.ClientType{tenant.Service}) {
+		t.Errorf("there are live clients of the types %v", types)
+	}
+}
+
 func testClientNames(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	f.mustTenant("acme")

@@ -19,6 +19,7 @@ type Store interface {
 	Tenants
 	APIs
 	Clients
+	SignInClients
 	Policies
 	People
 	Completion
@@ -63,6 +64,12 @@ type Clients interface {
 	RotateSecret(ctx context.Context, tenantID, id string, hash secret.Hash, overlap time.Duration) (tenant.Client, error)
 }
 
+// SignInClients keeps what clients have that people sign in to.
+type SignInClients interface {
+	SetRedirects(ctx context.Context, tenantID, id string, redirects, logouts []string) (tenant.Client, error)
+	ClientTypes(ctx context.Context, tenantID string) ([]tenant.ClientType, error)
+}
+
 // Policies holds what the signer has to hear.
 type Policies interface {
 	PendingPolicies(ctx context.Context) ([]tenant.Policy, error)
@@ -89,6 +96,7 @@ func Run(t *testing.T, open Open) {
 		{"APIs", testAPIs},
 		{"names of APIs are never used again", testAPINames},
 		{"clients", testClients},
+		{"clients that people sign in to", testSignInClients},
 		{"names of clients are never used again", testClientNames},
 		{"clients ask for what is registered", testClientRules},
 		{"secrets rotate with an overlap", testRotation},
