@@ -21,11 +21,12 @@ import (
 	"seawall/internal/tenant"
 )
 
-// ClientActs changes clients. Each is one whole act; the signer need not know of any.
+// ClientActs changes clients. Each is one whole act. The signer must know which may get ID tokens: creating and disabling
+// one of those makes a policy, too.
 type ClientActs interface {
 	Assertions
-	CreateClient(ctx context.Context, c tenant.Client) (tenant.Client, error)
-	DisableClient(ctx context.Context, tenantID, id string) (tenant.Client, error)
+	CreateClient(ctx context.Context, actor string, c tenant.Client) (tenant.Client, error)
+	DisableClient(ctx context.Context, actor, tenantID, id string) (tenant.Client, error)
 	RotateSecret(ctx context.Context, tenantID, id string, hash secret.Hash, overlap time.Duration) (tenant.Client, error)
 	SetRedirects(ctx context.Context, tenantID, id string, redirects, logouts []string) (tenant.Client, error)
 }
@@ -68,15 +69,18 @@ func (s *Server) createClient(a act) (any, error) {
 	if !given.IsZero() {
 		e.Detail = append(e.Detail, mint.Field{Name: "secret_id", Value: secretID(given.Hash())})
 	}
-	ctx, err := s.begin(a, false, e)
+	ctx, err := s.begin(a, c.MayGetIDTokens(), e)
 	if err != nil {
 		return nil, err
 	}
-	if c, err = s.config.Store.CreateClient(ctx, c); err != nil {
+	if c, err = s.config.Store.CreateClient(ctx, a.actor, c); err != nil {
 		return nil, err
 	}
+	// The answer is given whatever happens from here on: the secret can't be told again.
 	shown := s.showClientOf(&t, &c)
-	shown.Secret = given.Reveal()
+	if shown.Secret = given.Reveal(); c.MayGetIDTokens() {
+		shown.Pending = pending(s.tellSigner(ctx, t.ID))
+	}
 	return shown, nil
 }
 
@@ -240,16 +244,23 @@ func (s *Server) disableClient(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	late := ""
 	if c.Live() {
 		ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.ClientDisabled, Tenant: t.ID, Issuer: t.Issuer, Client: c.ID})
 		if err != nil {
 			return nil, err
 		}
-		if c, err = s.config.Store.DisableClient(ctx, t.ID, c.ID); err != nil {
+		listed := c.MayGetIDTokens()
+		if c, err = s.config.Store.DisableClient(ctx, a.actor, t.ID, c.ID); err != nil {
 			return nil, err
 		}
+		if listed { // the house asks for nothing any more on its behalf, whatever the signer knows
+			late = pending(s.tellSigner(ctx, t.ID))
+		}
 	}
-	return s.showClientOf(&t, &c), nil
+	shown := s.showClientOf(&t, &c)
+	shown.Pending = late
+	return shown, nil
 }
 
 // setRedirects changes where people come back to. It is an act of its own, because whoever can do it can have people's

@@ -358,7 +358,17 @@ func TestSignInClients(t *testing.T) {
 	if all := h.vaults.recorded(mint.ClientChanged); len(all) != 1 || all[0].Client != "shop" || !strings.HasPrefix(all[0].Actor, "uid:") || detail(all[0], "logouts") != "https://shop.example/bye" {
 		t.Errorf("the ledger says %+v", all)
 	}
+	listed := func() (clients []string) {
+		h.vaults.set(func() { clients = h.vaults.policies["acme"].Clients })
+		return clients
+	}
+	if got := listed(); !slices.Equal(got, []string{"shop", "shop-spa"}) {
+		t.Errorf("the signer may make ID tokens for %q", got)
+	}
 	h.op.DisableClient(ctx, "acme", "shop")
+	if got := listed(); !slices.Equal(got, []string{"shop-spa"}) {
+		t.Errorf("the signer may make ID tokens for %q after one is gone", got)
+	}
 	refused(t, "of a disabled client", asError(h.op.SetRedirects(ctx, "acme", "shop", adminapi.SetRedirects{RedirectURIs: &[]string{"https://shop.example/"}})), adminapi.CodeDisabled, "disabled")
 }
 
@@ -376,6 +386,10 @@ func TestVaultsAwayDuringActs(t *testing.T) {
 	h := newHouse(t, options{})
 	h.acme()
 	ctx := t.Context()
+	shop, err := h.op.CreateClient(ctx, "acme", adminapi.CreateClient{ClientID: "shop", Type: "web", RedirectURIs: []string{"https://shop.example/cb"}})
+	if must(t, shop, err); shop.Pending != "" {
+		t.Errorf("the signer does not know the application yet: %s", shop.Pending)
+	}
 	h.vaults.set(func() { h.vaults.ledgerAway = true })
 	h.vaults.hangUp()
 	h.eventually("the ledger is missed", func() bool { return !h.Server.vaults.ledger.Connected() })
@@ -392,7 +406,15 @@ func TestVaultsAwayDuringActs(t *testing.T) {
 	if len(h.vaults.entries) != before {
 		t.Error("an act that could not begin is recorded")
 	}
+	refused(t, "an application without a signer", asError(h.op.CreateClient(ctx, "acme", adminapi.CreateClient{Type: "web", RedirectURIs: []string{"https://x.example/cb"}})), adminapi.CodeUnavailable, "unreachable")
+	if len(h.vaults.entries) != before {
+		t.Error("an act that could not begin is recorded")
+	}
 	// Stopping somebody must not wait for the signer: the house stops by itself.
+	gone, err := h.op.DisableClient(ctx, "acme", "shop")
+	if must(t, gone, err); gone.Disabled.IsZero() || gone.Pending == "" {
+		t.Errorf("disabling an application without a signer: %+v", gone)
+	}
 	tenant, err := h.op.DisableTenant(ctx, "acme")
 	if must(t, tenant, err); tenant.Disabled.IsZero() || tenant.Pending == "" || tenant.PolicyApplied == tenant.PolicyVersion {
 		t.Errorf("disabling without a signer: %+v", tenant)

@@ -125,7 +125,7 @@ func wire(p *tenant.Policy) mint.Policy {
 	m := mint.Policy{
 		Tenant: p.Tenant, Issuer: p.Issuer, Class: string(p.Class), Version: p.Version, Algorithm: string(p.Algorithm),
 		Audiences: []mint.Audience{}, Claims: p.Claims, MaxLifetime: int64(p.MaxLifetime / time.Second),
-		RotationDays: p.RotationDays, Disabled: p.Disabled, Actor: p.Actor,
+		RotationDays: p.RotationDays, Disabled: p.Disabled, Actor: p.Actor, Clients: p.Clients,
 	}
 	for _, a := range p.APIs {
 		m.Audiences = append(m.Audiences, mint.Audience{ID: a.Audience, Scopes: a.Scopes, MaxLifetime: int64(a.MaxLifetime / time.Second)})

@@ -43,7 +43,7 @@ func BenchmarkClient(b *testing.B) {
 	if _, err := s.CreateAPI(b.Context(), "uid 7", exampleAPI()); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := s.CreateClient(b.Context(), exampleClient("ci")); err != nil {
+	if _, err := s.CreateClient(b.Context(), "uid 7", exampleClient("ci")); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {

@@ -16,8 +16,9 @@ const clientColumns = `tenant, id, name, type, grants, auth, key_set, redirect_u
 const MaxOverlap = 30 * 24 * time.Hour
 
 // CreateClient keeps a new client of a live tenant and returns it as it was kept. Its APIs must be live and have its
-// scopes. It fails with [tenant.ErrExists], or [tenant.ErrUsedBefore], if the id was ever given out in this tenant.
-func (s *Store) CreateClient(ctx context.Context, c tenant.Client) (tenant.Client, error) {
+// scopes. It fails with [tenant.ErrExists], or [tenant.ErrUsedBefore], if the id was ever given out in this tenant. If the
+// client may get ID tokens, the policy that tells the signer is kept with it.
+func (s *Store) CreateClient(ctx context.Context, actor string, c tenant.Client) (tenant.Client, error) {
 	c.DisabledAt = time.Time{}
 	c, err := tenant.NewClient(c)
 	if err != nil {
@@ -42,6 +43,9 @@ func (s *Store) CreateClient(ctx context.Context, c tenant.Client) (tenant.Clien
 		if err := x.insertClient(c, apis); err != nil {
 			return err
 		}
+		if err := x.tellOfClient(actor, c); err != nil {
+			return err
+		}
 		kept, err = clientByID(x, c.Tenant, c.ID)
 		return err
 	})
@@ -49,6 +53,39 @@ func (s *Store) CreateClient(ctx context.Context, c tenant.Client) (tenant.Clien
 		return tenant.Client{}, err
 	}
 	return kept, nil
+}
+
+// tellOfClient makes the tenant's next policy when a change of c, or of what c was, changes whom the signer may make ID
+// tokens for.
+func (x *tx) tellOfClient(actor string, c tenant.Client) error {
+	if !c.MayGetIDTokens() {
+		return nil
+	}
+	if all, err := liveClientsOf(x, c.Tenant); err != nil {
+		return err
+	} else if n := signInClients(all); n > tenant.MaxSignInClients {
+		return tenant.Refuse(tenant.ErrConflict, "disable one that nobody uses any more, or make another tenant", "the tenant %s has %d clients that people sign in to, and can't have more", c.Tenant, n-1)
+	}
+	_, err := x.changePolicy(actor, c.Tenant)
+	return err
+}
+
+func signInClients(all []tenant.Client) (n int) {
+	for _, c := range all {
+		if c.MayGetIDTokens() {
+			n++
+		}
+	}
+	return n
+}
+
+// liveClientsOf returns the live clients of a tenant, with what a policy asks of them and nothing else.
+func liveClientsOf(q querier, tenantID string) ([]tenant.Client, error) {
+	return collect(q, func(scan func(...any) error) (c tenant.Client, err error) {
+		c.Tenant = tenantID
+		err = scan(&c.ID, column{&c.Grants})
+		return c, err
+	}, `select id, grants from client where tenant = $1 and disabled_at is null order by id`, tenantID)
 }
 
 func (x *tx) insertClient(c tenant.Client, apis []tenant.API) error {
@@ -122,8 +159,8 @@ func (s *Store) Clients(ctx context.Context, tenantID string) ([]tenant.Client, 
 	return all, nil
 }
 
-// DisableClient stops a client for good. Doing it again changes nothing.
-func (s *Store) DisableClient(ctx context.Context, tenantID, id string) (tenant.Client, error) {
+// DisableClient stops a client for good, and tells the signer if it could get ID tokens. Doing it again changes nothing.
+func (s *Store) DisableClient(ctx context.Context, actor, tenantID, id string) (tenant.Client, error) {
 	var c tenant.Client
 	err := s.act(ctx, func(x *tx) (err error) {
 		if c, err = clientByID(x, tenantID, id); err != nil || !c.Live() {
@@ -131,6 +168,9 @@ func (s *Store) DisableClient(ctx context.Context, tenantID, id string) (tenant.
 		}
 		x.changed = true
 		if err := x.exec(`update client set disabled_at = $3 where tenant = $1 and id = $2`, tenantID, id, x.now.UnixMilli()); err != nil {
+			return err
+		}
+		if err := x.tellOfClient(actor, c); err != nil {
 			return err
 		}
 		c, err = clientByID(x, tenantID, id)

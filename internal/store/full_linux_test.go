@@ -98,7 +98,7 @@ func fillUp(t *testing.T, dir string, full func(free int64), room func()) {
 	}
 	kept, refused := map[string]bool{}, map[string]bool{}
 	create := func(id string) error {
-		_, err := s.CreateClient(ctx, exampleClient(id))
+		_, err := s.CreateClient(ctx, "uid 7", exampleClient(id))
 		if err != nil && !errors.Is(err, tenant.ErrUnwritten) {
 			t.Fatalf("%s: %v", id, err)
 		}

@@ -64,7 +64,11 @@ func (x *tx) changePolicy(actor, id string) (tenant.Tenant, error) {
 	if err != nil {
 		return tenant.Tenant{}, err
 	}
-	policy := t.Policy(actor, apis)
+	clients, err := liveClientsOf(x, id)
+	if err != nil {
+		return tenant.Tenant{}, err
+	}
+	policy := t.Policy(actor, apis, clients)
 	x.changed = true
 	return t, x.exec(`insert into policy_outbox (tenant, version, policy) values ($1, $2, $3)`, id, int64(policy.Version), toJSON(policy))
 }

@@ -495,7 +495,7 @@ func TestSchemaRefusesImpossibleRows(t *testing.T) {
 	if _, err := s.CreateAPI(t.Context(), "uid 7", exampleAPI()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.CreateClient(t.Context(), exampleClient("ci")); err != nil {
+	if _, err := s.CreateClient(t.Context(), "uid 7", exampleClient("ci")); err != nil {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{
@@ -534,7 +534,7 @@ func TestNothingSecretOnDisk(t *testing.T) {
 	if _, err := s.CreateAPI(t.Context(), "uid 7", api); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.CreateClient(t.Context(), client); err != nil {
+	if _, err := s.CreateClient(t.Context(), "uid 7", client); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.RotateSecret(t.Context(), "acme", "ci", second.Hash(), time.Hour); err != nil {

@@ -19,6 +19,7 @@ const (
 	MaxRatePerSecond     = 100_000
 	MaxLiveSecrets       = 2 // the new one, and the one before while both are deployed
 	MaxClientAPIs        = 50
+	MaxSignInClients     = 5000 // of one tenant, live: as many as the signer's policy can list
 	maxNameLength        = 100
 	maxReasonLength      = 200
 )
@@ -123,6 +124,9 @@ func (c Client) Access(audience string) (Access, bool) {
 
 // MayUse reports whether the client is registered for a grant type.
 func (c Client) MayUse(g oauth.GrantType) bool { return slices.Contains(c.Grants, g) }
+
+// MayGetIDTokens reports whether the client is one that people sign in to now, so that the signer must know it.
+func (c Client) MayGetIDTokens() bool { return c.Live() && c.MayUse(oauth.AuthorizationCode) }
 
 // NewClient checks a client. An empty id is replaced by a random one; an empty name by the id; an empty type by [Service];
 // empty grants, method and rule for DPoP by what suits the type; empty lifetime and rate by [DefaultLifetime] and

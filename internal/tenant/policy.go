@@ -21,7 +21,8 @@ type Policy struct {
 	MaxLifetime  time.Duration `json:"max_lifetime"` // nanoseconds in JSON
 	RotationDays int           `json:"rotation_days"`
 	Disabled     bool          `json:"disabled,omitempty"`
-	APIs         []PolicyAPI   `json:"apis,omitempty"` // live ones, by audience
+	APIs         []PolicyAPI   `json:"apis,omitempty"`    // live ones, by audience
+	Clients      []string      `json:"clients,omitempty"` // those that may get ID tokens, in order
 }
 
 // PolicyAPI is what the signer must know of an API.
@@ -31,8 +32,8 @@ type PolicyAPI struct {
 	MaxLifetime time.Duration `json:"max_lifetime,omitempty"` // nanoseconds in JSON; 0 is the tenant's
 }
 
-// Policy returns the tenant's present policy, given all its APIs. Version is t.PolicyVersion.
-func (t Tenant) Policy(actor string, apis []API) Policy {
+// Policy returns the tenant's present policy, given all its APIs and clients. Version is t.PolicyVersion.
+func (t Tenant) Policy(actor string, apis []API, clients []Client) Policy {
 	p := Policy{
 		Tenant: t.ID, Version: t.PolicyVersion, Actor: actor, Issuer: t.Issuer, Class: t.Class, Algorithm: t.Algorithm,
 		Claims: t.Claims, MaxLifetime: t.MaxLifetime, RotationDays: t.RotationDays, Disabled: !t.Live(),
@@ -43,5 +44,11 @@ func (t Tenant) Policy(actor string, apis []API) Policy {
 		}
 	}
 	slices.SortFunc(p.APIs, func(a, b PolicyAPI) int { return strings.Compare(a.Audience, b.Audience) })
+	for _, c := range clients {
+		if c.Tenant == t.ID && c.MayGetIDTokens() {
+			p.Clients = append(p.Clients, c.ID)
+		}
+	}
+	slices.Sort(p.Clients)
 	return p
 }

@@ -482,17 +482,23 @@ func TestPolicyTellsWhatTheSignerNeeds(t *testing.T) {
 	a.Audience, a.MaxLifetime = "https://a.acme.example", time.Minute
 	disabled.Audience, disabled.DisabledAt = "https://c.acme.example", created
 	foreign.Tenant = "globex"
-	got := tenant.Policy("uid 7", []API{b, disabled, a, foreign})
+	web, spa, service, gone, theirs := goodClient(), goodClient(), goodClient(), goodClient(), goodClient()
+	web.ID, spa.ID, service.ID, gone.ID, theirs.ID = "web", "spa", "service", "gone", "theirs"
+	for _, c := range []*Client{&web, &spa, &gone, &theirs} {
+		c.Grants = []oauth.GrantType{oauth.AuthorizationCode, oauth.RefreshToken}
+	}
+	gone.DisabledAt, theirs.Tenant = created, "globex"
+	got := tenant.Policy("uid 7", []API{b, disabled, a, foreign}, []Client{web, gone, service, theirs, spa})
 	want := Policy{
 		Tenant: "acme", Version: 7, Actor: "uid 7", Issuer: "https://id.example/acme", Class: Production, Algorithm: ES256,
 		Claims: []string{"dept"}, MaxLifetime: time.Hour, RotationDays: 30,
-		APIs: []PolicyAPI{{a.Audience, a.Scopes, time.Minute}, {b.Audience, b.Scopes, 0}},
+		APIs: []PolicyAPI{{a.Audience, a.Scopes, time.Minute}, {b.Audience, b.Scopes, 0}}, Clients: []string{"spa", "web"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 	tenant.DisabledAt = created
-	if !tenant.Policy("", nil).Disabled {
+	if !tenant.Policy("", nil, nil).Disabled {
 		t.Error("the policy of a disabled tenant is not disabled")
 	}
 }

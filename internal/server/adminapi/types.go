@@ -128,6 +128,8 @@ type Client struct {
 	Claims        map[string]string `json:"claims,omitempty"`
 	Created       time.Time         `json:"created"`
 	Disabled      time.Time         `json:"disabled,omitzero"`
+	// Pending says why the signer does not know of the act yet, which is done all the same and is carried on by itself.
+	Pending string `json:"pending,omitempty"`
 	// PreviousSecretUntil is when the secret before the present one stops
 	// working; zero when there is none.
 	PreviousSecretUntil time.Time `json:"previous_secret_until,omitzero"`

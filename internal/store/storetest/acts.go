@@ -25,7 +25,7 @@ func testPolicies(t *testing.T, f *fixture) {
 	wantReason(t, err, tenant.ErrDisabled)
 
 	policy := func(version uint64, actor string, disabled bool, apis ...tenant.PolicyAPI) tenant.Policy {
-		p := acme.Policy(actor, nil)
+		p := acme.Policy(actor, nil, nil)
 		p.Version, p.Disabled, p.APIs = version, disabled, apis
 		return p
 	}
@@ -34,7 +34,7 @@ func testPolicies(t *testing.T, f *fixture) {
 		policy(2, "uid 7", false, tenant.PolicyAPI{Audience: audience, Scopes: []string{"read", "write"}}),
 		policy(3, "uid 8", false),
 		policy(4, "uid 9", true),
-		ok(f.Tenant(ctx, "globex"))(t).Policy("uid 7", nil),
+		ok(f.Tenant(ctx, "globex"))(t).Policy("uid 7", nil, nil),
 	}
 	f.reopen()
 	if pending := ok(f.PendingPolicies(ctx))(t); !reflect.DeepEqual(pending, want) {
@@ -54,6 +54,33 @@ func testPolicies(t *testing.T, f *fixture) {
 	f.reopen()
 	if pending := ok(f.PendingPolicies(ctx))(t); !reflect.DeepEqual(pending, want[3:]) {
 		t.Errorf("pending %+v\nwant %+v", pending, want[3:])
+	}
+}
+
+// testClientPolicies: a client that people sign in to is part of the policy, from the very act on that makes it to the one
+// that ends it.
+func testClientPolicies(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustTenant("acme")
+	f.mustAPI("acme", audience)
+	web := newApplication("acme", "web")
+	ok(f.CreateClient(ctx, "uid 8", web))(t)
+	f.mustClient("acme", "ci") // no concern of the signer
+	ok(f.CreateClient(ctx, "uid 9", newApplication("acme", "shop")))(t)
+	_, err := f.CreateClient(ctx, "uid 9", web) // refused
+	wantReason(t, err, tenant.ErrExists)
+	ok(f.DisableClient(ctx, "uid 10", "acme", "ci"))(t)
+	ok(f.DisableClient(ctx, "uid 11", "acme", "web"))(t)
+	ok(f.DisableClient(ctx, "uid 12", "acme", "web"))(t) // changes nothing
+	ok(f.DisableClient(ctx, "uid 13", "acme", "shop"))(t)
+	f.reopen()
+	var got []string
+	for _, p := range ok(f.PendingPolicies(ctx))(t) {
+		got = append(got, fmt.Sprint(p.Version, " ", p.Actor, " ", len(p.APIs), " ", p.Clients))
+	}
+	want := []string{"1 uid 7 0 []", "2 uid 7 1 []", "3 uid 8 1 [web]", "4 uid 9 1 [shop web]", "5 uid 11 1 [shop]", "6 uid 13 1 []"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("policies %q\nwant     %q", got, want)
 	}
 }
 
@@ -268,20 +295,20 @@ func testNeighbours(t *testing.T, f *fixture) {
 	f.mustTenant("acme")
 	f.mustAPI("acme", audience)
 	taken := newClient("acme", "taken")
-	ok(f.CreateClient(ctx, taken))(t)
+	ok(f.CreateClient(ctx, "uid 7", taken))(t)
 	const n = 240
 	for i, err := range together(n, func(i int) error {
 		switch i % 4 {
 		case 0: // fine
-			_, err := f.CreateClient(ctx, newClient("acme", fmt.Sprint("good-", i)))
+			_, err := f.CreateClient(ctx, "uid 7", newClient("acme", fmt.Sprint("good-", i)))
 			return err
 		case 1: // fails at the first statement
-			_, err := f.CreateClient(ctx, newClient("acme", "taken"))
+			_, err := f.CreateClient(ctx, "uid 7", newClient("acme", "taken"))
 			return err
 		case 2: // fails at the last, after the client's row was written
 			c := newClient("acme", fmt.Sprint("bad-", i))
 			c.Secrets = append(c.Secrets, taken.Secrets[0])
-			_, err := f.CreateClient(ctx, c)
+			_, err := f.CreateClient(ctx, "uid 7", c)
 			return err
 		}
 		_, err := f.ConsumeAssertion(ctx, "acme", "ci", fmt.Sprint(i), start.Add(time.Minute))
@@ -308,7 +335,7 @@ func testNeighbours(t *testing.T, f *fixture) {
 		}
 	}
 	for i := 2; i < n; i += 4 { // a failed act used up nothing
-		ok(f.CreateClient(ctx, newClient("acme", fmt.Sprint("bad-", i))))(t)
+		ok(f.CreateClient(ctx, "uid 7", newClient("acme", fmt.Sprint("bad-", i))))(t)
 	}
 }
 
@@ -363,7 +390,7 @@ func testGeneration(t *testing.T, f *fixture) {
 	grows("create API", true, func() error { _, err := f.CreateAPI(ctx, "", api); return err })
 	grows("create client", true, func() error { f.mustClient("acme", "ci"); return nil })
 	grows("rotate", true, func() error { _, err := f.RotateSecret(ctx, "acme", "ci", newHash(), 0); return err })
-	grows("disable client", true, func() error { _, err := f.DisableClient(ctx, "acme", "ci"); return err })
+	grows("disable client", true, func() error { _, err := f.DisableClient(ctx, "uid 7", "acme", "ci"); return err })
 	grows("disable API", true, func() error { _, err := f.DisableAPI(ctx, "", "acme", "orders"); return err })
 	grows("disable tenant", true, func() error { _, err := f.DisableTenant(ctx, "", "acme"); return err })
 	canceled, cancel := context.WithCancel(ctx)

@@ -59,7 +59,7 @@ func testTenants(t *testing.T, f *fixture) {
 	}
 	_, err = f.CreateAPI(ctx, "uid 7", newAPI("acme", audience))
 	wantReason(t, err, tenant.ErrDisabled)
-	_, err = f.CreateClient(ctx, newClient("acme", "ci"))
+	_, err = f.CreateClient(ctx, "uid 7", newClient("acme", "ci"))
 	wantReason(t, err, tenant.ErrDisabled)
 }
 
@@ -159,7 +159,7 @@ func testAPINames(t *testing.T, f *fixture) {
 	f.mustClient("acme", "ci")
 	wantReason(t, attempt("ci", "https://c.example"), tenant.ErrExists) // a client has it
 	ok(f.DisableAPI(ctx, "uid 7", "acme", "orders"))(t)
-	ok(f.DisableClient(ctx, "acme", "ci"))(t)
+	ok(f.DisableClient(ctx, "uid 7", "acme", "ci"))(t)
 	f.reopen()
 	for _, names := range [][2]string{{"orders", "https://b.example"}, {"Orders", "https://b.example"}, {"other", audience + "/v1"}, {"other", audience + "/V1/"}, {"ci", "https://c.example"}} {
 		wantReason(t, attempt(names[0], names[1]), tenant.ErrUsedBefore)
@@ -179,7 +179,7 @@ func testClients(t *testing.T, f *fixture) {
 	given.APIs = append(given.APIs, tenant.Access{Audience: "https://b.acme.example"})
 	given.Name, given.Lifetime, given.RatePerSecond = "Build server", time.Minute, 5
 	want := ok(tenant.NewClient(given))(t)
-	if kept := ok(f.CreateClient(ctx, given))(t); !reflect.DeepEqual(kept, want) {
+	if kept := ok(f.CreateClient(ctx, "uid 7", given))(t); !reflect.DeepEqual(kept, want) {
 		t.Errorf("kept %+v\nwant %+v", kept, want)
 	}
 	if got := ok(f.Client(ctx, "acme", "ci"))(t); !reflect.DeepEqual(got, want) {
@@ -190,7 +190,7 @@ func testClients(t *testing.T, f *fixture) {
 	keyed.Auth, keyed.Secrets, keyed.Claims = "private_key_jwt", nil, nil
 	keyed.Keys = ok(tenant.ParseKeySet([]byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`)))(t)
 	wantKeyed := ok(tenant.NewClient(keyed))(t)
-	ok(f.CreateClient(ctx, keyed))(t)
+	ok(f.CreateClient(ctx, "uid 7", keyed))(t)
 	if all := ok(f.Clients(ctx, "acme"))(t); !reflect.DeepEqual(all, []tenant.Client{wantKeyed, want}) {
 		t.Errorf("listed %+v\nwant %+v", all, []tenant.Client{wantKeyed, want})
 	}
@@ -203,17 +203,17 @@ func testClients(t *testing.T, f *fixture) {
 	}
 	_, err := f.Clients(ctx, "hooli")
 	wantReason(t, err, tenant.ErrNotFound)
-	_, err = f.CreateClient(ctx, newClient("hooli", "ci"))
+	_, err = f.CreateClient(ctx, "uid 7", newClient("hooli", "ci"))
 	wantReason(t, err, tenant.ErrNotFound)
-	_, err = f.DisableClient(ctx, "acme", "nobody-here")
+	_, err = f.DisableClient(ctx, "uid 7", "acme", "nobody-here")
 	wantReason(t, err, tenant.ErrNotFound)
 
 	want.DisabledAt = f.clock.Now()
-	if disabled := ok(f.DisableClient(ctx, "acme", "ci"))(t); !reflect.DeepEqual(disabled, want) {
+	if disabled := ok(f.DisableClient(ctx, "uid 7", "acme", "ci"))(t); !reflect.DeepEqual(disabled, want) {
 		t.Errorf("disabled %+v\nwant %+v", disabled, want)
 	}
 	f.clock.advance(time.Hour)
-	if again := ok(f.DisableClient(ctx, "acme", "ci"))(t); !reflect.DeepEqual(again, want) {
+	if again := ok(f.DisableClient(ctx, "uid 7", "acme", "ci"))(t); !reflect.DeepEqual(again, want) {
 		t.Errorf("disabling again gives %+v", again)
 	}
 }
@@ -225,7 +225,7 @@ func testSignInClients(t *testing.T, f *fixture) {
 		LogoutURIs: []string{"https://shop.example/bye"}, DPoPReason: "an old library", Trusted: true, CreatedAt: start}
 	want := ok(tenant.NewClient(given))(t)
 	generation := f.Generation()
-	if kept := ok(f.CreateClient(ctx, given))(t); !reflect.DeepEqual(kept, want) {
+	if kept := ok(f.CreateClient(ctx, "uid 7", given))(t); !reflect.DeepEqual(kept, want) {
 		t.Errorf("kept %+v\nwant %+v", kept, want)
 	}
 	f.mustAPI("acme", audience)
@@ -257,11 +257,11 @@ func testSignInClients(t *testing.T, f *fixture) {
 	}
 	unbound := given
 	unbound.ID, unbound.DPoP, unbound.DPoPReason = "unbound", tenant.DPoPOffered, ""
-	_, err = f.CreateClient(ctx, unbound)
+	_, err = f.CreateClient(ctx, "uid 7", unbound)
 	if invalid := (*tenant.Invalid)(nil); !errors.As(err, &invalid) {
 		t.Errorf("a public client without a bound token and without a reason: %v", err)
 	}
-	ok(f.DisableClient(ctx, "acme", "shop"))(t)
+	ok(f.DisableClient(ctx, "uid 7", "acme", "shop"))(t)
 	_, err = f.SetRedirects(ctx, "acme", "shop", want.RedirectURIs, nil)
 	wantReason(t, err, tenant.ErrDisabled)
 	if types := ok(f.ClientTypes(ctx, "acme"))(t); !slices.Equal(types, []tenant.ClientType{tenant.Service}) {
@@ -275,16 +275,16 @@ func testClientNames(t *testing.T, f *fixture) {
 	api := f.mustAPI("acme", audience)
 	f.mustClient("acme", "ci")
 	for _, id := range []string{"ci", "CI", api.ID} {
-		_, err := f.CreateClient(ctx, newClient("acme", id))
+		_, err := f.CreateClient(ctx, "uid 7", newClient("acme", id))
 		wantReason(t, err, tenant.ErrExists)
 	}
 	other := f.mustTenant("globex")
 	f.mustAPI(other.ID, audience)
 	f.mustClient(other.ID, "ci") // each tenant has its own
-	ok(f.DisableClient(ctx, "acme", "ci"))(t)
+	ok(f.DisableClient(ctx, "uid 7", "acme", "ci"))(t)
 	f.reopen()
 	for _, id := range []string{"ci", "Ci"} {
-		_, err := f.CreateClient(ctx, newClient("acme", id))
+		_, err := f.CreateClient(ctx, "uid 7", newClient("acme", id))
 		wantReason(t, err, tenant.ErrUsedBefore)
 	}
 }
@@ -300,14 +300,14 @@ func testClientRules(t *testing.T, f *fixture) {
 	} {
 		c := newClient("acme", "ci")
 		change(&c)
-		_, err := f.CreateClient(ctx, c)
+		_, err := f.CreateClient(ctx, "uid 7", c)
 		var invalid *tenant.Invalid
 		if !errors.As(err, &invalid) || !strings.Contains(invalid.Why, why) {
 			t.Errorf("got %v, want %q", err, why)
 		}
 	}
 	ok(f.DisableAPI(ctx, "uid 7", "acme", api.ID))(t)
-	_, err := f.CreateClient(ctx, newClient("acme", "ci"))
+	_, err := f.CreateClient(ctx, "uid 7", newClient("acme", "ci"))
 	var invalid *tenant.Invalid
 	if !errors.As(err, &invalid) || !strings.Contains(invalid.Why, "no live API") {
 		t.Errorf("a client of a disabled API: %v", err)
@@ -318,10 +318,10 @@ func testClientRules(t *testing.T, f *fixture) {
 	f.mustAPI("acme", "https://b.acme.example")
 	c := newClient("acme", "ci") // the id was not used up by the refusals
 	c.APIs[0].Audience = "https://b.acme.example"
-	ok(f.CreateClient(ctx, c))(t)
+	ok(f.CreateClient(ctx, "uid 7", c))(t)
 	shared := newClient("acme", "cd")
 	shared.APIs[0].Audience, shared.Secrets = "https://b.acme.example", c.Secrets
-	_, err = f.CreateClient(ctx, shared)
+	_, err = f.CreateClient(ctx, "uid 7", shared)
 	wantReason(t, err, tenant.ErrConflict)
 }
 
@@ -371,7 +371,7 @@ func testRotationRefuses(t *testing.T, f *fixture) {
 	keyed := newClient("acme", "batch")
 	keyed.Auth, keyed.Secrets = "private_key_jwt", nil
 	keyed.Keys = ok(tenant.ParseKeySet([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)))(t)
-	ok(f.CreateClient(ctx, keyed))(t)
+	ok(f.CreateClient(ctx, "uid 7", keyed))(t)
 
 	_, err := f.RotateSecret(ctx, "acme", "nobody-here", newHash(), 0)
 	wantReason(t, err, tenant.ErrNotFound)
@@ -386,7 +386,7 @@ func testRotationRefuses(t *testing.T, f *fixture) {
 	if got := ok(f.Client(ctx, "acme", "ci"))(t); !slices.Equal(got.Secrets, []tenant.Secret{old}) {
 		t.Errorf("refused rotations changed the secrets: %+v", got.Secrets)
 	}
-	ok(f.DisableClient(ctx, "acme", "ci"))(t)
+	ok(f.DisableClient(ctx, "uid 7", "acme", "ci"))(t)
 	_, err = f.RotateSecret(ctx, "acme", "ci", newHash(), 0)
 	wantReason(t, err, tenant.ErrDisabled)
 }

@@ -178,7 +178,7 @@ func testCodesOver(t *testing.T, f *fixture) {
 		"expired":          func(party) { f.clock.advance(tenant.CodeLife) },
 		"session ended":    func(p party) { ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t) },
 		"person disabled":  func(p party) { ok(f.DisablePerson(ctx, "acme", p.person.ID))(t) },
-		"client disabled":  func(p party) { ok(f.DisableClient(ctx, "acme", p.client.ID))(t) },
+		"client disabled":  func(p party) { ok(f.DisableClient(ctx, "uid 7", "acme", p.client.ID))(t) },
 		"another's client": nil,
 	} {
 		if end == nil {
@@ -300,7 +300,7 @@ func testConsents(t *testing.T, f *fixture) {
 	if n := ok(f.Family(ctx, "acme", others.ID))(t); !n.Live(f.clock.Now()) {
 		t.Error("another person's application lost its access")
 	}
-	ok(f.DisableClient(ctx, "acme", "web"))(t)
+	ok(f.DisableClient(ctx, "uid 7", "acme", "web"))(t)
 	_, err = f.SaveConsent(ctx, c)
 	wantReason(t, err, tenant.ErrDisabled)
 }

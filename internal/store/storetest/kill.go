@@ -167,7 +167,7 @@ func writeOne(ctx context.Context, s Store, writer int, name string) (err error)
 	case "tenant":
 		_, err = s.CreateTenant(ctx, "uid 7", newTenant(name))
 	case "client":
-		_, err = s.CreateClient(ctx, newClient("acme", name))
+		_, err = s.CreateClient(ctx, "uid 7", newClient("acme", name))
 	case "jti":
 		_, err = s.ConsumeAssertion(ctx, "acme", "ci", name, time.Now().Add(time.Hour))
 	}

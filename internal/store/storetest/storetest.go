@@ -57,10 +57,10 @@ type APIs interface {
 
 // Clients keeps the clients of tenants.
 type Clients interface {
-	CreateClient(ctx context.Context, c tenant.Client) (tenant.Client, error)
+	CreateClient(ctx context.Context, actor string, c tenant.Client) (tenant.Client, error)
 	Client(ctx context.Context, tenantID, id string) (tenant.Client, error)
 	Clients(ctx context.Context, tenantID string) ([]tenant.Client, error)
-	DisableClient(ctx context.Context, tenantID, id string) (tenant.Client, error)
+	DisableClient(ctx context.Context, actor, tenantID, id string) (tenant.Client, error)
 	RotateSecret(ctx context.Context, tenantID, id string, hash secret.Hash, overlap time.Duration) (tenant.Client, error)
 }
 
@@ -102,6 +102,7 @@ func Run(t *testing.T, open Open) {
 		{"secrets rotate with an overlap", testRotation},
 		{"rotation refuses", testRotationRefuses},
 		{"policies wait in order", testPolicies},
+		{"policies list clients that people sign in to", testClientPolicies},
 		{"policies without gaps under concurrency", testPolicyRace},
 		{"one tenant's queue does not hide another's", testPolicyQueues},
 		{"an assertion is used once", testAssertions},
@@ -212,6 +213,13 @@ func newClient(tenantID, id string) tenant.Client {
 	}
 }
 
+// newApplication is a client that people sign in to.
+func newApplication(tenantID, id string) tenant.Client {
+	c := newClient(tenantID, id)
+	c.Type, c.RedirectURIs = tenant.Web, []string{"https://" + id + ".example/callback"}
+	return c
+}
+
 func (f *fixture) mustTenant(id string) tenant.Tenant {
 	f.t.Helper()
 	kept, err := f.CreateTenant(f.t.Context(), "uid 7", newTenant(id))
@@ -232,7 +240,7 @@ func (f *fixture) mustAPI(tenantID, audience string) tenant.API {
 
 func (f *fixture) mustClient(tenantID, id string) tenant.Client {
 	f.t.Helper()
-	kept, err := f.CreateClient(f.t.Context(), newClient(tenantID, id))
+	kept, err := f.CreateClient(f.t.Context(), "uid 7", newClient(tenantID, id))
 	if err != nil {
 		f.t.Fatal(err)
 	}
