@@ -262,6 +262,8 @@ func (s *exchange) asked(f mint.Frame, body []byte) bool {
 		s.watch(f, body)
 	case mint.MsgCount:
 		s.count(f, body)
+	case mint.MsgSearch:
+		s.find(f, body)
 	default:
 		return false
 	}
@@ -269,7 +271,7 @@ func (s *exchange) asked(f mint.Frame, body []byte) bool {
 }
 
 // knownMessage reports whether a message is one that some writer may send.
-func knownMessage(t mint.MsgType) bool { return mint.MsgTokens <= t && t <= mint.MsgCount }
+func knownMessage(t mint.MsgType) bool { return mint.MsgTokens <= t && t <= mint.MsgSearch }
 
 // refusal says why this writer is refused everything, if it is.
 func (s *exchange) refusal() *mint.Refusal {

@@ -50,6 +50,7 @@ const (
 	MsgFeed    MsgType = 22 // FeedQuery → Feed (house only)
 	MsgWatch   MsgType = 23 // WatchQuery → Watched (house only)
 	MsgCount   MsgType = 24 // CountQuery → Counted (house only)
+	MsgSearch  MsgType = 25 // SearchQuery → Found (house only)
 )
 
 // Frame is one message. Body is valid until the next read on the connection.

@@ -77,6 +77,7 @@ func adminLines() []adminLine {
 		{"POST /v1/tenants/{tenant}/keys/rotate", (*Server).rotateKeys, operators},
 		{"POST /v1/tenants/{tenant}/distrust", (*Server).distrust, operators},
 		{"GET /v1/tenants/{tenant}/distrust", (*Server).listDistrust, overseers},
+		{"GET /v1/entries", (*Server).listEntries, overseers},
 		{"GET /v1/recoveries", (*Server).listRecoveries, anyone},
 		{"POST /v1/clock/accept", (*Server).acceptClock, operators},
 		{"GET /v1/status", (*Server).status, anyone},

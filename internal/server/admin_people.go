@@ -25,6 +25,11 @@ type People interface {
 	CompleteTenant(ctx context.Context, given tenant.Tenant) (tenant.Tenant, error)
 }
 
+// Glass tells about break-glass codes.
+type Glass interface {
+	GlassProofs(ctx context.Context, tenantID string) (map[string]tenant.GlassProof, error)
+}
+
 // Links makes links, recoveries and codes. Each method is one whole act.
 type Links interface {
 	IssueEnrolment(ctx context.Context, e tenant.Enrolment) (tenant.Enrolment, error)
@@ -140,9 +145,13 @@ func (s *Server) listPeople(a act) (any, error) {
 		return nil, err
 	}
 	ways, err := s.config.Store.WaysIn(a.Context(), a.PathValue("tenant"))
+	if err != nil {
+		return nil, err
+	}
+	proofs, err := s.config.Store.GlassProofs(a.Context(), a.PathValue("tenant"))
 	return items(all, func(p *tenant.Person) adminapi.Person {
 		shown := showPerson(p)
-		shown.WaysIn = ways[p.ID]
+		shown.WaysIn, shown.Sealed, shown.Broken = ways[p.ID], proofs[p.ID].SealedAt, proofs[p.ID].UsedAt
 		return shown
 	}), err
 }

@@ -46,6 +46,7 @@ var mayTable = map[string]string{
 	"POST /v1/tenants/{tenant}/keys/rotate":                    "op",
 	"POST /v1/tenants/{tenant}/distrust":                       "op",
 	"GET /v1/tenants/{tenant}/distrust":                        "opa",
+	"GET /v1/entries":                                          "opa",
 	"GET /v1/recoveries":                                       "opha",
 	"POST /v1/clock/accept":                                    "op",
 	"GET /v1/status":                                           "opha",

@@ -39,6 +39,7 @@ type Store interface {
 	Outbox
 	People
 	Links
+	Glass
 }
 
 // Config is what a Server is made of. Fields without a default are needed.

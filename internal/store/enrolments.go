@@ -224,6 +224,10 @@ func (s *Store) KeepBreakGlassCode(ctx context.Context, c tenant.BreakGlassCode)
 		if p.Kind != tenant.BreakGlass {
 			return tenant.Refuse(tenant.ErrConflict, "", "%s is a person, and codes are for break-glass principals", p.Login)
 		}
+		if err := x.exec(`insert into break_glass_proof (tenant, person, sealed_at) values ($1, $2, $3)
+			on conflict (tenant, person) do update set sealed_at = excluded.sealed_at`, c.Tenant, c.Person, millis(c.IssuedAt)); err != nil {
+			return err
+		}
 		return x.exec(`insert into break_glass_code (hash, tenant, person, issued_by, issued_at) values ($1, $2, $3, $4, $5)
 			on conflict (tenant, person) do update set hash = excluded.hash, issued_by = excluded.issued_by, issued_at = excluded.issued_at`,
 			c.Hash[:], c.Tenant, c.Person, c.IssuedBy, millis(c.IssuedAt))
@@ -258,9 +262,28 @@ func (s *Store) BreakGlass(ctx context.Context, tenantID string, code secret.Has
 		if _, _, err := livePerson(x, tenantID, person); err != nil {
 			return err
 		}
+		if err := x.exec(`insert into break_glass_proof (tenant, person, used_at) values ($1, $2, $3)
+			on conflict (tenant, person) do update set used_at = excluded.used_at`, tenantID, person, x.now.UnixMilli()); err != nil {
+			return err
+		}
 		return x.insertEnrolment(e)
 	})
 	return e, err
+}
+
+// GlassProofs returns when the codes of a tenant's break-glass principals were made and used, by id of the principal.
+func (s *Store) GlassProofs(ctx context.Context, tenantID string) (proofs map[string]tenant.GlassProof, err error) {
+	err = s.read(ctx, func(q querier) error {
+		proofs = map[string]tenant.GlassProof{}
+		_, err := collect(q, func(scan func(...any) error) (id string, err error) {
+			var sealed, used sql.NullInt64
+			err = scan(&id, &sealed, &used)
+			proofs[id] = tenant.GlassProof{SealedAt: fromMillis(sealed), UsedAt: fromMillis(used)}
+			return id, err
+		}, `select person, sealed_at, used_at from break_glass_proof where tenant = $1`, tenantID)
+		return err
+	})
+	return proofs, err
 }
 
 func scanEnrolment(scan func(...any) error) (e tenant.Enrolment, err error) {

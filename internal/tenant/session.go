@@ -180,6 +180,11 @@ type BreakGlassCode struct {
 	IssuedAt       time.Time
 }
 
+// GlassProof is when a break-glass principal's code was last made, and when one was last used.
+type GlassProof struct {
+	SealedAt, UsedAt time.Time // zero: never
+}
+
 // Interaction is what somebody was about to do when they were asked to sign in: where to go on, and what the sign-in must
 // prove. It is made and kept by seawall and used once, so no address from outside decides where a person ends up.
 type Interaction struct {

@@ -186,6 +186,10 @@ func list[T any](ctx context.Context, o *Operator, path ...string) ([]T, error) 
 }
 
 func call[T any](ctx context.Context, o *Operator, method string, question any, path ...string) (*T, error) {
+	return ask[T](ctx, o, method, question, nil, path...)
+}
+
+func ask[T any](ctx context.Context, o *Operator, method string, question any, query url.Values, path ...string) (*T, error) {
 	var body io.Reader
 	if question != nil {
 		b, err := json.Marshal(question)
@@ -194,11 +198,14 @@ func call[T any](ctx context.Context, o *Operator, method string, question any, 
 		}
 		body = bytes.NewReader(b)
 	}
-	url := o.base + "/v1"
+	to := o.base + "/v1"
 	for _, p := range path {
-		url += "/" + pathSegment(p)
+		to += "/" + pathSegment(p)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if len(query) > 0 {
+		to += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, to, body)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,10 @@ type Person struct {
 	Created  time.Time `json:"created"`
 	Disabled time.Time `json:"disabled,omitzero"`
 	// WaysIn counts passkeys that work and break-glass codes that were not used; in lists only.
-	WaysIn   int       `json:"ways_in,omitempty"`
+	WaysIn int `json:"ways_in,omitempty"`
+	// Sealed is when a break-glass principal's code was last made, and Broken when one was last used; in lists only.
+	Sealed   time.Time `json:"sealed,omitzero"`
+	Broken   time.Time `json:"broken,omitzero"`
 	Passkeys []Passkey `json:"passkeys,omitempty"`
 	Sessions []Session `json:"sessions,omitempty"`
 	Recovery *Recovery `json:"recovery,omitempty"`

@@ -72,6 +72,7 @@ type Recoveries interface {
 	Recovery(ctx context.Context, tenantID, person string) (tenant.Recovery, error)
 	WaitingRecoveries(ctx context.Context) ([]tenant.WaitingRecovery, error)
 	CancelRecovery(ctx context.Context, tenantID, person string) (canceled bool, err error)
+	GlassProofs(ctx context.Context, tenantID string) (map[string]tenant.GlassProof, error)
 }
 
 func newPerson(tenantID, login string, role tenant.Role) tenant.Person {
@@ -635,6 +636,9 @@ func testBreakGlass(t *testing.T, f *fixture) {
 	if ways := ok(f.WaysIn(ctx, "acme"))(t); ways[glass.ID] != 1 || ways[ada.ID] != 0 {
 		t.Errorf("the ways in are %v", ways)
 	}
+	if proof := ok(f.GlassProofs(ctx, "acme"))(t)[glass.ID]; !proof.SealedAt.Equal(start) || !proof.UsedAt.IsZero() {
+		t.Errorf("sealed at %v, used at %v", proof.SealedAt, proof.UsedAt)
+	}
 	_, err := f.IssueEnrolment(ctx, newEnrolment(glass, start)) // nobody gets a link for it but by its code
 	wantReason(t, err, tenant.ErrConflict)
 	_, err = f.BreakGlass(ctx, "globex", code, newEnrolment(glass, start))
@@ -645,6 +649,7 @@ func testBreakGlass(t *testing.T, f *fixture) {
 	_, err = f.BreakGlassHolder(ctx, "globex", code)
 	wantReason(t, err, tenant.ErrNotFound)
 	f.reopen()
+	f.clock.advance(time.Hour)
 	won := 0
 	for _, err := range together(8, func(int) error {
 		e, err := f.BreakGlass(ctx, "acme", code, newEnrolment(tenant.Person{}, start))
@@ -664,5 +669,8 @@ func testBreakGlass(t *testing.T, f *fixture) {
 	}
 	if ways := ok(f.WaysIn(ctx, "acme"))(t); ways[glass.ID] != 0 {
 		t.Error("a used code still counts as a way in")
+	}
+	if proof := ok(f.GlassProofs(ctx, "acme"))(t)[glass.ID]; !proof.SealedAt.Equal(start) || !proof.UsedAt.Equal(f.clock.Now()) {
+		t.Errorf("after its use: sealed at %v, used at %v", proof.SealedAt, proof.UsedAt)
 	}
 }
