@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,15 +80,29 @@ func personList(ctx context.Context, c *call) error {
 	if *asJSON {
 		return writeJSON(c.out, map[string]any{"people": orEmpty(all)})
 	}
-	t := table{head: []string{"LOGIN", "NAME", "KIND", "ROLE", "STATE", "WAYS IN", "SUBJECT"}}
+	t := table{head: []string{"LOGIN", "NAME", "KIND", "ROLE", "STATE", "WAYS IN", "PROVEN", "SUBJECT"}}
 	for _, p := range all {
 		role := p.Role
 		if role == "" {
 			role = "–"
 		}
-		t.add(p.Login, p.Name, p.Kind, role, state(p.Disabled), fmt.Sprint(p.WaysIn), p.Subject)
+		t.add(p.Login, p.Name, p.Kind, role, state(p.Disabled), fmt.Sprint(p.WaysIn), proven(p.Proven), p.Subject)
 	}
 	return t.write(c.out, "No people yet. Make the first with `seawall person create`.")
+}
+
+// proven says when a way in was last seen to work. The day is enough: it is about whether anybody has tried lately.
+func proven(t time.Time) string {
+	switch days := int(time.Since(t).Hours() / 24); {
+	case t.IsZero():
+		return "never"
+	case days < 1:
+		return "today"
+	case days == 1:
+		return "yesterday"
+	default:
+		return fmt.Sprintf("%d days ago", days)
+	}
 }
 
 func personShow(ctx context.Context, c *call) error {
@@ -123,8 +138,12 @@ func describePerson(c *call, p *adminapi.Person) error {
 	for _, k := range p.Passkeys {
 		kind := "on one device"
 		switch {
+		case k.SuspendedWhy == "recovery":
+			kind = "left behind"
 		case !k.Suspended.IsZero():
 			kind = "SUSPENDED"
+		case k.Lesser:
+			kind = "not enough"
 		case k.Attested:
 			kind = "certified"
 		case k.Synced:
@@ -384,14 +403,15 @@ func readCode(c *call) (secret.Text, error) {
 }
 
 func tenantComplete(ctx context.Context, c *call) error {
-	f := newFlags(c, "ID [--owner MAIL] [--contact MAIL …] [--passkeys TIER]",
+	f := newFlags(c, "ID [--owner MAIL] [--contact MAIL …] [--passkeys TIER] [--yes]",
 		"Gives a tenant what it lacks: its two break-glass principals if there are none, a code for each that has no way in, and\nwhat is given here. Codes are shown on a terminal only. `seawall tenant show` lists what is missing.")
 	data, asJSON := f.data(), f.json()
 	var q adminapi.CompleteTenant
 	f.StringVar(&q.Owner, "owner", "", "`MAIL` address of who is responsible")
 	contacts := f.list("contact", "`MAIL` address that is reached in an emergency; at least two")
-	f.StringVar(&q.Passkeys, "passkeys", "", "`TIER` of passkeys that its people register from now on: any, device-bound or attested")
+	f.StringVar(&q.Passkeys, "passkeys", "", "`TIER` of passkeys that its people sign in with: any, device-bound or attested")
 	models := f.list("model", "`AAGUID` that attested admits; may be repeated (the default is every certified one)")
+	yes := f.yes()
 	fresh := f.Bool("new-codes", false, "make new break-glass codes, also for principals that have one")
 	words, err := f.parse("ID")
 	if err != nil {
@@ -403,6 +423,9 @@ func tenantComplete(ctx context.Context, c *call) error {
 	q.Contacts, q.Models = *contacts, *models
 	sealed := 0
 	t, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
+		if err := previewTier(ctx, c, o, words[0], q, *yes); err != nil {
+			return nil, err
+		}
 		t, err := o.CompleteTenant(ctx, words[0], q)
 		if err != nil || *asJSON || !terminal(c.out) {
 			return t, err
@@ -429,11 +452,33 @@ func tenantComplete(ctx context.Context, c *call) error {
 	return tellFindings(c, t)
 }
 
+// previewTier shows whom a tenant shuts out that asks for other passkeys, and wants that confirmed.
+func previewTier(ctx context.Context, c *call, o *adminapi.Operator, id string, q adminapi.CompleteTenant, yes bool) error {
+	if q.Passkeys == "" && len(q.Models) == 0 {
+		return nil
+	}
+	q.DryRun = true
+	would, err := o.CompleteTenant(ctx, id, q)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(would.Findings, func(f adminapi.Finding) bool { return f.ID == "passkeys" })
+	if i < 0 {
+		return nil
+	}
+	return agree(c, yes, id, []string{
+		fmt.Sprintf("Tenant %s will ask for other passkeys: %s.", would.Tenant, would.Passkeys),
+		"  affected  " + would.Findings[i].What,
+		"  they will be signed out at once, and need another passkey to come back: `seawall person recover`",
+		"  undo      ask for less again: their passkeys stay, and work again then",
+	})
+}
+
 // sealAll gives a code to each break-glass principal that has no way in, or to all of them.
 func sealAll(ctx context.Context, c *call, o *adminapi.Operator, t *adminapi.Tenant, all bool) (sealed int, err error) {
 	people, err := o.People(ctx, t.Tenant)
 	for _, p := range people {
-		if err != nil || p.Kind != "break-glass" || !p.Disabled.IsZero() || p.WaysIn > 0 && !all {
+		if err != nil || p.Kind != "break-glass" || !p.Disabled.IsZero() || p.WaysIn > 0 && !p.CodeUsed && !all {
 			continue
 		}
 		err = sealNew(ctx, c, o, t, p.Subject, p.Login)

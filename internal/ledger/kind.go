@@ -114,14 +114,16 @@ var kinds = []Kind{
 	{mint.PasskeyAdded, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"passkey"}, []string{"reason", "type"}},
 	{mint.PasskeyRemoved, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"passkey"}, []string{"reason"}},
 	{mint.PasskeySuspended, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"passkey", "reason"}, nil},
+	{mint.PasskeyRestored, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"passkey"}, nil},
 	{mint.SessionEnded, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"reason"}, []string{"session"}},
 	{mint.EnrolmentIssued, ByHouse, TwoYears, fTenant | fSubject | fExpires, fActor | fIssuer, []string{"reason"}, nil},
 	{mint.EnrolmentUsed, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"reason"}, []string{"issued_by"}},
 	{mint.RecoveryRequested, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"reason"}},
-	{mint.RecoveryApproved, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"requested_by", "usable_from"}, nil},
+	{mint.RecoveryApproved, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"requested_by"}, []string{"usable_from"}},
 	{mint.RecoveryStopped, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"reason"}},
 	{mint.GlassSealed, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, nil},
 	{mint.GlassBroken, ByHouse, TwoYears, fTenant | fSubject | fActor, fIssuer, nil, nil},
+	{mint.GlassProven, ByHouse, TwoYears, fTenant | fSubject | fActor, fIssuer, nil, nil},
 	{mint.TenantCompleted, ByHouse, TwoYears, fTenant, fActor | fIssuer, nil, []string{"contacts", "models", "owner", "passkeys"}},
 }
 

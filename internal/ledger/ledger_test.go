@@ -638,7 +638,7 @@ func TestTheKindsAreAllThere(t *testing.T) {
 		mint.TenantWasDisabled, mint.APICreated, mint.APIDisabled, mint.ClientCreated, mint.ClientDisabled, mint.SecretRotated, mint.AuthFailed, mint.RotationAsked,
 		mint.PersonCreated, mint.PersonDisabled, mint.RoleChanged, mint.SignedIn, mint.SignInRefused, mint.PasskeyAdded, mint.PasskeyRemoved, mint.PasskeySuspended,
 		mint.SessionEnded, mint.EnrolmentIssued, mint.EnrolmentUsed, mint.RecoveryRequested, mint.RecoveryApproved, mint.RecoveryStopped,
-		mint.GlassSealed, mint.GlassBroken, mint.TenantCompleted, mint.ClientChanged} {
+		mint.GlassSealed, mint.GlassBroken, mint.GlassProven, mint.PasskeyRestored, mint.TenantCompleted, mint.ClientChanged} {
 		k := kindOf(kind)
 		if k == nil {
 			t.Errorf("%s has no line in the table", kind)
@@ -651,7 +651,7 @@ func TestTheKindsAreAllThere(t *testing.T) {
 			t.Errorf("%s: it is not told alike whether it changes the state", kind)
 		}
 	}
-	if len(Kinds()) != 41 {
+	if len(Kinds()) != 43 {
 		t.Errorf("the table has %d kinds", len(Kinds()))
 	}
 }

@@ -25,9 +25,12 @@ type accountView struct {
 
 type passkeyView struct {
 	tenant.Passkey
-	Handle string // names it in forms
-	Here   bool   // this session was opened with it
-	Last   bool   // the only one that works
+	Handle     string // names it in forms
+	Here       bool   // this session was opened with it
+	Last       bool   // the only one that signs them in
+	Lesser     bool   // it works, and is less than is asked for by now
+	Cloned     bool
+	Restorable bool
 }
 
 type sessionView struct {
@@ -80,13 +83,17 @@ func (d *Door) passkeyViews(v *visit, s tenant.Session) ([]passkeyView, error) {
 	var views []passkeyView
 	working := 0
 	for _, k := range keys {
-		if k.Live() {
+		if v.tenant.SignsIn(k) == nil {
 			working++
 		}
 		views = append(views, passkeyView{Passkey: k, Handle: base64.RawURLEncoding.EncodeToString(k.ID), Here: slices.Equal(k.ID, s.Passkey)})
 	}
-	for i := range views {
-		views[i].Last = working == 1 && views[i].Live()
+	for i, k := range keys {
+		view := &views[i]
+		view.Last = working == 1 && v.tenant.SignsIn(k) == nil
+		view.Lesser = k.Live() && v.tenant.SignsIn(k) != nil
+		view.Cloned = k.SuspendedWhy == tenant.CounterWentBack
+		view.Restorable = k.Restorable(working) == nil
 	}
 	return views, err
 }
@@ -123,7 +130,7 @@ func (d *Door) beginAdd(v *visit) error {
 	if err := d.allow(v); err != nil {
 		return err
 	}
-	answer, err := d.registration(v, tenant.Ceremony{Kind: tenant.CeremonyAdd}, p)
+	answer, err := d.registration(v, tenant.Ceremony{Kind: tenant.CeremonyAdd}, p, "")
 	if err != nil {
 		return err
 	}
@@ -175,30 +182,8 @@ func (v *visit) formPasskey() ([]byte, error) {
 	return id, nil
 }
 
-func (d *Door) renamePasskey(v *visit) error {
-	id, err := v.formPasskey()
-	if err != nil {
-		return err
-	}
-	name, err := v.form("name")
-	if err != nil {
-		return err
-	}
-	_, p, err := d.person(v)
-	if err != nil {
-		return err
-	}
-	_, err = d.Store.RenamePasskey(v.settled(), p.Tenant, p.ID, id, name)
-	if invalid := (*tenant.Invalid)(nil); errors.As(err, &invalid) {
-		return problemMalformed.because(err)
-	}
-	if err != nil {
-		return err
-	}
-	return v.goTo(d.home(v.tenant) + "/account")
-}
-
-func (d *Door) removePasskey(v *visit) error {
+// changePasskey is how a form changes one of a person's passkeys: after a fresh touch, and back to the account.
+func (d *Door) changePasskey(v *visit, change func(p tenant.Person, id []byte) error) error {
 	id, err := v.formPasskey()
 	if err != nil {
 		return err
@@ -214,20 +199,65 @@ func (d *Door) removePasskey(v *visit) error {
 		}
 		return v.goTo(where)
 	}
-	views, err := d.passkeyViews(v, s)
-	if err != nil {
-		return err
-	}
-	if i := slices.IndexFunc(views, func(k passkeyView) bool { return slices.Equal(k.ID, id) }); i < 0 || views[i].Last {
-		return problemState // found before it is written down; the store has the last word
-	}
-	if err := d.record(v, Act{Kind: PasskeyRemoved, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
-		return err
-	}
-	if _, err := d.Store.RemovePasskey(v.settled(), p.Tenant, p.ID, id); err != nil {
+	if err := change(p, id); err != nil {
 		return err
 	}
 	return v.goTo(d.home(v.tenant) + "/account")
+}
+
+// renamePasskey wants a touch although it is only a name: somebody who goes by the names might remove the wrong one.
+func (d *Door) renamePasskey(v *visit) error {
+	return d.changePasskey(v, func(p tenant.Person, id []byte) error {
+		name, err := v.form("name")
+		if err != nil {
+			return err
+		}
+		_, err = d.Store.RenamePasskey(v.settled(), p.Tenant, p.ID, id, name)
+		if invalid := (*tenant.Invalid)(nil); errors.As(err, &invalid) {
+			return problemMalformed.because(err)
+		}
+		return err
+	})
+}
+
+func (d *Door) removePasskey(v *visit) error {
+	return d.changePasskey(v, func(p tenant.Person, id []byte) error {
+		if view, err := d.passkeyView(v, p, id); err != nil || view.Last {
+			return errors.Join(err, problemState) // found before it is written down; the store has the last word
+		}
+		if err := d.record(v, Act{Kind: PasskeyRemoved, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
+			return err
+		}
+		_, err := d.Store.RemovePasskey(v.settled(), p.Tenant, p.ID, id)
+		return err
+	})
+}
+
+// restorePasskey brings back what a recovery left behind, for somebody who has found it again.
+func (d *Door) restorePasskey(v *visit) error {
+	return d.changePasskey(v, func(p tenant.Person, id []byte) error {
+		if view, err := d.passkeyView(v, p, id); err != nil || !view.Restorable {
+			return errors.Join(err, problemState)
+		}
+		if err := d.record(v, Act{Kind: PasskeyRestored, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
+			return err
+		}
+		_, err := d.Store.RestorePasskey(v.settled(), p.Tenant, p.ID, id)
+		return err
+	})
+}
+
+// passkeyView returns one of a person's passkeys as their page shows it.
+func (d *Door) passkeyView(v *visit, p tenant.Person, id []byte) (passkeyView, error) {
+	views, err := d.passkeyViews(v, tenant.Session{Tenant: p.Tenant, Person: p.ID})
+	if err != nil {
+		return passkeyView{}, err
+	}
+	i := slices.IndexFunc(views, func(k passkeyView) bool { return slices.Equal(k.ID, id) })
+	if i < 0 {
+		return passkeyView{}, problemState
+	}
+	return views[i], nil
 }
 
 func (d *Door) endSession(v *visit) error {
@@ -271,6 +301,7 @@ func (d *Door) endOtherSessions(v *visit) error {
 	return v.goTo(d.home(v.tenant) + "/account")
 }
 
+// stopRecovery wants no fresh touch: to stop one is the safe way, and whoever sees the notice may not have a passkey at hand.
 func (d *Door) stopRecovery(v *visit) error {
 	_, p, err := d.person(v)
 	if err != nil {

@@ -129,15 +129,18 @@ func (d *Door) allow(v *visit) error {
 	return nil
 }
 
-// registration begins the registration of one more passkey.
-func (d *Door) registration(v *visit, c tenant.Ceremony, p tenant.Person) (*options, error) {
+// registration begins the registration of one more passkey. An authenticator that has one already is told not to make
+// another, except when all of them are about to be left behind.
+func (d *Door) registration(v *visit, c tenant.Ceremony, p tenant.Person, why tenant.Reason) (*options, error) {
 	rp, err := d.relyingParty(v.tenant)
 	if err != nil {
 		return nil, err
 	}
 	u := user{Person: p}
-	if u.keys, err = d.Store.Passkeys(v.Context(), p.Tenant, p.ID); err != nil {
-		return nil, err
+	if why != tenant.Recovered {
+		if u.keys, err = d.Store.Passkeys(v.Context(), p.Tenant, p.ID); err != nil {
+			return nil, err
+		}
 	}
 	creation, state, err := rp.BeginRegistration(u, webauthn.WithExclusions(u.descriptors()), webauthn.WithCredentialParameters(algorithms()))
 	if err != nil {
@@ -214,6 +217,9 @@ func (d *Door) asserted(v *visit, c tenant.Ceremony, state *webauthn.SessionData
 	case !u.keys[i].Live():
 		return who, used, false, refusal{p.ID, "the passkey is suspended", nil}
 	}
+	if err := v.tenant.SignsIn(u.keys[i]); err != nil {
+		return who, used, false, refusal{p.ID, "the passkey is less than the tenant asks for", err}
+	}
 	var credential *webauthn.Credential
 	if len(state.UserID) > 0 {
 		credential, err = rp.ValidateLogin(u, *state, answer)
@@ -234,6 +240,9 @@ type refusal struct {
 	person, reason string
 	cause          error
 }
+
+// Unwrap returns the cause.
+func (r refusal) Unwrap() error { return r.cause }
 
 // Error is for logs.
 func (r refusal) Error() string {

@@ -74,6 +74,14 @@ func (d *Door) session(r *http.Request, t *tenant.Tenant) (tenant.Session, tenan
 	return s, p, err
 }
 
+// replaced is the hash of the session that a browser shows, whatever it is worth: the next one takes its place.
+func (d *Door) replaced(v *visit) (hash secret.Hash) {
+	if old, ok := d.cookie(v.Request, sessionCookie, v.tenant.ID); ok {
+		hash = old.Hash()
+	}
+	return hash
+}
+
 // browser returns what binds a ceremony to this browser, and gives the browser one if it has none.
 func (d *Door) browser(v *visit) secret.Hash {
 	value, ok := d.cookie(v.Request, browserCookie, v.tenant.ID)

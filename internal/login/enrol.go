@@ -55,7 +55,7 @@ func (d *Door) beginEnrol(v *visit) error {
 	if err != nil {
 		return err
 	}
-	answer, err := d.registration(v, tenant.Ceremony{Kind: tenant.CeremonyEnrol, Enrolment: e.Hash}, p)
+	answer, err := d.registration(v, tenant.Ceremony{Kind: tenant.CeremonyEnrol, Enrolment: e.Hash}, p, e.Why)
 	if err != nil {
 		return err
 	}
@@ -98,18 +98,37 @@ func (d *Door) finishEnrol(v *visit) error {
 		return err
 	}
 	session, value := open(v, k)
-	if err := d.record(v,
-		Act{Kind: EnrolmentUsed, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"reason": string(e.Why), "issued_by": e.IssuedBy}},
-		added(k, string(e.Why)),
-		Act{Kind: SignedIn, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": k.Reference(), "acr": session.ACR, "session": session.ID}},
-	); err != nil {
+	acts, err := d.enrolled(v, e, k, session)
+	if err != nil {
 		return err
 	}
-	if err := d.Store.Enrol(v.settled(), c.Enrolment, k, session); err != nil {
+	if err := d.record(v, acts...); err != nil {
+		return err
+	}
+	if err := d.Store.Enrol(v.settled(), c.Enrolment, k, session, d.replaced(v)); err != nil {
 		return enrolProblem(err)
 	}
 	d.setCookie(v.w, sessionCookie, v.tenant.ID, value)
 	return v.answer(http.StatusOK, next{d.home(v.tenant) + "/account"})
+}
+
+// enrolled are the acts of using a link: after a recovery, what it leaves behind is among them.
+func (d *Door) enrolled(v *visit, e tenant.Enrolment, k tenant.Passkey, session tenant.Session) ([]Act, error) {
+	acts := []Act{{Kind: EnrolmentUsed, Tenant: k.Tenant, Person: k.Person, Detail: map[string]string{"reason": string(e.Why), "issued_by": e.IssuedBy}}}
+	if e.Why == tenant.Recovered {
+		earlier, err := d.Store.Passkeys(v.Context(), k.Tenant, k.Person)
+		if err != nil {
+			return nil, err
+		}
+		for _, old := range earlier {
+			if old.Live() {
+				acts = append(acts, suspended(old, leftBehind))
+			}
+		}
+		acts = append(acts, Act{Kind: SessionEnded, Tenant: k.Tenant, Person: k.Person, Detail: map[string]string{"reason": "all ended by a recovery"}})
+	}
+	return append(acts, added(k, string(e.Why)),
+		Act{Kind: SignedIn, Tenant: k.Tenant, Person: k.Person, Detail: map[string]string{"passkey": k.Reference(), "acr": session.ACR, "session": session.ID}}), nil
 }
 
 // enrolProblem says what the store's refusal of a new passkey means.

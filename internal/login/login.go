@@ -49,9 +49,12 @@ type Passkeys interface {
 	Passkeys(ctx context.Context, tenantID, person string) ([]tenant.Passkey, error)
 	AddPasskey(ctx context.Context, k tenant.Passkey) (tenant.Passkey, error)
 	RenamePasskey(ctx context.Context, tenantID, person string, id []byte, name string) (tenant.Passkey, error)
+	// RestorePasskey brings back one that a recovery left behind.
+	RestorePasskey(ctx context.Context, tenantID, person string, id []byte) (tenant.Passkey, error)
 	// RemovePasskey refuses the last one that works.
 	RemovePasskey(ctx context.Context, tenantID, person string, id []byte) (tenant.Passkey, error)
-	// SignIn moves the counter and opens the session, or suspends a passkey whose counter went back: tenant.ErrCounter.
+	// SignIn moves the counter and opens the session, or suspends a passkey whose counter went back: tenant.ErrCounter. One
+	// that is less than the tenant asks for is tenant.ErrLesser.
 	SignIn(ctx context.Context, session tenant.Session, used tenant.Passkey, replaces secret.Hash) error
 }
 
@@ -75,8 +78,9 @@ type SingleUse interface {
 // Enrolments keeps links and recoveries.
 type Enrolments interface {
 	Enrolment(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Enrolment, tenant.Person, error)
-	// Enrol uses a link up, keeps the passkey and opens the session, in one act.
-	Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, session tenant.Session) error
+	// Enrol uses a link up, keeps the passkey, opens the session and ends the browser's earlier one, in one act. The link of
+	// a recovery also suspends the person's other passkeys and ends all their sessions.
+	Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, session tenant.Session, replaces secret.Hash) error
 	Recovery(ctx context.Context, tenantID, person string) (tenant.Recovery, error)
 	CancelRecovery(ctx context.Context, tenantID, person string) (canceled bool, err error)
 	// WaitingRecoveries are those of all tenants that want a second administrator.
@@ -102,6 +106,7 @@ const (
 	PasskeyAdded     ActKind = "passkey.added"
 	PasskeyRemoved   ActKind = "passkey.removed"
 	PasskeySuspended ActKind = "passkey.suspended"
+	PasskeyRestored  ActKind = "passkey.restored"
 	SessionEnded     ActKind = "session.ended"
 	EnrolmentUsed    ActKind = "enrolment.used"
 	RecoveryStopped  ActKind = "recovery.stopped"
@@ -110,7 +115,7 @@ const (
 
 // ActKinds lists every act.
 func ActKinds() []ActKind {
-	return []ActKind{SignedIn, PasskeyAdded, PasskeyRemoved, PasskeySuspended, SessionEnded, EnrolmentUsed, RecoveryStopped, RecoveryApproved}
+	return []ActKind{SignedIn, PasskeyAdded, PasskeyRemoved, PasskeySuspended, PasskeyRestored, SessionEnded, EnrolmentUsed, RecoveryStopped, RecoveryApproved}
 }
 
 // Act is a security act as metadata.
@@ -216,6 +221,7 @@ var routes = map[string]route{
 	"/account/passkeys/begin":     {post: (*Door).beginAdd},
 	"/account/passkeys/finish":    {post: (*Door).finishAdd},
 	"/account/passkeys/rename":    {post: (*Door).renamePasskey},
+	"/account/passkeys/restore":   {post: (*Door).restorePasskey},
 	"/account/passkeys/remove":    {post: (*Door).removePasskey},
 	"/account/sessions/end":       {post: (*Door).endSession},
 	"/account/sessions/end-all":   {post: (*Door).endOtherSessions},

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -324,6 +323,14 @@ func TestSessionFixation(t *testing.T) {
 	if attacker.signedIn() {
 		t.Error("the session before a sign-in lives on")
 	}
+	// Nor is it worth anything after somebody enrolled there.
+	attacker.cookies[name] = b.cookies[name]
+	if a := b.enrol(h.link(h.person("bob@acme.example")), h.authenticator()); a.status != http.StatusOK || !b.signedIn() {
+		t.Fatalf("enrolling: %d %q", a.status, a.problem)
+	}
+	if attacker.signedIn() {
+		t.Error("the session before an enrolment lives on")
+	}
 }
 
 // TestCookies asserts the attributes, and what comes of cookies that somebody else set.
@@ -422,115 +429,6 @@ func TestReadingChangesNothing(t *testing.T) {
 	}
 }
 
-func TestPasskeysOfAnAccount(t *testing.T) {
-	h := newHall(t, nil)
-	p, first, b := h.member("ada@acme.example")
-	handle := func(a *authenticator) string { return b64(a.id) }
-	if a := b.form("/account/passkeys/remove", "passkey", handle(first)); a.problem != "state" {
-		t.Errorf("removing the last: %d %q", a.status, a.problem)
-	}
-	second := h.authenticator()
-	add := func(auth *authenticator) answer {
-		begun := b.post("/account/passkeys/begin", struct{}{})
-		if begun.json["next"] != nil {
-			return begun
-		}
-		return b.post("/account/passkeys/finish", map[string]any{"name": "phone", "credential": auth.create(options2(begun))})
-	}
-	if a := add(second); a.status != http.StatusOK {
-		t.Fatalf("adding: %d %s", a.status, a.body)
-	}
-	if a := add(second); a.problem != "exists" {
-		t.Errorf("adding it again: %d %q", a.status, a.problem)
-	}
-	if a := b.form("/account/passkeys/rename", "passkey", handle(second), "name", "<b>phone</b>"); a.status != http.StatusSeeOther {
-		t.Errorf("renaming: %d", a.status)
-	}
-	if body := b.get("/account").body; !strings.Contains(body, "&lt;b&gt;phone") || strings.Contains(body, "<b>phone") {
-		t.Error("a name is not shown as text")
-	}
-	_, bobs, bob := h.member("bob@acme.example")
-	for _, path := range []string{"/account/passkeys/rename", "/account/passkeys/remove"} {
-		if a := bob.form(path, "passkey", handle(second), "name", "mine"); a.problem != "state" {
-			t.Errorf("%s somebody else's: %d %q", path, a.status, a.problem)
-		}
-	}
-
-	// Without a fresh touch, the account can be looked at and not changed.
-	h.later(tenant.FreshTouch - time.Second)
-	begun := b.post("/account/passkeys/begin", struct{}{})
-	h.later(time.Second)
-	if a := b.post("/account/passkeys/finish", map[string]any{"name": "late", "credential": h.authenticator().create(options2(begun))}); a.problem != "over" {
-		t.Errorf("a ceremony that was begun while the touch was fresh: %d %q", a.status, a.problem)
-	}
-	third := add(h.authenticator())
-	stepUp, _ := third.json["next"].(string)
-	if !strings.HasPrefix(stepUp, "/acme/signin?i=") {
-		t.Fatalf("adding without a fresh touch: %d %s", third.status, third.body)
-	}
-	if a := b.form("/account/passkeys/remove", "passkey", handle(first)); !strings.HasPrefix(a.header.Get("Location"), "/acme/signin?i=") {
-		t.Errorf("removing without a fresh touch: %d %s", a.status, a.body)
-	}
-	u, _ := url.Parse(stepUp)
-	i := u.Query().Get("i")
-	if page := b.do(b.request("GET", "/signin?i="+i, nil)); !strings.Contains(page.body, "One more touch") {
-		t.Error("the page doesn't say why")
-	}
-	if o := bob.beginSignIn(i); o["allowCredentials"] != nil { // it would tell Bob Ada's passkeys
-		t.Errorf("somebody else is told %v", o["allowCredentials"])
-	}
-	if a := bob.finishSignIn(i, bobs.get(bob.beginSignIn(i))); a.problem != "whose" {
-		t.Errorf("somebody else touches: %d %q", a.status, a.problem)
-	}
-	if a := b.finishSignIn(i, first.get(b.beginSignIn(i))); a.json["next"] != "/acme/account" {
-		t.Fatalf("the touch: %d %s\n%s", a.status, a.body, h.log)
-	}
-	if a := b.form("/account/passkeys/remove", "passkey", handle(second)); a.status != http.StatusSeeOther {
-		t.Errorf("removing: %d %q", a.status, a.problem)
-	}
-	if keys, err := h.store.Passkeys(t.Context(), "acme", p.ID); err != nil || len(keys) != 1 {
-		t.Errorf("%d passkeys are left, %v", len(keys), err)
-	}
-}
-
-// Looking at an account without being signed in must keep nothing: anybody may do it, as often as they like.
-func TestNobodysAccountKeepsNothing(t *testing.T) {
-	h := newHall(t, nil)
-	if a := h.browser().get("/account"); a.status != http.StatusSeeOther || a.header.Get("Location") != "/acme/signin" {
-		t.Errorf("%d to %q", a.status, a.header.Get("Location"))
-	}
-}
-
-func TestSessionsOfAnAccount(t *testing.T) {
-	h := newHall(t, nil)
-	_, auth, b := h.member("ada@acme.example")
-	phone, tablet := h.browser(), h.browser()
-	phone.header.Set("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile/15E148 Safari/604.1")
-	phone.signIn(auth)
-	tablet.signIn(auth)
-	if body := b.get("/account").body; !strings.Contains(body, "Safari · iPhone") {
-		t.Error("the account doesn't show the phone")
-	}
-	s, err := h.door.Current(phone.request("GET", "/account", nil), h.tenant("acme"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _, bob := h.member("bob@acme.example")
-	bob.form("/account/sessions/end", "session", s.Session)
-	if !phone.signedIn() {
-		t.Error("somebody else ended it")
-	}
-	if b.form("/account/sessions/end", "session", s.Session); phone.signedIn() || !tablet.signedIn() {
-		t.Error("ending one didn't end one")
-	}
-	if b.form("/account/sessions/end-all"); tablet.signedIn() || !b.signedIn() || !bob.signedIn() {
-		t.Error("ending all others didn't")
-	}
-	if a := tablet.form("/account/sessions/end-all"); a.problem != "over" {
-		t.Errorf("nobody ends sessions: %d %q", a.status, a.problem)
-	}
-}
-
 // TestRestartInTheMiddle: a new process finishes what the old one began.
 func TestRestartInTheMiddle(t *testing.T) {
 	h := newHall(t, nil)
@@ -548,94 +446,6 @@ func TestRestartInTheMiddle(t *testing.T) {
 	}
 	if a := b.finishSignIn("", auth.get(o)); a.status != http.StatusOK {
 		t.Errorf("signing in: %d %s", a.status, a.body)
-	}
-}
-
-func TestRecoveryIsSeenAndStopped(t *testing.T) {
-	h := newHall(t, nil)
-	p, _, b := h.member("ada@acme.example")
-	if _, err := h.store.RequestRecovery(t.Context(), "acme", p.ID, "uid:7"); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(b.get("/account").body, "A recovery of your account was asked for") {
-		t.Error("the person doesn't hear of it")
-	}
-	if a := b.form("/account/recovery/stop"); a.status != http.StatusSeeOther {
-		t.Errorf("stopping: %d", a.status)
-	}
-	if _, err := h.store.Recovery(t.Context(), "acme", p.ID); !errors.Is(err, tenant.ErrNotFound) {
-		t.Errorf("after it was stopped: %v", err)
-	}
-}
-
-// TestTheSecondAdministrator approves a recovery on their own page: with a fresh touch, never their own, never one above
-// their role, and never one they asked for.
-func TestTheSecondAdministrator(t *testing.T) {
-	h := newHall(t, nil)
-	if _, err := h.store.CreateTenant(t.Context(), "test", tenant.Tenant{ID: tenant.Operators, Class: tenant.Production, Owner: tenant.Unnamed,
-		Issuer: testBase + "/operators", CreatedAt: h.now}); err != nil {
-		t.Fatal(err)
-	}
-	operator := func(login string, role tenant.Role) (tenant.Person, *browser) {
-		p, err := h.store.CreatePerson(t.Context(), tenant.Person{Tenant: tenant.Operators, Login: login, Role: role, CreatedAt: h.clock()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := h.browser()
-		b.tenant = tenant.Operators
-		if a := b.enrol(h.link(p), h.authenticator()); a.status != http.StatusOK {
-			t.Fatalf("enrolling %s: %d %s", login, a.status, a.body)
-		}
-		return p, b
-	}
-	owner, ownerAt := operator("owner", tenant.Owner)
-	desk, deskAt := operator("desk", tenant.HelpDesk)
-	_, auditorAt := operator("auditor", tenant.Auditor)
-	ada, _, adaAt := h.member("ada@acme.example")
-	ask := func(p tenant.Person, by string) {
-		t.Helper()
-		if _, err := h.store.RequestRecovery(t.Context(), p.Tenant, p.ID, by); err != nil {
-			t.Fatal(err)
-		}
-	}
-	approve := func(b *browser, p tenant.Person) bool {
-		b.form("/account/recoveries/approve", "tenant", p.Tenant, "person", p.ID)
-		r, err := h.store.Recovery(t.Context(), p.Tenant, p.ID)
-		return err == nil && r.ApprovedBy != ""
-	}
-	ask(ada, "uid:0")
-	ask(owner, "uid:0")
-	ask(desk, "person:"+owner.ID)
-	for name, try := range map[string]func() bool{
-		"themselves":         func() bool { return approve(adaAt, ada) },
-		"an auditor":         func() bool { return approve(auditorAt, ada) },
-		"a role below":       func() bool { return approve(deskAt, owner) },
-		"an owner their own": func() bool { return approve(ownerAt, owner) },
-		"who asked for it":   func() bool { return approve(ownerAt, desk) },
-	} {
-		if try() {
-			t.Errorf("it was approved by %s", name)
-		}
-	}
-	if page := deskAt.get("/account").body; !strings.Contains(page, "ada@acme.example") || strings.Contains(page, ">owner<") {
-		t.Error("the help desk doesn't see what waits for it, or sees more")
-	}
-	if !approve(deskAt, ada) {
-		t.Error("the help desk can't approve")
-	}
-	if !strings.Contains(adaAt.get("/account").body, "A link can be made from") {
-		t.Error("the person doesn't see from when on")
-	}
-	i := slices.IndexFunc(h.acts, func(a Act) bool { return a.Kind == RecoveryApproved })
-	if i < 0 || h.acts[i].By != desk.ID || h.acts[i].Person != ada.ID || h.acts[i].Tenant != "acme" {
-		t.Errorf("recorded %+v", h.acts)
-	}
-	if _, err := h.store.CancelRecovery(t.Context(), "acme", ada.ID); err != nil {
-		t.Fatal(err)
-	}
-	ask(ada, "uid:0")
-	if h.later(tenant.FreshTouch); approve(deskAt, ada) {
-		t.Error("it was approved without a fresh touch")
 	}
 }
 

@@ -28,6 +28,7 @@ var (
 	problemRefused   = &problem{name: "refused", status: http.StatusForbidden}
 	problemCloned    = &problem{name: "cloned", status: http.StatusForbidden}
 	problemTier      = &problem{name: "tier", status: http.StatusForbidden}
+	problemLesser    = &problem{name: "lesser", status: http.StatusForbidden}
 	problemUnproven  = &problem{name: "unproven", status: http.StatusForbidden}
 	problemExists    = &problem{name: "exists", status: http.StatusConflict}
 	problemState     = &problem{name: "state", status: http.StatusConflict}
@@ -44,7 +45,7 @@ var (
 // problems lists all of them.
 func problems() []*problem {
 	return []*problem{problemNothing, problemMethod, problemForeign, problemMalformed, problemLink, problemChallenge, problemRefused, problemCloned,
-		problemTier, problemUnproven, problemExists, problemState, problemOther, problemWhose, problemUnmet, problemOver, problemBusy, problemAway, problemNoName, problemBroken}
+		problemTier, problemLesser, problemUnproven, problemExists, problemState, problemOther, problemWhose, problemUnmet, problemOver, problemBusy, problemAway, problemNoName, problemBroken}
 }
 
 // Error is for logs.

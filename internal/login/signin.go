@@ -79,7 +79,7 @@ func (d *Door) proving(v *visit, p tenant.Person, acr string) ([]tenant.Passkey,
 	keys, err := d.Store.Passkeys(v.Context(), p.Tenant, p.ID)
 	return slices.DeleteFunc(keys, func(k tenant.Passkey) bool {
 		would, _ := proved(k)
-		return !k.Live() || !tenant.Proves(would, acr)
+		return v.tenant.SignsIn(k) != nil || !tenant.Proves(would, acr)
 	}), err
 }
 
@@ -169,7 +169,7 @@ func (d *Door) finishSignIn(v *visit) error {
 	p, used, cloned, err := d.asserted(v, c, state, answer)
 	if refused := (refusal{}); errors.As(err, &refused) {
 		d.Refused(v.tenant.ID, refused.person, refused.reason)
-		return problemRefused.because(refused)
+		return lesserOr(problemRefused, refused)
 	}
 	if err != nil {
 		return err
@@ -185,25 +185,21 @@ func (d *Door) signIn(v *visit, p tenant.Person, used tenant.Passkey, cloned boo
 	session, value := open(v, used)
 	act := Act{Kind: SignedIn, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": used.Reference(), "acr": session.ACR, "session": session.ID}}
 	if cloned {
-		act = suspended(used)
+		act = suspended(used, counterWentBack)
 	}
 	if err := d.record(v, act); err != nil {
 		return err
 	}
-	var replaces secret.Hash
-	if old, ok := d.cookie(v.Request, sessionCookie, v.tenant.ID); ok {
-		replaces = old.Hash()
-	}
-	err := d.Store.SignIn(v.settled(), session, used, replaces)
+	err := d.Store.SignIn(v.settled(), session, used, d.replaced(v))
 	switch {
 	case errors.Is(err, tenant.ErrCounter):
 		d.Refused(v.tenant.ID, p.ID, "the passkey's counter went back")
 		if !cloned { // another answer with this counter was faster
-			err = errors.Join(err, d.record(v, suspended(used)))
+			err = errors.Join(err, d.record(v, suspended(used, counterWentBack)))
 		}
 		return problemCloned.because(err)
 	case err != nil:
-		return problemRefused.because(err)
+		return lesserOr(problemRefused, err)
 	}
 	d.setCookie(v.w, sessionCookie, v.tenant.ID, value)
 	where, err := d.onward(v, session, handle)
@@ -213,8 +209,22 @@ func (d *Door) signIn(v *visit, p tenant.Person, used tenant.Passkey, cloned boo
 	return v.answer(http.StatusOK, next{where})
 }
 
-func suspended(k tenant.Passkey) Act {
-	return Act{Kind: PasskeySuspended, Tenant: k.Tenant, Person: k.Person, Detail: map[string]string{"passkey": k.Reference(), "reason": "its counter went back"}}
+// counterWentBack and the like are what the ledger hears of a suspension.
+const (
+	counterWentBack = "its counter went back"
+	leftBehind      = "their person was recovered"
+)
+
+// lesserOr is what to tell about a passkey that was good once and is less than the tenant asks for now, or p.
+func lesserOr(p *problem, err error) *problem {
+	if errors.Is(err, tenant.ErrLesser) {
+		p = problemLesser
+	}
+	return p.because(err)
+}
+
+func suspended(k tenant.Passkey, why string) Act {
+	return Act{Kind: PasskeySuspended, Tenant: k.Tenant, Person: k.Person, Detail: map[string]string{"passkey": k.Reference(), "reason": why}}
 }
 
 // onward is where somebody goes who has just signed in: on with what they were about to do, if it is still to be done, or

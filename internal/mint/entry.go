@@ -45,6 +45,7 @@ const (
 	PasskeyAdded      EntryKind = "passkey.added"
 	PasskeyRemoved    EntryKind = "passkey.removed"
 	PasskeySuspended  EntryKind = "passkey.suspended"
+	PasskeyRestored   EntryKind = "passkey.restored"
 	SessionEnded      EntryKind = "session.ended"
 	EnrolmentIssued   EntryKind = "enrolment.issued"
 	EnrolmentUsed     EntryKind = "enrolment.used"
@@ -53,6 +54,7 @@ const (
 	RecoveryStopped   EntryKind = "recovery.stopped"
 	GlassSealed       EntryKind = "break-glass.sealed"
 	GlassBroken       EntryKind = "break-glass.used"
+	GlassProven       EntryKind = "break-glass.proven"
 	TenantCompleted   EntryKind = "tenant.completed"
 )
 

@@ -21,7 +21,7 @@ type People interface {
 	People(ctx context.Context, tenantID string) ([]tenant.Person, error)
 	DisablePerson(ctx context.Context, tenantID, id string) (tenant.Person, error)
 	SetRole(ctx context.Context, tenantID, id string, role tenant.Role) (tenant.Person, error)
-	WaysIn(ctx context.Context, tenantID string) (map[string]int, error)
+	WaysIn(ctx context.Context, t tenant.Tenant) (map[string]tenant.Ways, error)
 	CompleteTenant(ctx context.Context, given tenant.Tenant) (tenant.Tenant, error)
 }
 
@@ -110,6 +110,10 @@ func showPerson(p *tenant.Person) adminapi.Person {
 // describePerson shows a person with what they have.
 func (s *Server) describePerson(ctx context.Context, p tenant.Person) (*adminapi.Person, error) {
 	shown := showPerson(&p)
+	t, err := s.config.Store.Tenant(ctx, p.Tenant)
+	if err != nil {
+		return nil, err
+	}
 	keys, err := s.config.Store.Passkeys(ctx, p.Tenant, p.ID)
 	if err != nil {
 		return nil, err
@@ -117,7 +121,7 @@ func (s *Server) describePerson(ctx context.Context, p tenant.Person) (*adminapi
 	shown.Passkeys = []adminapi.Passkey{}
 	for _, k := range keys {
 		shown.Passkeys = append(shown.Passkeys, adminapi.Passkey{Reference: k.Reference(), Name: k.Name, Synced: k.Synced(), Attested: k.Attested,
-			Created: k.CreatedAt, Used: k.UsedAt, Suspended: k.SuspendedAt})
+			Created: k.CreatedAt, Used: k.UsedAt, Suspended: k.SuspendedAt, SuspendedWhy: string(k.SuspendedWhy), Lesser: k.Live() && t.SignsIn(k) != nil})
 	}
 	sessions, err := s.config.Store.Sessions(ctx, p.Tenant, p.ID)
 	if err != nil {
@@ -144,14 +148,19 @@ func (s *Server) listPeople(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ways, err := s.config.Store.WaysIn(a.Context(), a.PathValue("tenant"))
+	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
 	if err != nil {
 		return nil, err
 	}
-	proofs, err := s.config.Store.GlassProofs(a.Context(), a.PathValue("tenant"))
+	ways, err := s.config.Store.WaysIn(a.Context(), t)
+	if err != nil {
+		return nil, err
+	}
+	proofs, err := s.config.Store.GlassProofs(a.Context(), t.ID)
 	return items(all, func(p *tenant.Person) adminapi.Person {
-		shown := showPerson(p)
-		shown.WaysIn, shown.Sealed, shown.Broken = ways[p.ID], proofs[p.ID].SealedAt, proofs[p.ID].UsedAt
+		shown, w := showPerson(p), ways[p.ID]
+		shown.WaysIn, shown.CodeUsed, shown.Proven = w.In(), w.CodeUsed, w.Proven
+		shown.Sealed, shown.Broken = proofs[p.ID].SealedAt, proofs[p.ID].UsedAt
 		return shown
 	}), err
 }
@@ -175,7 +184,7 @@ func (s *Server) disablePerson(a act) (any, error) {
 		return nil, err
 	}
 	if p.Live() {
-		people, ways, err := s.everybody(a.Context(), t.ID)
+		people, ways, err := s.everybody(a.Context(), *t)
 		if err != nil {
 			return nil, err
 		}
@@ -340,27 +349,31 @@ func (s *Server) approveRecovery(ctx context.Context, actor string, t *tenant.Te
 	return showRecovery(r), err
 }
 
-// everybody returns a tenant's people, and how many ways in each has.
-func (s *Server) everybody(ctx context.Context, tenantID string) ([]tenant.Person, map[string]int, error) {
-	people, err := s.config.Store.People(ctx, tenantID)
+// everybody returns a tenant's people, and the ways in that each has.
+func (s *Server) everybody(ctx context.Context, t tenant.Tenant) ([]tenant.Person, map[string]tenant.Ways, error) {
+	people, err := s.config.Store.People(ctx, t.ID)
 	if err != nil {
 		return nil, nil, err
 	}
-	ways, err := s.config.Store.WaysIn(ctx, tenantID)
+	ways, err := s.config.Store.WaysIn(ctx, t)
 	return people, ways, err
 }
 
 // findings lists what a tenant lacks.
 func (s *Server) findings(ctx context.Context, t tenant.Tenant) ([]adminapi.Finding, error) {
-	people, ways, err := s.everybody(ctx, t.ID)
+	people, ways, err := s.everybody(ctx, t)
 	if err != nil {
 		return nil, err
 	}
+	return showFindings(t.Findings(people, ways)), nil
+}
+
+func showFindings(found []tenant.Finding) []adminapi.Finding {
 	list := []adminapi.Finding{}
-	for _, f := range t.Findings(people, ways) {
+	for _, f := range found {
 		list = append(list, adminapi.Finding{ID: f.ID, What: f.What, Hint: f.Hint})
 	}
-	return list, nil
+	return list
 }
 
 func (s *Server) completeTenant(a act) (any, error) {
@@ -385,8 +398,16 @@ func (s *Server) completeTenant(a act) (any, error) {
 			e.Detail = append(e.Detail, d)
 		}
 	}
-	if _, err := t.Completed(given); err != nil {
+	after, err := t.Completed(given)
+	if err != nil {
 		return nil, err
+	}
+	findings, err := s.mayAsk(a.Context(), *t, after)
+	if err != nil {
+		return nil, err
+	}
+	if q.DryRun {
+		return s.wouldBe(after, findings), nil
 	}
 	ctx, err := s.begin(a, false, e)
 	if err != nil {
@@ -396,6 +417,29 @@ func (s *Server) completeTenant(a act) (any, error) {
 		return nil, err
 	}
 	return s.tenantNow(ctx, t.ID, "")
+}
+
+// mayAsk says whether a tenant may be as after says, and what it would lack then. The store has the last word.
+func (s *Server) mayAsk(ctx context.Context, before, after tenant.Tenant) ([]adminapi.Finding, error) {
+	people, had, err := s.everybody(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	have, err := s.config.Store.WaysIn(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	if err := tenant.MayAsk(people, had, have); err != nil {
+		return nil, err
+	}
+	return showFindings(after.Findings(people, have)), nil
+}
+
+// wouldBe shows a tenant as it would be.
+func (s *Server) wouldBe(t tenant.Tenant, findings []adminapi.Finding) *adminapi.Tenant {
+	shown := showTenant(&t)
+	shown.Findings = findings
+	return &shown
 }
 
 // sealGlass keeps the hash of a code that whoever holds the terminal has made: the code itself never comes here.

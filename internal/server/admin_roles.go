@@ -27,7 +27,7 @@ func (s *Server) setRole(a act) (any, error) {
 			return nil, err
 		}
 	}
-	people, ways, err := s.everybody(a.Context(), t.ID)
+	people, ways, err := s.everybody(a.Context(), *t)
 	if err != nil {
 		return nil, err
 	}

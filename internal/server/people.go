@@ -71,7 +71,7 @@ func (s *Server) Found(ctx context.Context) (*Invitation, error) {
 	if err != nil {
 		return nil, err
 	}
-	ways, err := s.config.Store.WaysIn(ctx, t.ID)
+	ways, err := s.config.Store.WaysIn(ctx, *t)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (s *Server) Found(ctx context.Context) (*Invitation, error) {
 		if p.Kind != tenant.Human || p.Role != tenant.Owner || !p.Live() {
 			continue
 		}
-		if ways[p.ID] > 0 {
+		if ways[p.ID].In() > 0 {
 			return nil, nil
 		}
 		if p.Login == firstAdministrator {

@@ -39,7 +39,7 @@ func TestEveryActOfADoorIsAKindOfEntry(t *testing.T) {
 	p, err := h.op.CreatePerson(t.Context(), "acme", adminapi.CreatePerson{Login: "ada@acme.example"})
 	must(t, p, err)
 	details := map[login.ActKind]map[string]string{
-		login.SignedIn: {"acr": "phr", "passkey": "x", "session": "y"}, login.PasskeyAdded: {"passkey": "x"}, login.PasskeyRemoved: {"passkey": "x"},
+		login.SignedIn: {"acr": "phr", "passkey": "x", "session": "y"}, login.PasskeyAdded: {"passkey": "x"}, login.PasskeyRemoved: {"passkey": "x"}, login.PasskeyRestored: {"passkey": "x"},
 		login.PasskeySuspended: {"passkey": "x", "reason": "y"}, login.SessionEnded: {"reason": "x"}, login.EnrolmentUsed: {"reason": "x"},
 		login.RecoveryApproved: {"requested_by": "uid:0", "usable_from": "2026-11-28T00:00:00Z"},
 	}
@@ -76,7 +76,7 @@ func TestFoundMakesTheFirstAdministratorOnce(t *testing.T) {
 	_, text, _ = strings.Cut(again.Link.Reveal(), "#")
 	k := tenant.Passkey{Tenant: tenant.Operators, Person: people[i].Subject, ID: []byte("id"), Key: []byte("key"), CreatedAt: time.Now()}
 	n := tenant.Session{ID: "one", Tenant: tenant.Operators, Person: people[i].Subject, Passkey: k.ID, ACR: "phr", At: time.Now(), SeenAt: time.Now()}
-	if err := h.store.Enrol(t.Context(), secret.New(text).Hash(), k, n); err != nil {
+	if err := h.store.Enrol(t.Context(), secret.New(text).Hash(), k, n, secret.Hash{}); err != nil {
 		t.Fatal(err)
 	}
 	if later, err := h.Found(t.Context()); later != nil || err != nil {
@@ -212,6 +212,52 @@ func TestBreakGlassOverTheSocket(t *testing.T) {
 		if got := len(h.vaults.recorded(kind)); got != want {
 			t.Errorf("%s is recorded %d times, want %d", kind, got, want)
 		}
+	}
+}
+
+// TestARaisedTierOverTheSocket: whoever asks for more sees first whom that shuts out, and never shuts out the last owner.
+func TestARaisedTierOverTheSocket(t *testing.T) {
+	h := houseWithName(t)
+	h.acme()
+	ctx := t.Context()
+	invited, err := h.Found(ctx)
+	must(t, invited, err)
+	p, err := h.op.CreatePerson(ctx, "acme", adminapi.CreatePerson{Login: "ada@acme.example"})
+	must(t, p, err)
+	owner, err := h.op.Person(ctx, tenant.Operators, firstAdministrator)
+	must(t, owner, err)
+	for tenantID, subject := range map[string]string{"acme": p.Subject, tenant.Operators: owner.Subject} {
+		k := tenant.Passkey{Tenant: tenantID, Person: subject, ID: []byte("of " + tenantID), Key: []byte("key"), Flags: 0x1d, CreatedAt: time.Now()}
+		if _, err := h.store.AddPasskey(ctx, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lacks := func(t *adminapi.Tenant) bool {
+		return slices.ContainsFunc(t.Findings, func(f adminapi.Finding) bool { return f.ID == "passkeys" && strings.Contains(f.What, p.Login) })
+	}
+	more := adminapi.CompleteTenant{Passkeys: "device-bound", DryRun: true}
+	would, err := h.op.CompleteTenant(ctx, "acme", more)
+	if must(t, would, err); would.Passkeys != "device-bound" || !lacks(would) {
+		t.Errorf("it would be %s with %+v", would.Passkeys, would.Findings)
+	}
+	is, err := h.op.Tenant(ctx, "acme")
+	if must(t, is, err); is.Passkeys != "any" || lacks(is) || len(h.vaults.recorded(mint.TenantCompleted)) != 0 {
+		t.Errorf("after a dry run it is %s with %+v", is.Passkeys, is.Findings)
+	}
+	more.DryRun = false
+	if is, err = h.op.CompleteTenant(ctx, "acme", more); err != nil || !lacks(is) {
+		t.Errorf("it is %+v, %v", is, err)
+	}
+	shown, err := h.op.Person(ctx, "acme", p.Login)
+	if must(t, shown, err); !shown.Passkeys[0].Lesser {
+		t.Error("the passkey is not shown as too little")
+	}
+	recorded := len(h.vaults.recorded(mint.TenantCompleted))
+	if _, err := h.op.CompleteTenant(ctx, tenant.Operators, more); err == nil || !strings.Contains(err.Error(), "no owner has a passkey that would still be admitted") {
+		t.Errorf("shutting out the last owner: %v", err)
+	}
+	if len(h.vaults.recorded(mint.TenantCompleted)) != recorded {
+		t.Error("what was refused was recorded")
 	}
 }
 

@@ -55,7 +55,10 @@ func (x *tx) spendRecovery(p tenant.Person) error {
 }
 
 func (x *tx) insertEnrolment(e tenant.Enrolment) error {
-	if err := x.exec(`delete from enrolment where tenant = $1 and person = $2 or expires_at <= $3`, e.Tenant, e.Person, x.now.UnixMilli()); err != nil {
+	if err := x.forget("enrolment"); err != nil {
+		return err
+	}
+	if err := x.exec(`delete from enrolment where tenant = $1 and person = $2`, e.Tenant, e.Person); err != nil {
 		return err
 	}
 	return x.exec(`insert into enrolment (`+enrolmentColumns+`) values ($1, $2, $3, $4, $5, $6, $7)`,
@@ -81,9 +84,10 @@ func linkOver(err error, over bool) error {
 	return err
 }
 
-// Enrol uses a link: it keeps the passkey, opens a session with it, and the link is gone, in one act. Of any number of
-// calls with the same link one succeeds; the others get [tenant.ErrNotFound].
-func (s *Store) Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, session tenant.Session) error {
+// Enrol uses a link: it keeps the passkey, opens a session with it, ends the one that the browser had before, if replaces is
+// its hash, and the link is gone, in one act. Of any number of calls with the same link one succeeds; the others get
+// [tenant.ErrNotFound]. After a recovery the person's earlier passkeys are suspended, and their sessions end.
+func (s *Store) Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, session tenant.Session, replaces secret.Hash) error {
 	k, err := tenant.NewPasskey(k)
 	if err != nil {
 		return err
@@ -93,7 +97,15 @@ func (s *Store) Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, s
 		if err := linkOver(err, err == nil && !e.Live(x.now)); err != nil {
 			return err
 		}
+		if e.Why == tenant.Recovered {
+			if err := x.leaveBehind(k.Tenant, k.Person); err != nil {
+				return err
+			}
+		}
 		if err := x.insertPasskey(k); err != nil {
+			return err
+		}
+		if err := x.replaceSession(session, replaces); err != nil {
 			return err
 		}
 		if err := x.exec(`update passkey set used_at = $2 where id = $1`, k.ID, x.now.UnixMilli()); err != nil {
@@ -225,7 +237,7 @@ func (s *Store) KeepBreakGlassCode(ctx context.Context, c tenant.BreakGlassCode)
 			return tenant.Refuse(tenant.ErrConflict, "", "%s is a person, and codes are for break-glass principals", p.Login)
 		}
 		if err := x.exec(`insert into break_glass_proof (tenant, person, sealed_at) values ($1, $2, $3)
-			on conflict (tenant, person) do update set sealed_at = excluded.sealed_at`, c.Tenant, c.Person, millis(c.IssuedAt)); err != nil {
+			on conflict (tenant, person) do update set sealed_at = excluded.sealed_at, proven_at = null`, c.Tenant, c.Person, millis(c.IssuedAt)); err != nil {
 			return err
 		}
 		return x.exec(`insert into break_glass_code (hash, tenant, person, issued_by, issued_at) values ($1, $2, $3, $4, $5)
@@ -271,19 +283,35 @@ func (s *Store) BreakGlass(ctx context.Context, tenantID string, code secret.Has
 	return e, err
 }
 
-// GlassProofs returns when the codes of a tenant's break-glass principals were made and used, by id of the principal.
+// GlassProofs returns when the codes of a tenant's break-glass principals were made, used and proven, by id of the principal.
 func (s *Store) GlassProofs(ctx context.Context, tenantID string) (proofs map[string]tenant.GlassProof, err error) {
-	err = s.read(ctx, func(q querier) error {
-		proofs = map[string]tenant.GlassProof{}
-		_, err := collect(q, func(scan func(...any) error) (id string, err error) {
-			var sealed, used sql.NullInt64
-			err = scan(&id, &sealed, &used)
-			proofs[id] = tenant.GlassProof{SealedAt: fromMillis(sealed), UsedAt: fromMillis(used)}
-			return id, err
-		}, `select person, sealed_at, used_at from break_glass_proof where tenant = $1`, tenantID)
+	err = s.read(ctx, func(q querier) (err error) {
+		proofs, err = glassProofs(q, tenantID)
 		return err
 	})
 	return proofs, err
+}
+
+func glassProofs(q querier, tenantID string) (map[string]tenant.GlassProof, error) {
+	proofs := map[string]tenant.GlassProof{}
+	_, err := collect(q, func(scan func(...any) error) (id string, err error) {
+		var sealed, used, proven sql.NullInt64
+		err = scan(&id, &sealed, &used, &proven)
+		proofs[id] = tenant.GlassProof{SealedAt: fromMillis(sealed), UsedAt: fromMillis(used), ProvenAt: fromMillis(proven)}
+		return id, err
+	}, `select person, sealed_at, used_at, proven_at from break_glass_proof where tenant = $1`, tenantID)
+	return proofs, err
+}
+
+// ProveBreakGlass notes that a code works, and returns whose it is; the code stays good. Otherwise [tenant.ErrNotFound].
+func (s *Store) ProveBreakGlass(ctx context.Context, tenantID string, code secret.Hash) (person string, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		if person, err = one(x, scanText, `select person from break_glass_code where hash = $1 and tenant = $2`, code[:], tenantID); err != nil {
+			return noCode(err, tenantID)
+		}
+		return x.exec(`update break_glass_proof set proven_at = $3 where tenant = $1 and person = $2`, tenantID, person, x.now.UnixMilli())
+	})
+	return person, err
 }
 
 func scanEnrolment(scan func(...any) error) (e tenant.Enrolment, err error) {

@@ -1,15 +1,18 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"time"
 
 	"seawall/internal/secret"
 	"seawall/internal/tenant"
 )
 
-const passkeyColumns = `id, tenant, person, name, public_key, flags, counter, aaguid, transports, format, attested, hardware, attestation, created_at, used_at, suspended_at`
+const passkeyColumns = `id, tenant, person, name, public_key, flags, counter, aaguid, transports, format, attested, hardware, attestation, created_at, used_at, suspended_at, suspended_why`
 
 // Passkeys returns a person's passkeys, the oldest first, suspended ones too.
 func (s *Store) Passkeys(ctx context.Context, tenantID, person string) (all []tenant.Passkey, err error) {
@@ -54,16 +57,26 @@ func (x *tx) insertPasskey(k tenant.Passkey) error {
 	if err != nil {
 		return err
 	}
-	if len(all) >= tenant.MaxPasskeys {
+	if live(all) >= tenant.MaxPasskeys {
 		return tenant.Refuse(tenant.ErrConflict, "remove one first", "a person has at most %d passkeys", tenant.MaxPasskeys)
 	}
-	n, err := x.affected(`insert into passkey (`+passkeyColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, null, null) on conflict (id) do nothing`,
+	n, err := x.affected(`insert into passkey (`+passkeyColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, null, null, '') on conflict (id) do nothing`,
 		k.ID, k.Tenant, k.Person, k.Name, k.Key, int64(k.Flags), int64(k.Count), k.AAGUID[:], toJSON(k.Transports), k.Format,
 		bit(k.Attested), bit(k.Hardware), append([]byte{}, k.Attestation...), millis(k.CreatedAt))
 	if err == nil && n == 0 {
 		return tenant.Refuse(tenant.ErrExists, "use another authenticator", "this passkey is registered already")
 	}
 	return err
+}
+
+// live counts the passkeys that work.
+func live(all []tenant.Passkey) (n int) {
+	for _, k := range all {
+		if k.Live() {
+			n++
+		}
+	}
+	return n
 }
 
 func bit(b bool) int64 {
@@ -88,18 +101,22 @@ func (s *Store) RenamePasskey(ctx context.Context, tenantID, person string, id [
 	return k, err
 }
 
-// RemovePasskey removes a passkey and ends the sessions that it opened. The last one that works stays: nobody shuts
+// RemovePasskey removes a passkey and ends the sessions that it opened. The last one that signs them in stays: nobody shuts
 // themselves out, [tenant.ErrConflict].
 func (s *Store) RemovePasskey(ctx context.Context, tenantID, person string, id []byte) (k tenant.Passkey, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
 		if k, err = passkeyOf(x, tenantID, person, id); err != nil {
 			return err
 		}
-		others, err := one(x, scanCount, `select count(*) from passkey where tenant = $1 and person = $2 and id <> $3 and suspended_at is null`, tenantID, person, id)
+		t, err := tenantByID(x, tenantID)
 		if err != nil {
 			return err
 		}
-		if others == 0 {
+		others, err := passkeysOf(x, tenantID, person)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(others, func(o tenant.Passkey) bool { return !bytes.Equal(o.ID, id) && t.SignsIn(o) == nil }) {
 			return tenant.Refuse(tenant.ErrConflict, "add another one first", "this is the last passkey that works")
 		}
 		if err := x.sessionEnds(tenantID, person, `session in (select id from browser_session where tenant = $1 and passkey = $4)`, id); err != nil {
@@ -113,31 +130,74 @@ func (s *Store) RemovePasskey(ctx context.Context, tenantID, person string, id [
 	return k, err
 }
 
-func scanCount(scan func(...any) error) (n int, err error) {
-	err = scan(&n)
-	return n, err
+// RestorePasskey brings back a passkey that was left behind when its person was recovered. One whose counter went back
+// never comes back: [tenant.ErrConflict].
+func (s *Store) RestorePasskey(ctx context.Context, tenantID, person string, id []byte) (k tenant.Passkey, err error) {
+	err = s.act(ctx, func(x *tx) (err error) {
+		_, t, err := livePerson(x, tenantID, person)
+		if err != nil {
+			return err
+		}
+		if k, err = passkeyOf(x, tenantID, person, id); err != nil {
+			return err
+		}
+		all, err := passkeysOf(x, tenantID, person)
+		if err != nil {
+			return err
+		}
+		if err := k.Restorable(live(all)); err != nil {
+			return err
+		}
+		k.SuspendedAt, k.SuspendedWhy = time.Time{}, ""
+		if err := t.SignsIn(k); err != nil {
+			return err
+		}
+		return x.exec(`update passkey set suspended_at = null, suspended_why = '' where id = $1`, id)
+	})
+	return k, err
+}
+
+// leaveBehind suspends all passkeys and refresh families of somebody who comes back by a recovery, and ends their sessions and
+// whatever they had begun: whoever has those now need not be who came back. It suspends, so that what turns up again can be
+// restored.
+func (x *tx) leaveBehind(tenantID, person string) error {
+	if err := x.exec(`update passkey set suspended_at = $3, suspended_why = 'recovery' where tenant = $1 and person = $2 and suspended_at is null`, tenantID, person, x.now.UnixMilli()); err != nil {
+		return err
+	}
+	if err := x.exec(`update family set suspended_at = $3, suspicion = $4, successor = null, consumed_at = null where tenant = $1 and person = $2 and suspended_at is null and revoked_at is null`,
+		tenantID, person, x.now.UnixMilli(), string(tenant.PersonRecovered)); err != nil {
+		return err
+	}
+	for _, table := range []string{"browser_session", "ceremony", "recovery"} {
+		if err := x.exec(`delete from `+table+` where tenant = $1 and person = $2`, tenantID, person); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SignIn notes that a passkey was used and opens a session, in one act. It ends the session that the browser had before,
 // if replaces is its hash. A counter that did not grow (WebAuthn §6.1.1) suspends the passkey, opens nothing, and is
-// [tenant.ErrCounter]: there are two of it. A passkey or a person that stopped working since they were read is refused too.
+// [tenant.ErrCounter]: there are two of it. A passkey or a person that stopped working since they were read is refused too,
+// and so is a passkey that is less than the tenant asks for by now: [tenant.ErrLesser].
 func (s *Store) SignIn(ctx context.Context, session tenant.Session, used tenant.Passkey, replaces secret.Hash) error {
 	cloned := false
 	err := s.act(ctx, func(x *tx) error {
 		cloned = false
-		if _, _, err := livePerson(x, session.Tenant, session.Person); err != nil {
+		_, t, err := livePerson(x, session.Tenant, session.Person)
+		if err != nil {
 			return err
 		}
 		k, err := passkeyOf(x, session.Tenant, session.Person, used.ID)
 		if err != nil {
 			return err
 		}
-		if !k.Live() {
-			return tenant.Refuse(tenant.ErrDisabled, "use another one", "this passkey is suspended")
+		if err := t.SignsIn(k); err != nil {
+			return err
 		}
 		if (k.Count > 0 || used.Count > 0) && used.Count <= k.Count {
 			cloned = true // and the suspension is kept, so the act succeeds
-			if err := x.exec(`update passkey set suspended_at = $2 where id = $1`, k.ID, x.now.UnixMilli()); err != nil {
+			if err := x.exec(`update passkey set suspended_at = $2, suspended_why = 'counter' where id = $1`, k.ID, x.now.UnixMilli()); err != nil {
 				return err
 			}
 			return x.suspendBehind(k)
@@ -182,7 +242,7 @@ func scanPasskey(scan func(...any) error) (k tenant.Passkey, err error) {
 	var aaguid []byte
 	var created, used, suspended sql.NullInt64
 	err = scan(&k.ID, &k.Tenant, &k.Person, &k.Name, &k.Key, &flags, &counter, &aaguid, column{&k.Transports}, &k.Format,
-		&attested, &hardware, &k.Attestation, &created, &used, &suspended)
+		&attested, &hardware, &k.Attestation, &created, &used, &suspended, &k.SuspendedWhy)
 	copy(k.AAGUID[:], aaguid)
 	k.Flags, k.Count, k.Attested, k.Hardware = byte(flags), uint32(counter), attested == 1, hardware == 1
 	k.CreatedAt, k.UsedAt, k.SuspendedAt = fromMillis(created), fromMillis(used), fromMillis(suspended)

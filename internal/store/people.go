@@ -127,7 +127,11 @@ func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenan
 		if err != nil {
 			return err
 		}
-		ways, err := waysIn(x, tenantID)
+		t, err := tenantByID(x, tenantID)
+		if err != nil {
+			return err
+		}
+		ways, err := waysIn(x, t)
 		if err != nil {
 			return err
 		}
@@ -162,7 +166,11 @@ func (s *Store) SetRole(ctx context.Context, tenantID, id string, role tenant.Ro
 		if err != nil {
 			return err
 		}
-		ways, err := waysIn(x, tenantID)
+		t, err := tenantByID(x, tenantID)
+		if err != nil {
+			return err
+		}
+		ways, err := waysIn(x, t)
 		if err != nil {
 			return err
 		}
@@ -180,13 +188,18 @@ func (s *Store) SetRole(ctx context.Context, tenantID, id string, role tenant.Ro
 }
 
 // CompleteTenant makes a tenant's break-glass principals if it has none, and sets its owner, contacts and what it asks of
-// passkeys, each if given. Whatever is there stays; doing it again changes nothing.
+// passkeys, each if given. Whatever is there stays; doing it again changes nothing. Asking for passkeys that no owner has
+// is refused with [tenant.ErrConflict].
 func (s *Store) CompleteTenant(ctx context.Context, given tenant.Tenant) (t tenant.Tenant, err error) {
-	err = s.act(ctx, func(x *tx) (err error) {
-		if t, err = liveTenant(x, given.ID); err != nil {
+	err = s.act(ctx, func(x *tx) error {
+		before, err := liveTenant(x, given.ID)
+		if err != nil {
 			return err
 		}
-		if t, err = t.Completed(given); err != nil {
+		if t, err = before.Completed(given); err != nil {
+			return err
+		}
+		if err := x.mayAsk(before, t); err != nil {
 			return err
 		}
 		x.changed = true
@@ -197,6 +210,23 @@ func (s *Store) CompleteTenant(ctx context.Context, given tenant.Tenant) (t tena
 		return x.completePeople(t.ID)
 	})
 	return t, err
+}
+
+// mayAsk refuses a change of what a tenant asks of passkeys that nobody's would survive who is needed.
+func (x *tx) mayAsk(before, after tenant.Tenant) error {
+	people, err := peopleOf(x, before.ID)
+	if err != nil {
+		return err
+	}
+	had, err := waysIn(x, before)
+	if err != nil {
+		return err
+	}
+	have, err := waysIn(x, after)
+	if err != nil {
+		return err
+	}
+	return tenant.MayAsk(people, had, have)
 }
 
 // completePeople makes the break-glass principals that are missing.
@@ -220,30 +250,52 @@ func (x *tx) completePeople(tenantID string) error {
 	return nil
 }
 
-// WaysIn counts, for each person of a tenant, the passkeys that work and the break-glass codes that were not used.
-func (s *Store) WaysIn(ctx context.Context, tenantID string) (ways map[string]int, err error) {
+// WaysIn returns the ways in of each person of a tenant, by subject, as t asks of passkeys: what the tenant asks for now, or
+// what it might.
+func (s *Store) WaysIn(ctx context.Context, t tenant.Tenant) (ways map[string]tenant.Ways, err error) {
 	err = s.read(ctx, func(q querier) (err error) {
-		ways, err = waysIn(q, tenantID)
+		ways, err = waysIn(q, t)
 		return err
 	})
 	return ways, err
 }
 
-func waysIn(q querier, tenantID string) (map[string]int, error) {
-	ways := map[string]int{}
-	for _, query := range []string{
-		`select person from passkey where tenant = $1 and suspended_at is null`,
-		`select person from break_glass_code where tenant = $1`,
-	} {
-		names, err := collect(q, scanText, query, tenantID)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			ways[name]++
-		}
+func waysIn(q querier, t tenant.Tenant) (map[string]tenant.Ways, error) {
+	ways := map[string]tenant.Ways{}
+	keys, err := collect(q, scanPasskey, `select `+passkeyColumns+` from passkey where tenant = $1 and suspended_at is null`, t.ID)
+	if err != nil {
+		return nil, err
 	}
-	return ways, nil
+	for _, k := range keys {
+		w := ways[k.Person]
+		if t.SignsIn(k) == nil {
+			w.Passkeys++
+			w.Proven = later(w.Proven, k.UsedAt)
+		} else {
+			w.Lesser++
+		}
+		ways[k.Person] = w
+	}
+	codes, err := collect(q, scanText, `select person from break_glass_code where tenant = $1`, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	proofs, err := glassProofs(q, t.ID)
+	for person, proof := range proofs {
+		w := ways[person]
+		w.Code = slices.Contains(codes, person)
+		w.CodeUsed = !w.Code && !proof.UsedAt.IsZero()
+		w.Proven = later(w.Proven, proof.ProvenAt)
+		ways[person] = w
+	}
+	return ways, err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 func scanText(scan func(...any) error) (text string, err error) {

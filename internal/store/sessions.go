@@ -15,7 +15,12 @@ const sessionColumns = `hash, id, tenant, person, passkey, acr, amr, device, pla
 // seenEvery is how exactly the last use of a session is kept: a page view should not cost a write.
 const seenEvery = time.Minute
 
+// insertSession keeps a session, and forgets some that nobody has used for as long as one lives: by then those that have
+// reached their longest time are among them.
 func (x *tx) insertSession(n tenant.Session) error {
+	if err := x.exec(`delete from browser_session where hash in (select hash from browser_session where seen_at <= $1 order by seen_at limit $2)`, x.now.Add(-tenant.SessionIdle).UnixMilli(), forgotten); err != nil {
+		return err
+	}
 	return x.exec(`insert into browser_session (`+sessionColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		n.Hash[:], n.ID, n.Tenant, n.Person, n.Passkey, n.ACR, toJSON(n.AMR), n.Device, n.Place, millis(n.At), millis(n.SeenAt))
 }
@@ -28,11 +33,12 @@ func (s *Store) Session(ctx context.Context, tenantID string, hash secret.Hash) 
 		if n, err = one(q, scanSession, `select `+sessionColumns+` from browser_session where hash = $1 and tenant = $2`, hash[:], tenantID); err != nil {
 			return err
 		}
-		if p, _, err = livePerson(q, tenantID, n.Person); err != nil {
+		var t tenant.Tenant
+		if p, t, err = livePerson(q, tenantID, n.Person); err != nil {
 			return err
 		}
 		k, err := passkeyOf(q, tenantID, n.Person, n.Passkey)
-		if err == nil && (!k.Live() || !n.Live(now)) {
+		if err == nil && (t.SignsIn(k) != nil || !n.Live(now)) {
 			err = sql.ErrNoRows
 		}
 		return err
@@ -109,10 +115,17 @@ func hashOrNull(h secret.Hash) any {
 	return h[:]
 }
 
-// forget removes some rows whose time is over. Two for each new one, so that a table does not grow beyond what is live.
+// forgotten is how many rows whose time is over go for each new one: more than one, so that a table does not grow beyond
+// what is live, and few, so that nobody waits for it.
+const forgotten = 2
+
+// forget removes some rows whose time is over, found by index.
 func (x *tx) forget(table string) error {
-	key := map[string]string{"ceremony": "challenge", "interaction": "hash"}[table]
-	return x.exec(`delete from `+table+` where `+key+` in (select `+key+` from `+table+` where expires_at <= $1 order by expires_at limit 2)`, x.now.UnixMilli())
+	key := "hash"
+	if table == "ceremony" {
+		key = "challenge"
+	}
+	return x.exec(`delete from `+table+` where `+key+` in (select `+key+` from `+table+` where expires_at <= $1 order by expires_at limit $2)`, x.now.UnixMilli(), forgotten)
 }
 
 // ConsumeCeremony returns the ceremony of a challenge and forgets it: of any number of calls one gets it, whatever comes

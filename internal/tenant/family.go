@@ -47,12 +47,13 @@ const (
 	ReplaysInARow   Suspicion = "replays-in-a-row" // two tokens one after the other were each sent twice
 	Forked          Suspicion = "forked"           // a token of the present generation is another one
 	ClonedPasskey   Suspicion = "cloned-passkey"   // the passkey behind it may exist twice
+	PersonRecovered Suspicion = "recovered"        // its person came back by a recovery, so it may be with whoever has what they lost
 	SuspendedByHand Suspicion = "by-hand"
 )
 
 // Suspicions lists every suspicion.
 func Suspicions() []Suspicion {
-	return []Suspicion{OtherClient, OtherKey, OlderGeneration, ReplaysInARow, Forked, ClonedPasskey, SuspendedByHand}
+	return []Suspicion{OtherClient, OtherKey, OlderGeneration, ReplaysInARow, Forked, ClonedPasskey, PersonRecovered, SuspendedByHand}
 }
 
 // Family is one line of refresh tokens (RFC 6749 §1.5): the access of one client on one device. Each use gives the next

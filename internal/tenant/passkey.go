@@ -3,6 +3,7 @@ package tenant
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 // Bounds of passkeys.
 const (
-	MaxPasskeys       = 20   // of one person
+	MaxPasskeys       = 20   // of one person, suspended ones not counted
 	maxCredentialID   = 1023 // WebAuthn §4, credential ID
 	maxCredentialKey  = 8 << 10
 	maxAttestation    = 64 << 10
@@ -32,13 +33,36 @@ type Passkey struct {
 	Hardware       bool   // the metadata says that the key can't leave its hardware
 	Attestation    []byte // the statement as it came, as JSON, so that it can be checked again
 
-	CreatedAt   time.Time
-	UsedAt      time.Time // zero: never
-	SuspendedAt time.Time // zero while it is good
+	CreatedAt    time.Time
+	UsedAt       time.Time // zero: never
+	SuspendedAt  time.Time // zero while it is good
+	SuspendedWhy Suspension
 }
+
+// Suspension says why a passkey is suspended.
+type Suspension string
+
+// The reasons for a suspension.
+const (
+	CounterWentBack Suspension = "counter"  // there may be two of it: it never comes back
+	LeftBehind      Suspension = "recovery" // its person was recovered with another; they may bring it back
+)
 
 // Live reports whether the passkey may be used.
 func (p Passkey) Live() bool { return p.SuspendedAt.IsZero() }
+
+// Restorable says whether a suspended passkey may come back, given how many work.
+func (p Passkey) Restorable(working int) error {
+	switch {
+	case p.Live():
+		return Refuse(ErrConflict, "", "this passkey is not suspended")
+	case p.SuspendedWhy != LeftBehind:
+		return Refuse(ErrConflict, "remove it and add another one", "there may be two of this passkey, so it stays suspended")
+	case working >= MaxPasskeys:
+		return Refuse(ErrConflict, "remove one first", "a person has at most %d passkeys that work", MaxPasskeys)
+	}
+	return nil
+}
 
 // Reference names a passkey in pages and in the log: the beginning of its credential id.
 func (p Passkey) Reference() string { return PasskeyReference(p.ID) }
@@ -88,6 +112,18 @@ func (t Tenant) AdmitsPasskey(p Passkey) error {
 		if len(t.Models) > 0 && !t.hasModel(p.AAGUID) {
 			return invalid(what, "its model is none of those that "+t.ID+" allows", "use a security key from your organisation's list")
 		}
+	}
+	return nil
+}
+
+// SignsIn says whether a passkey signs somebody in at a tenant: what was registered when the tenant asked for less is
+// [ErrLesser] now, one that is suspended [ErrDisabled].
+func (t Tenant) SignsIn(p Passkey) error {
+	if !p.Live() {
+		return Refuse(ErrDisabled, "use another one", "this passkey is suspended")
+	}
+	if lesser := (*Invalid)(nil); errors.As(t.AdmitsPasskey(p), &lesser) {
+		return Refuse(ErrLesser, "use another passkey, or ask for a recovery", "%s", lesser)
 	}
 	return nil
 }

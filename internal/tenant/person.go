@@ -190,28 +190,9 @@ func BreakGlassPeople(tenantID string, now time.Time) ([]Person, error) {
 	return both, nil
 }
 
-// MayLeave says whether a person may be disabled, given everybody of their tenant and how many ways in each has: the last
-// owner who could get in may not. Break-glass principals do not count, they are for when there is nobody.
-func MayLeave(leaving Person, people []Person, waysIn map[string]int) error {
-	if leaving.Kind == BreakGlass {
-		return Refuse(ErrConflict, "", "%s is for when nobody else gets in, and can't be disabled", leaving.Login)
-	}
-	return noLastOwner(leaving, people, waysIn)
-}
-
-// noLastOwner refuses to do without the last owner who could get in.
-func noLastOwner(leaving Person, people []Person, waysIn map[string]int) error {
-	if leaving.Role != Owner || slices.ContainsFunc(people, func(p Person) bool {
-		return p.ID != leaving.ID && p.Live() && p.Kind == Human && p.Role == Owner && waysIn[p.ID] > 0
-	}) {
-		return nil
-	}
-	return Refuse(ErrConflict, "make another owner first, who has a passkey", "%s is the last owner", leaving.Login)
-}
-
-// WithRole is the person with another role, given everybody of their tenant and how many ways in each has: the last owner
+// WithRole is the person with another role, given everybody of their tenant and the ways in of each: the last owner
 // who could get in stays one.
-func (p Person) WithRole(role Role, people []Person, waysIn map[string]int) (Person, error) {
+func (p Person) WithRole(role Role, people []Person, ways map[string]Ways) (Person, error) {
 	next := p
 	next.Role = role
 	if err := checkRole(next); err != nil {
@@ -223,7 +204,7 @@ func (p Person) WithRole(role Role, people []Person, waysIn map[string]int) (Per
 	case !p.Live():
 		return p, Refuse(ErrDisabled, "a disabled person stays disabled: create another", "the person %s is disabled", p.Login)
 	case role != Owner:
-		return next, noLastOwner(p, people, waysIn)
+		return next, noLastOwner(p, people, ways)
 	}
 	return next, nil
 }
@@ -250,37 +231,4 @@ func (t Tenant) Completed(given Tenant) (Tenant, error) {
 		t.Models = given.Models
 	}
 	return New(t)
-}
-
-// Finding is something that a tenant lacks.
-type Finding struct {
-	ID   string // stable: for machines
-	What string // for people
-	Hint string
-}
-
-// Findings lists what a tenant lacks so that its people are safe from being shut out, given its people and who of them
-// could get in: id of a person to the number of passkeys and unused codes.
-func (t Tenant) Findings(people []Person, waysIn map[string]int) []Finding {
-	var list []Finding
-	complete := "run `seawall tenant complete " + t.ID + "` on a terminal"
-	if t.Owner == Unnamed || len(t.Contacts) < MinContacts {
-		list = append(list, Finding{"contacts", "nobody is named who answers for it", "run `seawall tenant complete " + t.ID + " --owner MAIL --contact MAIL --contact MAIL`"})
-	}
-	glass, ready := 0, 0
-	for _, p := range people {
-		if p.Kind == BreakGlass && p.Live() {
-			glass++
-			if waysIn[p.ID] > 0 {
-				ready++
-			}
-		}
-	}
-	switch {
-	case glass < BreakGlassPrincipals:
-		list = append(list, Finding{"break-glass", "it has no break-glass principals: if everybody is shut out, nobody gets in", complete})
-	case ready < glass:
-		list = append(list, Finding{"break-glass-codes", fmt.Sprintf("%d of %d break-glass principals have no code and no passkey", glass-ready, glass), complete})
-	}
-	return list
 }

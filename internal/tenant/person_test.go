@@ -88,38 +88,6 @@ func TestTheOperatorsTenant(t *testing.T) {
 	}
 }
 
-func TestFindings(t *testing.T) {
-	acme, err := New(goodTenant())
-	if err != nil {
-		t.Fatal(err)
-	}
-	both, err := BreakGlassPeople("acme", created)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone := both[1]
-	gone.DisabledAt = created
-	for _, c := range []struct {
-		want   string
-		people []Person
-		ways   map[string]int
-	}{
-		{"break-glass", nil, nil},
-		{"break-glass", both[:1], map[string]int{both[0].ID: 1}},
-		{"break-glass", []Person{both[0], gone}, map[string]int{both[0].ID: 1, gone.ID: 1}},
-		{"break-glass-codes", both, map[string]int{both[0].ID: 1}},
-		{"", both, map[string]int{both[0].ID: 1, both[1].ID: 2}},
-	} {
-		got := ""
-		for _, f := range acme.Findings(c.people, c.ways) {
-			got += f.ID
-		}
-		if got != c.want {
-			t.Errorf("%d people, %v: found %q, want %q", len(c.people), c.ways, got, c.want)
-		}
-	}
-}
-
 func TestPasskeyPolicyRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Tenant){
 		"an unknown tier":      func(t *Tenant) { t.Passkeys = "best" },

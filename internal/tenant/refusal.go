@@ -22,6 +22,8 @@ var (
 	// ErrCounter: a passkey's signature counter went back, so there may be two of it. It is suspended. An error that is
 	// ErrCounter is also ErrConflict.
 	ErrCounter = fmt.Errorf("counter went back: %w", ErrConflict)
+	// ErrLesser: a passkey is less than its tenant asks for by now. An error that is ErrLesser is also ErrConflict.
+	ErrLesser = fmt.Errorf("lesser passkey: %w", ErrConflict)
 	// ErrUnwritten: the act did not happen, because the disk is full or failing, and can be tried again. Only if the disk
 	// failed at the very moment of the commit, which the text says, is it decided when the database is opened the next
 	// time.

@@ -180,9 +180,10 @@ type BreakGlassCode struct {
 	IssuedAt       time.Time
 }
 
-// GlassProof is when a break-glass principal's code was last made, and when one was last used.
+// GlassProof is when a break-glass principal's code was last made, when one was last used, and when somebody last showed that
+// the present one is there and readable.
 type GlassProof struct {
-	SealedAt, UsedAt time.Time // zero: never
+	SealedAt, UsedAt, ProvenAt time.Time // zero: never
 }
 
 // Interaction is what somebody was about to do when they were asked to sign in: where to go on, and what the sign-in must

@@ -23,9 +23,11 @@ type Person struct {
 	Role     string    `json:"role,omitempty"`
 	Created  time.Time `json:"created"`
 	Disabled time.Time `json:"disabled,omitzero"`
-	// WaysIn counts passkeys that work and break-glass codes that were not used; in lists only.
-	WaysIn int `json:"ways_in,omitempty"`
-	// Sealed is when a break-glass principal's code was last made, and Broken when one was last used; in lists only.
+	// WaysIn counts passkeys that sign them in and break-glass codes that were not used; in lists only, as the next four.
+	WaysIn   int       `json:"ways_in,omitempty"`
+	CodeUsed bool      `json:"code_used,omitempty"` // the break-glass code was used, and no new one has taken its place
+	Proven   time.Time `json:"proven,omitzero"`     // when a way in was last seen to work
+	// Sealed is when a break-glass principal's code was last made, and Broken when one was last used.
 	Sealed   time.Time `json:"sealed,omitzero"`
 	Broken   time.Time `json:"broken,omitzero"`
 	Passkeys []Passkey `json:"passkeys,omitempty"`
@@ -42,6 +44,9 @@ type Passkey struct {
 	Created   time.Time `json:"created"`
 	Used      time.Time `json:"used,omitzero"`
 	Suspended time.Time `json:"suspended,omitzero"`
+	// SuspendedWhy is counter (there may be two of it) or recovery (left behind; its person may restore it).
+	SuspendedWhy string `json:"suspended_why,omitempty"`
+	Lesser       bool   `json:"lesser,omitempty"` // it works, and is less than the tenant asks for by now
 }
 
 // Session is a signed-in browser.
@@ -114,6 +119,7 @@ type CompleteTenant struct {
 	Contacts []string `json:"contacts,omitempty"`
 	Passkeys string   `json:"passkeys,omitempty"` // any, device-bound or attested
 	Models   []string `json:"models,omitempty"`   // AAGUIDs, for attested
+	DryRun   bool     `json:"dry_run,omitempty"`  // change nothing; the answer is the tenant as it would be, with its findings
 }
 
 // Finding is something that a tenant lacks.

@@ -4,6 +4,7 @@ create table break_glass_proof (
     person    text   not null,
     sealed_at bigint,
     used_at   bigint,
+    proven_at bigint,
     primary key (tenant, person),
     foreign key (tenant, person) references person (tenant, id)
 );

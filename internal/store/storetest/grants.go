@@ -587,6 +587,12 @@ func testSessionEnds(t *testing.T, f *fixture) {
 		{"a cloned passkey", func(p party) {
 			wantReason(t, f.SignIn(ctx, newSession(p.key, f.clock.Now()), used(p.key, 0), secret.Hash{}), tenant.ErrCounter)
 		}, false, true, false},
+		{"a recovery", func(p party) { // last: it takes a day
+			link, k := f.mustRecover(p.person), newPasskey(p.person, "new")
+			if err := f.Enrol(ctx, link.Hash, k, newSession(k, f.clock.Now()), p.session.Hash); err != nil {
+				t.Fatal(err)
+			}
+		}, false, false, false},
 	} {
 		name := "p" + tenant.NewFamilyID().String()
 		p := f.mustParty("acme", name, name)

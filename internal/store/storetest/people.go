@@ -20,7 +20,7 @@ type People interface {
 	PersonByHandle(ctx context.Context, tenantID string, handle []byte) (tenant.Person, error)
 	People(ctx context.Context, tenantID string) ([]tenant.Person, error)
 	DisablePerson(ctx context.Context, tenantID, id string) (tenant.Person, error)
-	WaysIn(ctx context.Context, tenantID string) (map[string]int, error)
+	WaysIn(ctx context.Context, t tenant.Tenant) (map[string]tenant.Ways, error)
 }
 
 // Completion gives a tenant what it lacks, and its people their roles.
@@ -35,6 +35,7 @@ type Passkeys interface {
 	AddPasskey(ctx context.Context, k tenant.Passkey) (tenant.Passkey, error)
 	RenamePasskey(ctx context.Context, tenantID, person string, id []byte, name string) (tenant.Passkey, error)
 	RemovePasskey(ctx context.Context, tenantID, person string, id []byte) (tenant.Passkey, error)
+	RestorePasskey(ctx context.Context, tenantID, person string, id []byte) (tenant.Passkey, error)
 	SignIn(ctx context.Context, session tenant.Session, used tenant.Passkey, replaces secret.Hash) error
 }
 
@@ -53,26 +54,6 @@ type SingleUse interface {
 	SaveInteraction(ctx context.Context, i tenant.Interaction) error
 	Interaction(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Interaction, error)
 	ConsumeInteraction(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Interaction, error)
-}
-
-// Enrolments keeps links, recoveries and codes.
-type Enrolments interface {
-	IssueEnrolment(ctx context.Context, e tenant.Enrolment) (tenant.Enrolment, error)
-	Enrolment(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Enrolment, tenant.Person, error)
-	Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, session tenant.Session) error
-	KeepBreakGlassCode(ctx context.Context, c tenant.BreakGlassCode) error
-	BreakGlassHolder(ctx context.Context, tenantID string, code secret.Hash) (person string, err error)
-	BreakGlass(ctx context.Context, tenantID string, code secret.Hash, e tenant.Enrolment) (tenant.Enrolment, error)
-}
-
-// Recoveries keeps the slow ways back.
-type Recoveries interface {
-	RequestRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
-	ApproveRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
-	Recovery(ctx context.Context, tenantID, person string) (tenant.Recovery, error)
-	WaitingRecoveries(ctx context.Context) ([]tenant.WaitingRecovery, error)
-	CancelRecovery(ctx context.Context, tenantID, person string) (canceled bool, err error)
-	GlassProofs(ctx context.Context, tenantID string) (map[string]tenant.GlassProof, error)
 }
 
 func newPerson(tenantID, login string, role tenant.Role) tenant.Person {
@@ -332,6 +313,70 @@ func testTiers(t *testing.T, f *fixture) {
 	}
 }
 
+// testRaisedTier: what was registered when a tenant asked for less signs nobody in any more.
+func testRaisedTier(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustTenant("acme")
+	ada := f.mustPerson("acme", "ada@acme.example", "")
+	synced := f.mustPasskey(ada, "synced") // as newPasskey makes it
+	bound := newPasskey(ada, "bound")
+	bound.Flags = 0x05
+	ok(f.AddPasskey(ctx, bound))(t)
+	on := f.mustSignIn(synced, 1)
+	ways := func(tier tenant.Tier) tenant.Ways {
+		acme := ok(f.Tenant(ctx, "acme"))(t)
+		if tier != "" {
+			acme.Passkeys = tier
+		}
+		w := ok(f.WaysIn(ctx, acme))(t)[ada.ID]
+		w.Proven = time.Time{}
+		return w
+	}
+	if now, would := ways(""), ways(tenant.DeviceBound); now != (tenant.Ways{Passkeys: 2}) || would != (tenant.Ways{Passkeys: 1, Lesser: 1}) {
+		t.Errorf("the ways in are %+v, and would be %+v", now, would)
+	}
+	ok(f.CompleteTenant(ctx, tenant.Tenant{ID: "acme", Passkeys: tenant.DeviceBound}))(t)
+	f.reopen()
+	wantReason(t, f.SignIn(ctx, newSession(synced, f.clock.Now()), used(synced, 2), secret.Hash{}), tenant.ErrLesser)
+	_, _, err := f.Session(ctx, "acme", on.Hash) // nor does a session that it opened
+	wantReason(t, err, tenant.ErrNotFound)
+	f.mustSignIn(bound, 1)
+	_, err = f.RemovePasskey(ctx, "acme", ada.ID, bound.ID) // the last that signs her in
+	wantReason(t, err, tenant.ErrConflict)
+	ok(f.CompleteTenant(ctx, tenant.Tenant{ID: "acme", Passkeys: tenant.AnyPasskey}))(t)
+	f.mustSignIn(synced, 2)
+	ok(f.CompleteTenant(ctx, tenant.Tenant{ID: "acme", Passkeys: tenant.DeviceBound}))(t)
+	ok(f.RemovePasskey(ctx, "acme", ada.ID, synced.ID))(t)
+
+	f.mustOperators()
+	owner := f.mustPerson(tenant.Operators, "owner", tenant.Owner)
+	f.mustPasskey(owner, "synced")
+	_, err = f.CompleteTenant(ctx, tenant.Tenant{ID: tenant.Operators, Passkeys: tenant.DeviceBound})
+	wantReason(t, err, tenant.ErrConflict)
+	if got := ok(f.Tenant(ctx, tenant.Operators))(t); got.Passkeys != tenant.AnyPasskey {
+		t.Error("a change that was refused was made")
+	}
+	key := newPasskey(owner, "key")
+	key.Flags = 0x05
+	ok(f.AddPasskey(ctx, key))(t)
+	ok(f.CompleteTenant(ctx, tenant.Tenant{ID: tenant.Operators, Passkeys: tenant.DeviceBound}))(t)
+}
+
+// testReplacedByEnrolment: a session that a browser had before it enrolled is worth nothing after.
+func testReplacedByEnrolment(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustTenant("acme")
+	ada, bob := f.mustPerson("acme", "ada@acme.example", ""), f.mustPerson("acme", "bob@acme.example", "")
+	before := f.mustSignIn(f.mustPasskey(bob, "laptop"), 1)
+	link := ok(f.IssueEnrolment(ctx, newEnrolment(ada, start)))(t)
+	k := newPasskey(ada, "laptop")
+	if err := f.Enrol(ctx, link.Hash, k, newSession(k, start), before.Hash); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := f.Session(ctx, "acme", before.Hash)
+	wantReason(t, err, tenant.ErrNotFound)
+}
+
 func testSignIn(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	f.mustTenant("acme")
@@ -518,159 +563,4 @@ func testInteractions(t *testing.T, f *fixture) {
 	f.clock.advance(tenant.InteractionLife)
 	_, err = f.ConsumeInteraction(ctx, "acme", i.Hash)
 	wantReason(t, err, tenant.ErrNotFound)
-}
-
-func newEnrolment(p tenant.Person, now time.Time) tenant.Enrolment {
-	return tenant.Enrolment{Hash: randomHash(), Tenant: p.Tenant, Person: p.ID, IssuedBy: "uid:7", IssuedAt: now, ExpiresAt: now.Add(tenant.EnrolmentLife)}
-}
-
-func testEnrolment(t *testing.T, f *fixture) {
-	ctx := t.Context()
-	f.mustTenant("acme")
-	f.mustTenant("globex")
-	ada := f.mustPerson("acme", "ada@acme.example", "")
-	enrol := func(e tenant.Enrolment) error {
-		k := newPasskey(ada, "laptop")
-		return f.Enrol(ctx, e.Hash, k, newSession(k, f.clock.Now()))
-	}
-	replaced := ok(f.IssueEnrolment(ctx, newEnrolment(ada, start)))(t)
-	late := ok(f.IssueEnrolment(ctx, newEnrolment(ada, start)))(t)
-	wantReason(t, enrol(replaced), tenant.ErrNotFound) // a new link makes the old one useless
-	f.clock.advance(tenant.EnrolmentLife)
-	_, _, err := f.Enrolment(ctx, "acme", late.Hash)
-	wantReason(t, err, tenant.ErrNotFound)
-	wantReason(t, enrol(late), tenant.ErrNotFound)
-
-	link := ok(f.IssueEnrolment(ctx, newEnrolment(ada, f.clock.Now())))(t)
-	f.reopen()
-	got, person, err := f.Enrolment(ctx, "acme", link.Hash)
-	if err != nil || !reflect.DeepEqual(got, link) || person.ID != ada.ID || got.Why != tenant.FirstPasskey {
-		t.Errorf("the link is %+v for %s, %v", got, person.ID, err)
-	}
-	_, _, err = f.Enrolment(ctx, "globex", link.Hash)
-	wantReason(t, err, tenant.ErrNotFound)
-	won := 0
-	for _, err := range together(8, func(int) error { return enrol(link) }) {
-		if err == nil {
-			won++
-		} else {
-			wantReason(t, err, tenant.ErrNotFound)
-		}
-	}
-	if won != 1 {
-		t.Errorf("a link was used %d times", won)
-	}
-	if keys, sessions := ok(f.Passkeys(ctx, "acme", ada.ID))(t), ok(f.Sessions(ctx, "acme", ada.ID))(t); len(keys) != 1 || len(sessions) != 1 {
-		t.Errorf("it gave %d passkeys and %d sessions", len(keys), len(sessions))
-	}
-	_, err = f.IssueEnrolment(ctx, newEnrolment(ada, f.clock.Now())) // from here on it would be a recovery
-	wantReason(t, err, tenant.ErrConflict)
-}
-
-func testRecovery(t *testing.T, f *fixture) {
-	ctx := t.Context()
-	f.mustTenant("acme")
-	ada := f.mustPerson("acme", "ada@acme.example", "")
-	_, err := f.RequestRecovery(ctx, "acme", ada.ID, "uid:7") // there is nothing to recover from
-	wantReason(t, err, tenant.ErrConflict)
-	f.mustPasskey(ada, "laptop")
-	_, err = f.Recovery(ctx, "acme", ada.ID)
-	wantReason(t, err, tenant.ErrNotFound)
-	ok(f.RequestRecovery(ctx, "acme", ada.ID, "uid:7"))(t)
-	_, err = f.RequestRecovery(ctx, "acme", ada.ID, "uid:8")
-	wantReason(t, err, tenant.ErrConflict)
-	issue := func() (tenant.Enrolment, error) { return f.IssueEnrolment(ctx, newEnrolment(ada, f.clock.Now())) }
-	_, err = issue() // one administrator is not enough
-	wantReason(t, err, tenant.ErrConflict)
-	_, err = f.ApproveRecovery(ctx, "acme", ada.ID, "uid:7") // nor one twice
-	wantReason(t, err, tenant.ErrConflict)
-	if waiting := ok(f.WaitingRecoveries(ctx))(t); len(waiting) != 1 || waiting[0].Who.ID != ada.ID || waiting[0].RequestedBy != "uid:7" {
-		t.Errorf("waiting: %+v", waiting)
-	}
-	ok(f.ApproveRecovery(ctx, "acme", ada.ID, "uid:8"))(t)
-	if waiting := ok(f.WaitingRecoveries(ctx))(t); len(waiting) != 0 {
-		t.Errorf("still waiting: %+v", waiting)
-	}
-	f.reopen()
-	f.clock.advance(tenant.RecoveryDelay - time.Millisecond)
-	_, err = issue() // too early
-	wantReason(t, err, tenant.ErrConflict)
-	f.clock.advance(time.Millisecond)
-	if link := ok(issue())(t); link.Why != tenant.Recovered {
-		t.Errorf("the link is for %s", link.Why)
-	}
-	_, err = issue() // it was for one link
-	wantReason(t, err, tenant.ErrConflict)
-	if !ok(f.CancelRecovery(ctx, "acme", ada.ID))(t) || ok(f.CancelRecovery(ctx, "acme", ada.ID))(t) {
-		t.Error("the person can't stop the link of a recovery")
-	}
-	ok(f.RequestRecovery(ctx, "acme", ada.ID, "uid:7"))(t)
-	ok(f.ApproveRecovery(ctx, "acme", ada.ID, "uid:8"))(t)
-	f.clock.advance(tenant.RecoveryDelay + tenant.RecoveryLife)
-	_, err = issue() // too late
-	wantReason(t, err, tenant.ErrConflict)
-	ok(f.RequestRecovery(ctx, "acme", ada.ID, "uid:8"))(t)
-}
-
-func testBreakGlass(t *testing.T, f *fixture) {
-	ctx := t.Context()
-	f.mustTenant("acme")
-	f.mustTenant("globex")
-	var glass tenant.Person
-	for _, p := range ok(f.People(ctx, "acme"))(t) {
-		if p.Kind == tenant.BreakGlass {
-			glass = p
-		}
-	}
-	ada := f.mustPerson("acme", "ada@acme.example", "")
-	code := randomHash()
-	keep := func(p tenant.Person, h secret.Hash) error {
-		return f.KeepBreakGlassCode(ctx, tenant.BreakGlassCode{Tenant: "acme", Person: p.ID, Hash: h, IssuedBy: "uid:7", IssuedAt: start})
-	}
-	wantReason(t, keep(ada, code), tenant.ErrConflict)
-	for _, h := range []secret.Hash{randomHash(), code} { // the second replaces the first
-		if err := keep(glass, h); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if ways := ok(f.WaysIn(ctx, "acme"))(t); ways[glass.ID] != 1 || ways[ada.ID] != 0 {
-		t.Errorf("the ways in are %v", ways)
-	}
-	if proof := ok(f.GlassProofs(ctx, "acme"))(t)[glass.ID]; !proof.SealedAt.Equal(start) || !proof.UsedAt.IsZero() {
-		t.Errorf("sealed at %v, used at %v", proof.SealedAt, proof.UsedAt)
-	}
-	_, err := f.IssueEnrolment(ctx, newEnrolment(glass, start)) // nobody gets a link for it but by its code
-	wantReason(t, err, tenant.ErrConflict)
-	_, err = f.BreakGlass(ctx, "globex", code, newEnrolment(glass, start))
-	wantReason(t, err, tenant.ErrNotFound)
-	if holder := ok(f.BreakGlassHolder(ctx, "acme", code))(t); holder != glass.ID {
-		t.Errorf("the code is %s's", holder)
-	}
-	_, err = f.BreakGlassHolder(ctx, "globex", code)
-	wantReason(t, err, tenant.ErrNotFound)
-	f.reopen()
-	f.clock.advance(time.Hour)
-	won := 0
-	for _, err := range together(8, func(int) error {
-		e, err := f.BreakGlass(ctx, "acme", code, newEnrolment(tenant.Person{}, start))
-		if err == nil && (e.Person != glass.ID || e.Why != tenant.GlassBroken) {
-			t.Errorf("the link is %+v", e)
-		}
-		return err
-	}) {
-		if err == nil {
-			won++
-		} else {
-			wantReason(t, err, tenant.ErrNotFound)
-		}
-	}
-	if won != 1 {
-		t.Errorf("a code was used %d times", won)
-	}
-	if ways := ok(f.WaysIn(ctx, "acme"))(t); ways[glass.ID] != 0 {
-		t.Error("a used code still counts as a way in")
-	}
-	if proof := ok(f.GlassProofs(ctx, "acme"))(t)[glass.ID]; !proof.SealedAt.Equal(start) || !proof.UsedAt.Equal(f.clock.Now()) {
-		t.Errorf("after its use: sealed at %v, used at %v", proof.SealedAt, proof.UsedAt)
-	}
 }

@@ -28,6 +28,7 @@ type Store interface {
 	SingleUse
 	Enrolments
 	Recoveries
+	Glass
 	Codes
 	Consents
 	Families
@@ -113,6 +114,9 @@ func Run(t *testing.T, open Open) {
 		{"roles", testRoles},
 		{"passkeys", testPasskeys},
 		{"tiers of passkeys", testTiers},
+		{"a raised tier", testRaisedTier},
+		{"a recovery leaves passkeys behind", testLeftBehind},
+		{"an enrolment replaces a session", testReplacedByEnrolment},
 		{"signing in", testSignIn},
 		{"one assertion signs in once", testSignInRace},
 		{"sessions", testSessions},
