@@ -45,6 +45,7 @@ type DPoP struct {
 type proving struct {
 	required bool
 	maxAge   time.Duration
+	leeway   time.Duration
 	keep     time.Duration // how long a proof could be used again
 	nonces   Nonces
 	origin   string
@@ -56,7 +57,7 @@ func newProving(c *DPoP, leeway time.Duration) (p proving, err error) {
 	if c == nil {
 		c = &DPoP{}
 	}
-	p = proving{required: c.Required, maxAge: c.MaxAge, nonces: c.Nonces, origin: c.Origin, replays: c.Replays}
+	p = proving{required: c.Required, maxAge: c.MaxAge, leeway: leeway, nonces: c.Nonces, origin: c.Origin, replays: c.Replays}
 	if p.maxAge == 0 {
 		p.maxAge = defaultProofAge
 	}
@@ -92,6 +93,27 @@ type proof struct {
 // by the key that the token is bound to (RFC 9449 §4.3). Replay comes last: only a proof that is
 // good in every other way is remembered, so nobody but the key's holder uses up its room.
 func (d *proving) prove(ctx context.Context, v *Validator, t *Token, text [sha256.Size]byte, p *Presentation, now time.Time) Code {
+	w := works.Get().(*work)
+	defer w.release()
+	var pr proof
+	if code := d.open(w, &pr, p, &text, v.maxBytes, now); code != "" {
+		return code
+	}
+	k, code := pr.key(w, now, t.issuer)
+	switch {
+	case code != "":
+		return code
+	case Thumbprint(k.thumbprint()) != t.jkt:
+		return CodeDPoPThumbprint
+	case !k.signed(w):
+		return CodeDPoPSignature
+	}
+	return d.use(ctx, t.jkt, string(pr.jti), now)
+}
+
+// open takes the presentation's one proof apart and compares it with the request, the token's digest
+// (nil if the request has no token) and the clock.
+func (d *proving) open(w *work, pr *proof, p *Presentation, text *[sha256.Size]byte, maxBytes int, now time.Time) Code {
 	switch len(p.Proofs) {
 	case 0:
 		return CodeDPoPMissing
@@ -99,29 +121,36 @@ func (d *proving) prove(ctx context.Context, v *Validator, t *Token, text [sha25
 	default:
 		return CodeDPoPMany
 	}
-	w := works.Get().(*work)
-	defer w.release()
-	var pr proof
-	if code := pr.read(w, p.Proofs[0], v.maxBytes); code != "" {
+	if code := pr.read(w, p.Proofs[0], maxBytes); code != "" {
 		return code
 	}
-	if code := d.fits(&pr, v, text, p, now); code != "" {
-		return code
+	if text != nil && len(pr.ath) == 0 {
+		return CodeDPoPForm
 	}
+	return d.fits(pr, text, p, now)
+}
+
+// key gives the proof's own key, if it is a sound one for the proof's algorithm. A key that belongs to
+// an issuer proves nothing for the tokens of another.
+func (pr *proof) key(w *work, now time.Time, issuer string) (*key, Code) {
 	k := readKey(pr.jwk, false)
-	switch {
-	case k.state(instantOf(now)) != "" || !k.fits(w.header.alg) || k.bound && k.issuer.text != t.issuer:
-		return CodeDPoPKey
-	case Thumbprint(k.thumbprint()) != t.jkt:
-		return CodeDPoPThumbprint
+	if k.state(instantOf(now)) != "" || !k.fits(w.header.alg) || k.bound && k.issuer.text != issuer {
+		return nil, CodeDPoPKey
 	}
+	return k, ""
+}
+
+// signed reports whether the key made the signature of what was taken apart.
+func (k *key) signed(w *work) bool {
 	if w.header.alg != EdDSA {
 		w.sumSigned()
 	}
-	if !k.verify(w) {
-		return CodeDPoPSignature
-	}
-	switch d.replays.Use(ctx, t.jkt, string(pr.jti), now, d.keep) {
+	return k.verify(w)
+}
+
+// use records that the key has used a proof.
+func (d *proving) use(ctx context.Context, key Thumbprint, jti string, now time.Time) Code {
+	switch d.replays.Use(ctx, key, jti, now, d.keep) {
 	case "":
 		return ""
 	case CodeDPoPReplay:
@@ -147,8 +176,13 @@ func (pr *proof) read(w *work, text string, maxBytes int) Code {
 	default:
 		return CodeDPoPAlg
 	}
-	for _, b := range [][]byte{pr.htm, pr.htu, pr.ath, pr.jti} {
-		if len(b) == 0 || hasControl(b) {
+	for _, b := range [][]byte{pr.htm, pr.htu, pr.jti} {
+		if len(b) == 0 {
+			return CodeDPoPForm
+		}
+	}
+	for _, b := range [][]byte{pr.htm, pr.htu, pr.jti, pr.ath} {
+		if hasControl(b) {
 			return CodeDPoPForm
 		}
 	}
@@ -205,17 +239,17 @@ func (pr *proof) readClaims(s *scanner, data []byte) bool {
 	return s.end()
 }
 
-// fits compares a proof with the request, the token and the clock.
-func (d *proving) fits(pr *proof, v *Validator, text [sha256.Size]byte, p *Presentation, now time.Time) Code {
+// fits compares a proof with the request, the token if there is one, and the clock.
+func (d *proving) fits(pr *proof, text *[sha256.Size]byte, p *Presentation, now time.Time) Code {
 	at := instantOf(now)
 	switch {
 	case string(pr.htm) != p.Method:
 		return CodeDPoPMethod
 	case !sameTarget(string(pr.htu), p.URL):
 		return CodeDPoPURL
-	case !spells(pr.ath, text):
+	case text != nil && !spells(pr.ath, *text):
 		return CodeDPoPToken
-	case pr.iat.after(at.add(v.leeway)) || pr.iat.before(at.add(-d.maxAge)):
+	case pr.iat.after(at.add(d.leeway)) || pr.iat.before(at.add(-d.maxAge)):
 		return CodeDPoPTime
 	case d.nonces != nil && !d.nonces.Accepts(string(pr.nonce), now):
 		return CodeDPoPNonce
