@@ -170,7 +170,7 @@ func TestPrivateKeyJWTRefusals(t *testing.T) {
 	h.failures = nil
 	for i, c := range cases {
 		h.now = noon // a limit of its own for each
-		h.Handler.failures = NewFailureLimit(50)
+		h.Handler.config.Failures = NewFailureLimit(50)
 		h.do(request(withAssertion(c.raw))).wants(t, c.name, 401, oauth.InvalidClient, c.want)
 		if len(h.minted) > 0 {
 			t.Fatalf("%s (%d): a token was asked for", c.name, i)

@@ -54,6 +54,8 @@ func readCredential(h http.Header, f *Form) (*credential, error) {
 		return &credential{method: oauth.ClientSecretBasic, clientID: basic.ID, secret: basic.Secret}, nil
 	case f.Value("client_secret") != "" && f.Value("client_id") != "":
 		return &credential{method: oauth.ClientSecretPost, clientID: f.Value("client_id"), secret: secret.New(f.Value("client_secret"))}, nil
+	case !hasSecret && f.Value("client_id") != "":
+		return &credential{method: oauth.AuthNone, clientID: f.Value("client_id")}, nil // RFC 6749 §3.2.1: a public client says who it is
 	}
 	return nil, errNoCredential
 }
@@ -88,16 +90,16 @@ func (h *Handler) authenticate(ctx context.Context, r *http.Request, t *tenant.T
 			return nil, none, h.failed(r, t, nil, badAssertion(err), now)
 		}
 	}
-	client, fresh := h.registry.Cached(t.ID, c.clientID)
+	client, fresh := h.config.Registry.Cached(t.ID, c.clientID)
 	proof, ok := c.proves(client, now)
 	if !ok {
-		if wait := h.failures.Wait(t.ID, r, now); wait > 0 {
+		if wait := h.config.Failures.Wait(t.ID, r, now); wait > 0 {
 			return nil, none, oauth.TooManyRequests(wait)
 		}
 	}
 	if !ok || !fresh {
 		var err error
-		if client, err = h.registry.Client(ctx, t.ID, c.clientID); err != nil {
+		if client, err = h.config.Registry.Client(ctx, t.ID, c.clientID); err != nil {
 			return nil, none, err
 		}
 		if proof, ok = c.proves(client, now); !ok {
@@ -119,8 +121,12 @@ func (h *Handler) authenticate(ctx context.Context, r *http.Request, t *tenant.T
 	return client, proof, nil
 }
 
-// proves reports whether the credential is the client's, and returns what to record about it.
+// proves reports whether the credential is the client's, and returns what to record about it. A public client has none,
+// and no other client comes without one.
 func (c *credential) proves(client *Client, now time.Time) (proof [32]byte, ok bool) {
+	if c.method == oauth.AuthNone {
+		return proof, client != nil && client.registered.Auth == oauth.AuthNone
+	}
 	if c.assertion == nil {
 		return client.match(c.secret, now)
 	}
@@ -132,7 +138,7 @@ func (c *credential) proves(client *Client, now time.Time) (proof [32]byte, ok b
 
 // consume makes sure that an assertion is used once, here and after a restart (RFC 7523 §3, item 7).
 func (h *Handler) consume(ctx context.Context, r *http.Request, t *tenant.Tenant, client *Client, c *credential, now time.Time) error {
-	won, err := h.registry.ConsumeAssertion(ctx, t.ID, client.registered.ID, c.assertion.claims.JTI, now.Add(replayMemory))
+	won, err := h.config.Registry.ConsumeAssertion(ctx, t.ID, client.registered.ID, c.assertion.claims.JTI, now.Add(replayMemory))
 	if err != nil {
 		return err
 	}
@@ -144,14 +150,14 @@ func (h *Handler) consume(ctx context.Context, r *http.Request, t *tenant.Tenant
 
 // failed counts a failure and returns err, or says that there have been too many.
 func (h *Handler) failed(r *http.Request, t *tenant.Tenant, client *Client, err *oauth.Error, now time.Time) error {
-	if wait := h.failures.Wait(t.ID, r, now); wait > 0 {
+	if wait := h.config.Failures.Wait(t.ID, r, now); wait > 0 {
 		return oauth.TooManyRequests(wait)
 	}
-	h.failures.Failed(t.ID, r, now)
+	h.config.Failures.Failed(t.ID, r, now)
 	id := ""
 	if client != nil {
 		id = client.registered.ID
 	}
-	h.onFailure(t.ID, id)
+	h.config.OnFailure(t.ID, id)
 	return err
 }

@@ -74,6 +74,9 @@ func NewClient(t *tenant.Tenant, c *tenant.Client, apis []tenant.API) *Client {
 // Live reports whether the client and its tenant may be issued tokens.
 func (c *Client) Live() bool { return c.tenantLive && c.registered.Live() }
 
+// public reports whether the client can keep no credential.
+func (c *Client) public() bool { return c.registered.Auth == oauth.AuthNone }
+
 // SecretEvidence is the evidence of a client that proved itself with the secret of this hash. It names the secret in the
 // ledger: the entry about the secret has it, and so has every entry of a token that was issued for it.
 func SecretEvidence(h secret.Hash) [32]byte { return evidence("secret", h[:]) }

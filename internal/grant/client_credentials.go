@@ -16,10 +16,10 @@ type clientCredentials struct{}
 
 func (clientCredentials) Type() oauth.GrantType { return oauth.ClientCredentials }
 
-func (clientCredentials) Authorize(_ context.Context, q *Request) (*token.Authorization, error) {
+func (clientCredentials) Authorize(_ context.Context, q *Request) (*token.Authorization, Keep, error) {
 	apis, err := resources(q)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	a := &token.Authorization{
 		Tenant: q.Tenant.ID, Issuer: q.Tenant.Issuer, ClientID: q.Client.registered.ID, Subject: q.Client.registered.ID,
@@ -38,7 +38,7 @@ func (clientCredentials) Authorize(_ context.Context, q *Request) (*token.Author
 		}
 	}
 	a.Scope, err = scope(q.Form.Value("scope"), apis)
-	return a, err
+	return a, nil, err
 }
 
 var (

@@ -5,6 +5,9 @@
 // [token.Authorization], which a [token.Issuer] turns into a token, or an error for the client. A grant can't skip or
 // repeat any of the shared phases, because it never sees the request.
 //
+// What a grant has to keep, it keeps after the token was made and before the client gets it, in one atomic act: a vault
+// that is away costs nobody a code or a refresh token, and a client that never hears the answer may ask again.
+//
 // A new grant type is a file of its own and one line in [All].
 package grant
 
@@ -18,6 +21,7 @@ import (
 	"time"
 
 	"seawall/internal/oauth"
+	"seawall/internal/secret"
 	"seawall/internal/tenant"
 	"seawall/internal/token"
 )
@@ -26,12 +30,16 @@ import (
 type Grant interface {
 	// Type is the grant_type that it answers.
 	Type() oauth.GrantType
-	// Authorize returns what to issue, or an *[oauth.Error] for the client.
-	Authorize(ctx context.Context, q *Request) (*token.Authorization, error)
+	// Authorize returns what to issue and what to keep then, or an *[oauth.Error] for the client.
+	Authorize(ctx context.Context, q *Request) (*token.Authorization, Keep, error)
 }
 
+// Keep keeps what a grant has to keep once the tokens are made, in one atomic act, and returns them as the client gets
+// them. An error withholds them. nil keeps nothing.
+type Keep func(ctx context.Context, made token.Token) (token.Token, error)
+
 // All lists the grant types that work.
-func All() []Grant { return []Grant{clientCredentials{}} }
+func All() []Grant { return []Grant{authorizationCode{}, clientCredentials{}, refresh{}} }
 
 // Request is a token request whose client has authenticated and may use the grant.
 type Request struct {
@@ -39,6 +47,43 @@ type Request struct {
 	Client   *Client
 	Form     *Form
 	Evidence [32]byte // what proved the client, for the ledger
+	Key      string   // thumbprint of the key that the client has proved to have (RFC 9449); empty: none
+	Now      time.Time
+	house    *Config
+}
+
+// Codes is where authorization codes are kept. See the store for what each promises.
+type Codes interface {
+	Code(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Code, error)
+	// RedeemCode has one winner; to the others it is tenant.ErrCodeReused and what the code gave.
+	RedeemCode(ctx context.Context, tenantID string, hash secret.Hash, r tenant.Redemption) (tenant.Code, error)
+}
+
+// Families is where families of refresh tokens are kept.
+type Families interface {
+	Family(ctx context.Context, tenantID, id string) (tenant.Family, error)
+	// RotateFamily judges a token and does what follows in one act, which has one winner.
+	RotateFamily(ctx context.Context, tenantID string, r tenant.Rotation) (tenant.Family, tenant.Verdict, error)
+}
+
+// ActKind names something that happens to what a person has agreed to.
+type ActKind string
+
+// The acts.
+const (
+	CodeReused       ActKind = "code.reused"
+	RefreshReplayed  ActKind = "refresh.replayed"
+	RefreshSuspended ActKind = "refresh.suspended"
+)
+
+// ActKinds lists every act.
+func ActKinds() []ActKind { return []ActKind{CodeReused, RefreshReplayed, RefreshSuspended} }
+
+// Act is such an act as metadata.
+type Act struct {
+	Kind                   ActKind
+	Tenant, Person, Client string
+	Detail                 map[string]string
 }
 
 // Config is what a Handler works with. All fields are needed.
@@ -49,26 +94,28 @@ type Config struct {
 	// OnFailure learns of every failed authentication: the tenant, and the client if there is one of that name. It must
 	// not wait.
 	OnFailure func(tenantID, clientID string)
-	Log       *slog.Logger
-	Now       func() time.Time
+	Codes     Codes
+	Families  Families
+	Pepper    *Pepper
+	Proofs    Proofs
+	// Record writes an act down durably.
+	Record func(ctx context.Context, a Act) error
+	// Distrust has access tokens of a client distrusted everywhere.
+	Distrust func(ctx context.Context, t *tenant.Tenant, clientID string, tokens []tenant.Released) error
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // Handler answers token requests of all tenants.
 type Handler struct {
-	registry  Registry
-	issuer    *token.Issuer
-	failures  *FailureLimit
-	requests  *limiter[who]
-	grants    map[oauth.GrantType]Grant
-	onFailure func(tenantID, clientID string)
-	log       *slog.Logger
-	now       func() time.Time
+	config   Config
+	requests *limiter[who]
+	grants   map[oauth.GrantType]Grant
 }
 
 // NewHandler returns a handler with all grants.
 func NewHandler(c Config) *Handler {
-	h := &Handler{registry: c.Registry, issuer: c.Issuer, failures: c.Failures, requests: newLimiter[who](),
-		grants: map[oauth.GrantType]Grant{}, onFailure: c.OnFailure, log: c.Log, now: c.Now}
+	h := &Handler{config: c, requests: newLimiter[who](), grants: map[oauth.GrantType]Grant{}}
 	for _, g := range All() {
 		h.grants[g.Type()] = g
 	}
@@ -77,7 +124,7 @@ func NewHandler(c Config) *Handler {
 
 // Serve answers a POST to a tenant's token endpoint.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, t *tenant.Tenant) {
-	issued, err := h.issue(r, t)
+	issued, err := h.issue(w, r, t)
 	if err != nil {
 		h.refuse(w, r, t, err)
 		return
@@ -122,7 +169,7 @@ func (h *Handler) Authenticate(r *http.Request, t *tenant.Tenant) (clientID stri
 
 // admit reads the form, authenticates the client and counts the request. repeatable is for [ReadForm].
 func (h *Handler) admit(r *http.Request, t *tenant.Tenant, repeatable string) (client *Client, form *Form, proof [32]byte, err error) {
-	now := h.now()
+	now := h.config.Now()
 	if form, err = ReadForm(r, repeatable); err != nil {
 		return nil, nil, proof, err
 	}
@@ -133,13 +180,13 @@ func (h *Handler) admit(r *http.Request, t *tenant.Tenant, repeatable string) (c
 	if client, proof, err = h.authenticate(r.Context(), r, t, offered, now); err != nil {
 		return nil, nil, proof, err
 	}
-	if wait := h.limit(t, client, now); wait > 0 {
+	if wait := h.limit(r, t, client, now); wait > 0 {
 		return nil, nil, proof, oauth.TooManyRequests(wait)
 	}
 	return client, form, proof, nil
 }
 
-func (h *Handler) issue(r *http.Request, t *tenant.Tenant) (token.Token, error) {
+func (h *Handler) issue(w http.ResponseWriter, r *http.Request, t *tenant.Tenant) (token.Token, error) {
 	ctx := r.Context()
 	client, form, proof, err := h.admit(r, t, "resource")
 	if err != nil {
@@ -149,11 +196,25 @@ func (h *Handler) issue(r *http.Request, t *tenant.Tenant) (token.Token, error) 
 	if err != nil {
 		return token.Token{}, err
 	}
-	a, err := g.Authorize(ctx, &Request{Tenant: t, Client: client, Form: form, Evidence: proof})
+	q := &Request{Tenant: t, Client: client, Form: form, Evidence: proof, Now: h.config.Now(), house: &h.config}
+	possession, err := h.possession(w, r, q)
 	if err != nil {
 		return token.Token{}, err
 	}
-	return h.issuer.Issue(ctx, a)
+	a, keep, err := g.Authorize(ctx, q)
+	if err != nil {
+		return token.Token{}, err
+	}
+	if a.KeyThumbprint = q.Key; possession != nil { // whatever the grant, a proof binds
+		if err := possession.Use(ctx); err != nil {
+			return token.Token{}, err
+		}
+	}
+	made, err := h.config.Issuer.Issue(ctx, a)
+	if err != nil || keep == nil {
+		return made, err
+	}
+	return keep(ctx, made)
 }
 
 // choose returns the grant that the request asks for, if the client may use it.
@@ -177,8 +238,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, t *tenant.Tenan
 	e := oauth.WriteError(w, err)
 	switch {
 	case e.Incident != "":
-		h.log.ErrorContext(r.Context(), "a token request failed", "incident", e.Incident, "tenant", t.ID, "cause", err)
+		h.config.Log.ErrorContext(r.Context(), "a token request failed", "incident", e.Incident, "tenant", t.ID, "cause", err)
 	case errors.Unwrap(e) != nil:
-		h.log.WarnContext(r.Context(), "a token request was put off", "tenant", t.ID, "cause", err)
+		h.config.Log.WarnContext(r.Context(), "a token request was put off", "tenant", t.ID, "cause", err)
 	}
 }

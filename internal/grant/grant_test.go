@@ -244,7 +244,9 @@ func TestAuthentication(t *testing.T) {
 		part   string
 	}{
 		{"nothing", request(cc), 401, oauth.InvalidClient, "did not authenticate"},
-		{"client_id alone", request(cc + "&client_id=ci"), 401, oauth.InvalidClient, "did not authenticate"},
+		{"client_id alone", request(cc + "&client_id=ci"), 401, oauth.InvalidClient, "authentication failed"},
+		{"client_id alone of nobody", request(cc + "&client_id=nobody"), 401, oauth.InvalidClient, "authentication failed"},
+		{"client_id alone of a client that is disabled", request(cc + "&client_id=off"), 401, oauth.InvalidClient, "authentication failed"},
 		{"empty secret", request(cc + "&client_id=web&client_secret="), 401, oauth.InvalidClient, "did not authenticate"},
 		{"wrong secret", request(cc, basic("ci", wrong)...), 401, oauth.InvalidClient, "authentication failed"},
 		{"unknown client", request(cc, basic("nobody", wrong)...), 401, oauth.InvalidClient, "authentication failed"},

@@ -79,7 +79,10 @@ type (
 		tenant string
 		from   netip.Prefix
 	}
-	who struct{ tenant, client string }
+	who struct {
+		tenant, client string
+		from           netip.Prefix // of a public client, whose name anybody can say
+	}
 )
 
 // FailureLimit bounds failed authentications: so many a minute from one address at one tenant. An IPv6 network of 64
@@ -122,8 +125,12 @@ func network(remote string) netip.Prefix {
 	return prefix
 }
 
-// limit uses one of the client's requests. It counts clients that have authenticated, so nobody can use up another's.
-func (h *Handler) limit(t *tenant.Tenant, c *Client, now time.Time) time.Duration {
-	n := c.registered.RatePerSecond
-	return h.requests.take(who{t.ID, c.registered.ID}, rate.Limit(n), n, now)
+// limit uses one of the client's requests. It counts clients that have authenticated, and public ones at each address, so
+// nobody can use up another's.
+func (h *Handler) limit(r *http.Request, t *tenant.Tenant, c *Client, now time.Time) time.Duration {
+	n, key := c.registered.RatePerSecond, who{tenant: t.ID, client: c.registered.ID}
+	if c.public() {
+		key.from = network(r.RemoteAddr)
+	}
+	return h.requests.take(key, rate.Limit(n), n, now)
 }

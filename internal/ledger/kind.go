@@ -125,6 +125,13 @@ var kinds = []Kind{
 	{mint.GlassBroken, ByHouse, TwoYears, fTenant | fSubject | fActor, fIssuer, nil, nil},
 	{mint.GlassProven, ByHouse, TwoYears, fTenant | fSubject | fActor, fIssuer, nil, nil},
 	{mint.TenantCompleted, ByHouse, TwoYears, fTenant, fActor | fIssuer, nil, []string{"contacts", "models", "owner", "passkeys"}},
+
+	{mint.ConsentWithdrawn, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, nil, []string{"reason"}},
+	{mint.CodeReused, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, nil, []string{"family", "jti"}},
+	{mint.RefreshReplayed, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family", "generation"}, []string{"jti"}},
+	{mint.RefreshSuspended, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family", "reason"}, []string{"by", "generation"}},
+	{mint.RefreshResumed, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family"}, []string{"reason"}},
+	{mint.RefreshEnded, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family", "reason"}, nil},
 }
 
 // kindOf finds the law for a kind without hashing: the table is short.

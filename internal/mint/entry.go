@@ -56,6 +56,14 @@ const (
 	GlassBroken       EntryKind = "break-glass.used"
 	GlassProven       EntryKind = "break-glass.proven"
 	TenantCompleted   EntryKind = "tenant.completed"
+
+	// What people have agreed to.
+	ConsentWithdrawn EntryKind = "consent.withdrawn"
+	CodeReused       EntryKind = "code.reused"
+	RefreshReplayed  EntryKind = "refresh.replayed"
+	RefreshSuspended EntryKind = "refresh.suspended"
+	RefreshResumed   EntryKind = "refresh.resumed"
+	RefreshEnded     EntryKind = "refresh.ended"
 )
 
 // Entry is one line of the ledger: a security act as metadata, never a

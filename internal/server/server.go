@@ -40,12 +40,13 @@ type Store interface {
 	People
 	Links
 	Glass
+	Grants
 }
 
 // Config is what a Server is made of. Fields without a default are needed.
 type Config struct {
-	// Dir is the house's own directory. The ledger's root, the keys for when the vaults are away, and the base URL are
-	// kept there.
+	// Dir is the house's own directory. The ledger's root, the keys for when the vaults are away, the base URL and the
+	// pepper of refresh tokens are kept there.
 	Dir string
 	// Base is the base URL, without a slash at the end: a tenant's issuer is Base/id.
 	Base string
@@ -129,10 +130,19 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.policies = newPolicies(c.Store, s.vaults.ask, c.Log)
 	s.failures = &failures{record: s.vaults.record, log: c.Log}
 	s.limit = grant.NewFailureLimit(c.FailuresPerMinute)
+	pepper, err := loadPepper(ctx, c.Dir, c.Store)
+	if err != nil {
+		return nil, err
+	}
+	proofs, err := newProofs(s.now)
+	if err != nil {
+		return nil, err
+	}
 	s.tokens = grant.NewHandler(grant.Config{
 		Registry: s.directory, Issuer: token.NewIssuer(s.vaults.signer, s.now), Failures: s.limit,
 		OnFailure: func(tenant, client string) { s.failures.note(failing{tenant: tenant, client: client}) },
-		Log:       c.Log, Now: s.now,
+		Codes:     c.Store, Families: c.Store, Pepper: pepper, Proofs: proofs, Record: s.recordGrant, Distrust: s.distrustTokens,
+		Log: c.Log, Now: s.now,
 	})
 	if s.people, err = s.newDoor(); err != nil {
 		return nil, fmt.Errorf("the pages for people: %w", err)

@@ -50,6 +50,16 @@ func (s *Store) Families(ctx context.Context, tenantID, person string) (all []te
 	return all, err
 }
 
+// AnyFamily reports whether there is any family, whoever's.
+func (s *Store) AnyFamily(ctx context.Context) (any bool, err error) {
+	err = s.read(ctx, func(q querier) error {
+		one, err := collect(q, scanText, `select id from family limit 1`)
+		any = len(one) > 0
+		return err
+	})
+	return any, err
+}
+
 // RotateFamily judges a refresh token and does what follows, in one act: the next generation at its first use; nothing but
 // a note when the same comes again in time; suspension if it may be a thief's. It returns the family as it is then, and
 // the verdict. Of any number of calls with one token one rotates, and the others find what that one gave.
@@ -80,6 +90,9 @@ func (s *Store) RotateFamily(ctx context.Context, tenantID string, r tenant.Rota
 var errMoved = errors.New("the refresh family was changed in the middle of an act")
 
 func (x *tx) rotate(f tenant.Family, r tenant.Rotation, now time.Time) error {
+	if r.Successor == (secret.Hash{}) {
+		return errMoved // it was to be suspended
+	}
 	if f.JKT == "" {
 		f.JKT = r.Bind
 	}

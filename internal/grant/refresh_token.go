@@ -1,0 +1,166 @@
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"seawall/internal/oauth"
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+	"seawall/internal/token"
+)
+
+// refresh is the grant of a client that goes on with what a person agreed to (RFC 6749 §6). Every use of a refresh token
+// gives the next one. A client whose answer was lost sends the same again and gets the same; whatever looks like two who
+// have one token suspends the family, which can be undone.
+type refresh struct{}
+
+func (refresh) Type() oauth.GrantType { return oauth.RefreshToken }
+
+var (
+	errNoRefresh   = oauth.Errorf(oauth.InvalidRequest, "The refresh_token is missing.")
+	errRefresh     = oauth.Errorf(oauth.InvalidGrant, "The refresh token is not good: it has ended, was revoked, or was not issued to this client.")
+	errSuspended   = oauth.Errorf(oauth.InvalidGrant, "The access is suspended, because it is not certain who has its refresh token. The person can let it go on, or end it, on their account page.")
+	errRefreshKey  = oauth.Errorf(oauth.InvalidRequest, "The refresh token is bound to a key, and there is no DPoP header (RFC 9449, section 5).")
+	errUnsealable  = errors.New("a successor that was kept is not the one that was given")
+	errOutOfOrder  = errors.New("the database is older than this refresh token: was it restored from a backup?")
+	errNotReplayed = errors.New("the replay of a refresh token could not be recorded")
+)
+
+// presentation is a refresh token on its way through the grant.
+type presentation struct {
+	*Request
+	token  refreshToken
+	family tenant.Family
+	shown  tenant.Presented
+}
+
+func (refresh) Authorize(ctx context.Context, q *Request) (*token.Authorization, Keep, error) {
+	p, err := present(ctx, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch verdict, _ := p.family.Judge(p.shown, q.Now); verdict {
+	case tenant.Refused:
+		return nil, nil, p.refused(p.family)
+	case tenant.Suspends:
+		f, verdict, err := q.house.Families.RotateFamily(context.WithoutCancel(ctx), q.Tenant.ID, tenant.Rotation{Presented: p.shown})
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case verdict != tenant.Suspends: // somebody else was faster
+			return nil, nil, p.refused(f)
+		}
+		return nil, nil, p.suspended(ctx, f)
+	}
+	asked, err := oauth.ParseScope(q.Form.Value("scope"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if q.Client.public() {
+		q.Evidence = evidence("refresh", p.shown.Hash[:])
+	}
+	f := &p.family
+	agreed := agreement{person: f.Person, scope: f.Scope, resources: f.Resources,
+		signIn: token.SignIn{Session: f.SID, At: f.SignedInAt.Unix(), ACR: f.ACR, AMR: f.AMR}}
+	a, err := agreed.authorize(q, asked)
+	if err != nil {
+		return nil, nil, err
+	}
+	return a, func(ctx context.Context, made token.Token) (token.Token, error) {
+		return p.rotate(ctx, made, a.Lifetime)
+	}, nil
+}
+
+// present reads a refresh token and finds its family. Only a genuine token of this tenant leads to one.
+func present(ctx context.Context, q *Request) (*presentation, error) {
+	raw := secret.New(q.Form.Value("refresh_token"))
+	if raw.IsZero() {
+		return nil, errNoRefresh
+	}
+	given, genuine := q.house.Pepper.open(q.Tenant, raw)
+	if !genuine {
+		return nil, errRefresh
+	}
+	f, err := q.house.Families.Family(ctx, q.Tenant.ID, given.family.String())
+	if errors.Is(err, tenant.ErrNotFound) {
+		return nil, errRefresh
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &presentation{Request: q, token: given, family: f, shown: tenant.Presented{Family: f.ID, Generation: given.generation,
+		Hash: raw.Hash(), Client: q.Client.registered.ID, JKT: q.Key, Window: tenant.BoundReplay}}
+	if q.Client.public() && f.JKT == "" {
+		p.shown.Window = tenant.UnboundReplay
+	}
+	return p, nil
+}
+
+// rotate keeps what follows on the token, and adds the refresh token that the client goes on with: the next, or the same
+// again that somebody with this token has got already.
+func (p *presentation) rotate(ctx context.Context, made token.Token, lifetime int64) (token.Token, error) {
+	pepper := p.house.Pepper
+	next, random := pepper.make(p.Tenant, p.token.family, p.token.generation+1)
+	sealed, err := pepper.sealSuccessor(p.token, random)
+	if err != nil {
+		return token.Token{}, err
+	}
+	f, verdict, err := p.house.Families.RotateFamily(ctx, p.Tenant.ID, tenant.Rotation{Presented: p.shown, Bind: p.binds(), Successor: next.text.Hash(), Sealed: sealed,
+		Token: tenant.Released{JTI: made.JTI(), ExpiresAt: p.Now.Add(time.Duration(lifetime) * time.Second)}})
+	if err != nil {
+		return token.Token{}, err
+	}
+	switch verdict {
+	case tenant.Rotates:
+		return made.WithRefresh(next.text), nil
+	case tenant.Replays:
+		return p.replayed(ctx, f, made)
+	case tenant.Suspends:
+		return token.Token{}, p.suspended(ctx, f)
+	}
+	return token.Token{}, p.refused(f)
+}
+
+// replayed gives the successor that was given before. A replay that can't be recorded gives nothing, and can be tried again.
+func (p *presentation) replayed(ctx context.Context, f tenant.Family, made token.Token) (token.Token, error) {
+	same, err := p.house.Pepper.successor(p.Tenant, p.token, f.Successor)
+	if err == nil && !f.Current.Matches(same.text) {
+		err = errUnsealable
+	}
+	if err != nil {
+		return token.Token{}, err
+	}
+	if err := p.record(ctx, RefreshReplayed, f, map[string]string{"jti": made.JTI()}); err != nil {
+		return token.Token{}, oauth.Unavailable(time.Second, fmt.Errorf("%w: %w", errNotReplayed, err))
+	}
+	return made.WithRefresh(same.text), nil
+}
+
+// suspended records why a family is suspended now. It stays suspended whether that succeeds or not.
+func (p *presentation) suspended(ctx context.Context, f tenant.Family) error {
+	return errSuspended.Because(p.record(context.WithoutCancel(ctx), RefreshSuspended, f, map[string]string{"reason": string(f.Suspicion), "by": p.shown.Client}))
+}
+
+func (p *presentation) record(ctx context.Context, kind ActKind, f tenant.Family, detail map[string]string) error {
+	detail["family"], detail["generation"] = f.ID, strconv.FormatUint(p.shown.Generation, 10)
+	return p.house.Record(ctx, Act{Kind: kind, Tenant: f.Tenant, Person: f.Person, Client: f.Client, Detail: detail})
+}
+
+// refused says why a family gives nothing although nothing is wrong with who asks.
+func (p *presentation) refused(f tenant.Family) error {
+	switch {
+	case f.Client != p.shown.Client || f.Over(p.Now):
+		return errRefresh
+	case !f.SuspendedAt.IsZero():
+		return errSuspended
+	case f.JKT != "" && p.shown.JKT == "":
+		return errRefreshKey
+	case p.shown.Generation > f.Generation:
+		return errRefresh.Because(errOutOfOrder)
+	}
+	return errRefresh
+}
