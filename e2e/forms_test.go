@@ -91,6 +91,33 @@ func TestTheFormsThatScriptsRelyOn(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
+	t.Run("keys for ID tokens come with the first application", func(t *testing.T) {
+		s.Run("client", "create", "web", "--tenant", "acme", "--type", "web", "--redirect", "https://web.example/cb", "--data", s.Data)
+		var keys struct {
+			Keys []struct {
+				State string   `json:"state"`
+				Kinds []string `json:"token_kinds"`
+			} `json:"keys"`
+		}
+		s.JSON(&keys, "keys", "list", "--tenant", "acme", "--data", s.Data)
+		active := map[string]int{}
+		for _, k := range keys.Keys {
+			if k.State == "active" {
+				active[strings.Join(k.Kinds, " ")]++
+			}
+		}
+		if len(active) != 2 || active["at+jwt"] != 1 || active["JWT"] != 1 {
+			t.Errorf("active keys for %v", active)
+		}
+		cmd := s.Command("keys", "rotate", "--tenant", "acme", "--family", "id", "--data", s.Data)
+		if out, err := cmd.CombinedOutput(); err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "spare too young") {
+			t.Errorf("%v: %s", err, out)
+		}
+		cmd = s.Command("keys", "rotate", "--tenant", "acme", "--family", "logout", "--data", s.Data)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "no family") {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
 	t.Run("log", func(t *testing.T) {
 		if status, out := verify(s, "--data", s.Data); status != 0 || strings.Count(strings.TrimSpace(out), "\n") != 0 {
 			t.Errorf("log verify: status %d, %q: want 0 and one line", status, out)

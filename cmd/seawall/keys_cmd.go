@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,8 +46,10 @@ func keysList(ctx context.Context, c *call) error {
 }
 
 func keysRotate(ctx context.Context, c *call) error {
-	f := newFlags(c, "--tenant TENANT", "Lets the published spare key take over now. It is refused, with the time when it can, while validators may not\nknow the spare yet.")
+	f := newFlags(c, "--tenant TENANT [--family FAMILY]", "Lets the published spare keys take over now: that for access tokens, and that for ID tokens where people sign in. One\nthat validators may not know yet stays a spare, and the time when it can take over is said.")
 	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	var q adminapi.RotateKeys
+	f.StringVar(&q.Family, "family", "", "only the keys of this `FAMILY`: access or id")
 	if _, err := f.parse(); err != nil {
 		return err
 	}
@@ -54,16 +57,35 @@ func keysRotate(ctx context.Context, c *call) error {
 		return err
 	}
 	r, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Rotated, error) {
-		return o.RotateKeys(ctx, *tenant)
+		return o.RotateKeys(ctx, *tenant, q)
 	})
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, r)
+	var stay error
+	for _, family := range r.Families {
+		switch {
+		case family.Stays != "":
+			stay = errors.Join(stay, fmt.Errorf("the keys for %s of %s stay as they are: %s", tokensOf(family.Family), *tenant, family.Stays))
+		case !*asJSON:
+			fmt.Fprintf(c.out, "Key %s signs %s for %s from now on; %s only verifies.\n", family.To, tokensOf(family.Family), *tenant, family.From)
+		}
 	}
-	_, err = fmt.Fprintf(c.out, "Key %s signs for %s from now on; %s only verifies.\n", r.To, *tenant, r.From)
-	return err
+	if *asJSON {
+		return errors.Join(writeJSON(c.out, r), stay)
+	}
+	return stay
+}
+
+// tokensOf says what the keys of a family sign.
+func tokensOf(family string) string {
+	switch family {
+	case "access":
+		return "access tokens"
+	case "id":
+		return "ID tokens"
+	}
+	return family
 }
 
 func clockCommands() []command {

@@ -174,6 +174,7 @@ func (f *flags) logFilter() func() (ledger.Filter, error) {
 	f.StringVar(&filter.Subject, "subject", "", "tokens of this `SUBJECT`")
 	f.StringVar(&filter.KID, "key", "", "entries of the key with this `KID`")
 	f.StringVar(&filter.JTI, "jti", "", "the token with this `JTI`")
+	f.StringVar(&filter.Session, "session", "", "sign-in, tokens and end of this session `ID` of a person")
 	kind := f.String("kind", "", "entries of this `KIND`; seawall log kinds lists them")
 	since := f.String("since", "", "from this `TIME` on: 2026-03-01, 2026-03-01T14:30:00Z, or 36h or 7d for that long ago")
 	until := f.String("until", "", "up to this `TIME`")
@@ -424,6 +425,7 @@ func entryMore(e *mint.Entry) string {
 			words = append(words, name+"="+visible(value))
 		}
 	}
+	add("typ", e.TokenKind)
 	add("jti", e.JTI)
 	add("key", e.KID)
 	add("aud", strings.Join(e.Audience, ","))

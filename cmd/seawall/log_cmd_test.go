@@ -202,7 +202,7 @@ func TestLogSearch(t *testing.T) {
 	}{
 		{nil, 12}, {[]string{"--tenant", "globex"}, 5}, {[]string{"--kind", "client.created"}, 5}, {[]string{"--subject", "nobody"}, 0},
 		{[]string{"--since", "1h"}, 12}, {[]string{"--until", "2020-01-01"}, 0}, {[]string{"--since", "2999-01-01T00:00:00Z"}, 0},
-		{[]string{"--client", "ci-0", "--tenant", "acme"}, 1},
+		{[]string{"--client", "ci-0", "--tenant", "acme"}, 1}, {[]string{"--session", "none"}, 0},
 	} {
 		if got := lines(c.args...); len(got) != c.want {
 			t.Errorf("%v: %d entries, want %d", c.args, len(got), c.want)
@@ -230,6 +230,17 @@ func TestLogSearch(t *testing.T) {
 	must(t, os.WriteFile(segment, append(whole, strings.Repeat("x", 600)...), 0o600))
 	if status, out, errs := sayLog("search", "--data", dir, "--json"); status != exitNo || strings.Count(out, "\n") != 12 || !strings.Contains(errs, "could not be searched") {
 		t.Errorf("damage: status %d, %q", status, errs)
+	}
+}
+
+// TestEntriesOfTokens: a line says which kind of token it is about, and whose session it came from.
+func TestEntriesOfTokens(t *testing.T) {
+	var out strings.Builder
+	line := entryTable(&out, styleFor(&out))
+	must(t, line(mint.NumberedEntry{Sequence: 7, Entry: mint.Entry{Kind: mint.TokenIssued, Tenant: "acme", Client: "web", Subject: "ada", TokenKind: "JWT",
+		JTI: "j-1", KID: "k-1", Audience: []string{"web"}, Detail: []mint.Field{{Name: "evidence", Value: strings.Repeat("A", 43)}, {Name: "sid", Value: "s-1"}}}}))
+	if _, got, _ := strings.Cut(out.String(), "ada"); strings.TrimSpace(got) != "typ=JWT jti=j-1 key=k-1 aud=web sid=s-1" {
+		t.Errorf("the line ends in %q", got)
 	}
 }
 

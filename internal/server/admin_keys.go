@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
 	"seawall/internal/keyring"
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
 )
 
 func (s *Server) listKeys(a act) (any, error) {
@@ -47,24 +50,77 @@ func moment(seconds int64) time.Time {
 }
 
 func (s *Server) rotateKeys(a act) (any, error) {
+	var q adminapi.RotateKeys
+	if err := a.read(&q); err != nil {
+		return nil, err
+	}
 	s.acts.Lock()
 	defer s.acts.Unlock()
 	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
 	if err != nil {
 		return nil, err
 	}
-	ctx, err := s.begin(a, true, &mint.Entry{Kind: mint.RotationAsked, Tenant: t.ID, Issuer: t.Issuer, Detail: []mint.Field{{Name: "family", Value: string(mint.FamilyAccess)}}})
+	families, err := rotating(s.keys.now().of(t.ID, t.Issuer), mint.Family(q.Family))
 	if err != nil {
 		return nil, err
 	}
+	var done adminapi.Rotated
+	var first error
+	rotated := false
+	for _, family := range families {
+		r, err := s.rotateFamily(a, &t, family)
+		switch {
+		case err == nil:
+			rotated = true
+		case adminError(err) == nil: // nobody expected it
+			return nil, err
+		case first == nil:
+			first = err
+		}
+		done.Families = append(done.Families, r)
+	}
+	if !rotated {
+		return nil, first
+	}
+	if err := s.keys.refresh(context.WithoutCancel(a.Context())); err != nil && !isAway(err) {
+		return nil, err
+	}
+	return done, nil
+}
+
+// rotating returns the families to rotate: the one that is asked for, or all that the tenant has.
+func rotating(keys []mint.Key, asked mint.Family) (list []mint.Family, err error) {
+	if asked != "" {
+		if !slices.Contains(mint.Families(), asked) {
+			return nil, &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusBadRequest, Description: fmt.Sprintf("there is no family %.64q of keys", asked),
+				Hint: "choose access, for access tokens, or id, for ID tokens; leave it out for all"}
+		}
+		return []mint.Family{asked}, nil
+	}
+	for _, family := range mint.Families() {
+		if family == mint.FamilyAccess || slices.ContainsFunc(keys, func(k mint.Key) bool { return k.Family == family }) {
+			list = append(list, family)
+		}
+	}
+	return list, nil
+}
+
+// rotateFamily records that it was asked for, and has the signer do it.
+func (s *Server) rotateFamily(a act, t *tenant.Tenant, family mint.Family) (adminapi.RotatedFamily, error) {
+	r := adminapi.RotatedFamily{Family: string(family)}
+	ctx, err := s.begin(a, true, &mint.Entry{Kind: mint.RotationAsked, Tenant: t.ID, Issuer: t.Issuer, Detail: []mint.Field{{Name: "family", Value: string(family)}}})
 	rotated := new(mint.Rotated)
-	if err := s.vaults.ask(ctx, mint.MsgRotate, mint.Rotate{Tenant: t.ID, Family: mint.FamilyAccess, Actor: a.actor}, rotated); err != nil {
-		return nil, err
+	if err == nil {
+		err = s.vaults.ask(ctx, mint.MsgRotate, mint.Rotate{Tenant: t.ID, Family: family, Actor: a.actor}, rotated)
 	}
-	if err := s.keys.refresh(ctx); err != nil && !isAway(err) {
-		return nil, err
+	if err != nil {
+		if e := adminError(err); e != nil {
+			r.Stays = e.Description
+		}
+		return r, err
 	}
-	return adminapi.Rotated{From: rotated.From, To: rotated.To}, nil
+	r.From, r.To = rotated.From, rotated.To
+	return r, nil
 }
 
 func (s *Server) acceptClock(a act) (any, error) {

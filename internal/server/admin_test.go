@@ -128,8 +128,47 @@ func TestListsAndShows(t *testing.T) {
 	if accepted, err := h.op.AcceptClock(ctx); err != nil || accepted.Was != "the clock jumped" {
 		t.Errorf("clock: %+v, %v", accepted, err)
 	}
-	if rotated, err := h.op.RotateKeys(ctx, "acme"); err != nil || rotated.To != "new" || len(h.vaults.recorded(mint.RotationAsked)) != 1 {
-		t.Errorf("rotation: %+v, %v", rotated, err)
+	rotated, err := h.op.RotateKeys(ctx, "acme", adminapi.RotateKeys{})
+	if must(t, rotated, err); !slices.Equal(rotated.Families, []adminapi.RotatedFamily{{Family: "access", From: "old-access", To: "new-access"}}) || len(h.vaults.recorded(mint.RotationAsked)) != 1 {
+		t.Errorf("rotation: %+v", rotated)
+	}
+}
+
+// TestRotatingFamilies: keys for ID tokens rotate with the others, and each family says what became of it.
+func TestRotatingFamilies(t *testing.T) {
+	h := newHouse(t, options{})
+	h.acme()
+	ctx := t.Context()
+	web, err := h.op.CreateClient(ctx, "acme", adminapi.CreateClient{ClientID: "web", Type: "web", RedirectURIs: []string{"https://web.example/cb"}})
+	must(t, web, err)
+	keys, err := h.op.Keys(ctx, "acme")
+	if must(t, keys, err); len(keys) != 2 || keys[0].Family == keys[1].Family || keys[0].TokenKinds[0] == keys[1].TokenKinds[0] {
+		t.Errorf("keys: %+v", keys)
+	}
+	access := adminapi.RotatedFamily{Family: "access", From: "old-access", To: "new-access"}
+	id := adminapi.RotatedFamily{Family: "id", From: "old-id", To: "new-id"}
+	young := adminapi.RotatedFamily{Family: "id", Stays: "the spare is too young"}
+	rotate := func(name string, q adminapi.RotateKeys, want ...adminapi.RotatedFamily) {
+		t.Helper()
+		got, err := h.op.RotateKeys(ctx, "acme", q)
+		if err != nil || !slices.Equal(got.Families, want) {
+			t.Errorf("%s: %+v, %v; want %+v", name, got, err, want)
+		}
+	}
+	rotate("all", adminapi.RotateKeys{}, access, id)
+	rotate("one", adminapi.RotateKeys{Family: "id"}, id)
+	h.vaults.set(func() { h.vaults.young = map[mint.Family]bool{mint.FamilyID: true} })
+	rotate("one too young", adminapi.RotateKeys{}, access, young)
+	refused(t, "that one alone", asError(h.op.RotateKeys(ctx, "acme", adminapi.RotateKeys{Family: "id"})), string(mint.SpareTooYoung), "too young")
+	h.vaults.set(func() { h.vaults.young[mint.FamilyAccess] = true })
+	refused(t, "all too young", asError(h.op.RotateKeys(ctx, "acme", adminapi.RotateKeys{})), string(mint.SpareTooYoung), "too young")
+	refused(t, "no such family", asError(h.op.RotateKeys(ctx, "acme", adminapi.RotateKeys{Family: "logout"})), adminapi.CodeInvalid, "no family")
+	var asked []string
+	for _, e := range h.vaults.recorded(mint.RotationAsked) {
+		asked = append(asked, detail(e, "family"))
+	}
+	if got := strings.Join(asked, " "); got != "access id id access id id access id" {
+		t.Errorf("the ledger says %s", got)
 	}
 }
 

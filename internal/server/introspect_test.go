@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,16 +19,18 @@ func TestIntrospectionTellsNoBetterThanTheCheck(t *testing.T) {
 	api, client := h.acme()
 	stock, err := h.op.CreateAPI(t.Context(), "acme", adminapi.CreateAPI{Audience: "https://stock.acme.example", Scopes: []string{"count"}})
 	must(t, stock, err)
+	web, err := h.op.CreateClient(t.Context(), "acme", adminapi.CreateClient{ClientID: "web", Type: "web", RedirectURIs: []string{"https://web.example/cb"}})
+	must(t, web, err)
 	raw := h.token(client)
 	if h.introspect(api, raw)["active"] != true {
 		t.Fatal("a good token is inactive")
 	}
 	q := mint.Request{Tenant: "acme", Issuer: api.Issuer, Kind: mint.AccessToken, Subject: "ci", Audience: []string{ordersAPI}, ClientID: "ci", JTI: mint.NewJTI(), Lifetime: 300}
 	v := h.vaults
-	forged := func(change func(*mint.Token), receipt func(*mint.Receipt, mint.Digest)) string {
+	forgedBy := func(family mint.Family, change func(*mint.Token), receipt func(*mint.Receipt, mint.Digest)) string {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		key := v.keys[slices.IndexFunc(v.keys, func(k mint.Key) bool { return k.Tenant == "acme" })]
+		key, _ := v.keyOf("acme", family)
 		now := time.Now()
 		tok := mint.Token{Alg: "ES256", KID: key.KID, Kind: q.Kind, Issuer: q.Issuer, Subject: q.Subject, Audience: q.Audience, ClientID: q.ClientID, JTI: q.JTI, IssuedAt: now.Unix(), Expires: now.Unix() + 300}
 		change(&tok)
@@ -43,7 +44,15 @@ func TestIntrospectionTellsNoBetterThanTheCheck(t *testing.T) {
 				header = mint.WithReceipt(nil, bare, &r)
 			}
 		}
-		return string(v.sign([]byte(b64.EncodeToString(header)+"."+b64.EncodeToString(payload)), "acme"))
+		return string(v.sign([]byte(b64.EncodeToString(header)+"."+b64.EncodeToString(payload)), key.KID))
+	}
+	forged := func(change func(*mint.Token), receipt func(*mint.Receipt, mint.Digest)) string {
+		return forgedBy(mint.FamilyAccess, change, receipt)
+	}
+	asID := func(audience string) func(*mint.Token) {
+		return func(t *mint.Token) {
+			t.Kind, t.Audience, t.ClientID, t.AuthTime = mint.IDToken, []string{audience}, "", t.IssuedAt
+		}
 	}
 	keep := func(*mint.Token) {}
 	if h.introspect(api, forged(keep, nil))["active"] != true {
@@ -59,9 +68,13 @@ func TestIntrospectionTellsNoBetterThanTheCheck(t *testing.T) {
 		"another ledger's receipt": forged(keep, func(r *mint.Receipt, d mint.Digest) {
 			*r = mint.NewReceipt(thief, mint.LedgerKeyID(thief.Public().(ed25519.PublicKey)), 9, uint64(time.Now().UnixMilli()), d)
 		}),
-		"expired":         forged(func(t *mint.Token) { t.IssuedAt -= 40; t.Expires = t.IssuedAt + 30 }, nil),
-		"another issuer":  forged(func(t *mint.Token) { t.Issuer += "x" }, nil),
-		"another kind":    forged(func(t *mint.Token) { t.Kind = "logout+jwt" }, nil),
+		"expired":                  forged(func(t *mint.Token) { t.IssuedAt -= 40; t.Expires = t.IssuedAt + 30 }, nil),
+		"another issuer":           forged(func(t *mint.Token) { t.Issuer += "x" }, nil),
+		"another kind":             forged(func(t *mint.Token) { t.Kind = "logout+jwt" }, nil),
+		"an ID token":              forgedBy(mint.FamilyID, asID("web"), nil),
+		"an ID token for this API": forgedBy(mint.FamilyID, asID(ordersAPI), nil),
+		"an ID token by the key of access tokens": forged(asID(ordersAPI), nil),
+		"an access token by the key of ID tokens": forgedBy(mint.FamilyID, keep, nil),
 		"unknown client":  forged(func(t *mint.Token) { t.ClientID = "ghost" }, nil),
 		"unknown key":     forged(func(t *mint.Token) { t.KID = "x" }, nil),
 		"garbage":         "garbage",

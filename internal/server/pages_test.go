@@ -249,8 +249,8 @@ func TestDamagedRootIsAnError(t *testing.T) {
 // TestPublicationFollowsTheClock: a key leaves the document when its time has come, though nothing else happens.
 func TestPublicationFollowsTheClock(t *testing.T) {
 	v := newFakeVaults(t, time.Now)
-	v.newKey(mint.Policy{Tenant: "acme", Issuer: "https://id.example/acme"})
-	v.newKey(mint.Policy{Tenant: "acme", Issuer: "https://id.example/acme"})
+	v.newKey(mint.Policy{Tenant: "acme", Issuer: "https://id.example/acme"}, mint.FamilyAccess)
+	v.newKey(mint.Policy{Tenant: "acme", Issuer: "https://id.example/acme"}, mint.FamilyAccess)
 	now := time.Now()
 	old := &v.keys[0]
 	old.VerifyOnlyAt = now.Unix()

@@ -2,12 +2,15 @@ package server
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +21,7 @@ import (
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
 	"seawall/internal/signer"
+	"seawall/internal/token"
 	"seawall/validate"
 )
 
@@ -169,7 +173,7 @@ func TestWithTheRealVaults(t *testing.T) {
 	if states["active"] != 1 || states["staged"] != 1 {
 		t.Errorf("the keys are %v", states)
 	}
-	_, err = h.op.RotateKeys(t.Context(), "acme")
+	_, err = h.op.RotateKeys(t.Context(), "acme", adminapi.RotateKeys{})
 	if refused := asAdmin(err); refused == nil || refused.Code != string(mint.SpareTooYoung) || refused.Hint == "" {
 		t.Errorf("a rotation that validators can't know of yet: %v", err)
 	}
@@ -250,5 +254,96 @@ func copyPrivate(t *testing.T, to, from string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPeopleWithTheRealVaults: what a person's client gets of the true signer and ledger, judged by package validate: the
+// access token for the API, the ID token for the client, and neither for the other.
+func TestPeopleWithTheRealVaults(t *testing.T) {
+	v := newRealVaults(t)
+	h := newHouse(t, v.options())
+	api, _ := h.acme()
+	ctx := t.Context()
+	web, err := h.op.CreateClient(ctx, "acme", adminapi.CreateClient{ClientID: "web", Type: "web", RedirectURIs: []string{"https://web.example/cb"}, APIs: []string{ordersAPI}, Scopes: []string{"read"}})
+	must(t, web, err)
+
+	from := []validate.Issuer{validate.SeawallIssuer(api.Issuer, api.Pin)}
+	access, err := validate.New(validate.Config{Issuers: from, Audiences: []string{ordersAPI}})
+	must(t, access, err)
+	defer access.Close()
+	id, err := validate.NewIDTokens("web", validate.Config{Issuers: from})
+	must(t, id, err)
+	defer id.Close()
+	if err := errors.Join(access.Ready(ctx), id.Ready(ctx)); err != nil {
+		t.Fatal(err)
+	}
+
+	now := time.Now().Unix()
+	a := token.Authorization{Tenant: "acme", Issuer: api.Issuer, ClientID: "web", Subject: "ada", Audience: []string{ordersAPI, api.Issuer + "/userinfo"},
+		Scope: "openid profile read", Lifetime: 300, SignIn: &token.SignIn{Session: "session-7", At: now - 5, ACR: "phr", AMR: []string{"hwk", "user"}},
+		ID: &token.ID{Nonce: "n-1", Lifetime: 600}}
+	issuer := token.NewIssuer(h.Server.vaults.signer, time.Now)
+	issue := func() (accessToken, idToken string) {
+		t.Helper()
+		issued, err := issuer.Issue(ctx, &a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct {
+			AccessToken string `json:"access_token"`
+			IDToken     string `json:"id_token"`
+		}
+		if err := json.Unmarshal(issued.AppendResponse(nil), &answer); err != nil {
+			t.Fatal(err)
+		}
+		return answer.AccessToken, answer.IDToken
+	}
+	accessRaw, idRaw := issue()
+
+	judged, err := access.Token(ctx, accessRaw)
+	if must(t, judged, err); judged.Subject() != "ada" || judged.Client() != "web" || judged.SessionID() != "session-7" {
+		t.Errorf("the access token is %v", judged)
+	}
+	login, err := id.Token(ctx, idRaw, validate.Login{Nonce: "n-1"}, validate.RequireACR("phr"), validate.MaxAuthAge(time.Minute))
+	if must(t, login, err); login.Subject() != "ada" || login.SessionID() != "session-7" || login.ACR() != "phr" || !slices.Equal(login.AMR(), []string{"hwk", "user"}) {
+		t.Errorf("the ID token is %v", login)
+	}
+	if at, said := login.AuthTime(); !said || at.Unix() != now-5 {
+		t.Errorf("signed in at %v", at)
+	}
+	_, err = access.Token(ctx, idRaw)
+	refusedFor(t, "the ID token at the API", err, validate.CodeTyp)
+	_, err = id.Token(ctx, accessRaw, validate.Login{Nonce: "n-1"})
+	refusedFor(t, "the access token at the client", err, validate.CodeTyp)
+	_, err = id.Token(ctx, idRaw, validate.Login{Nonce: "n-2"})
+	refusedFor(t, "the ID token of another sign-in", err, validate.CodeNonce)
+	if got := h.introspect(api, accessRaw); got["active"] != true || got["sub"] != "ada" {
+		t.Errorf("introspection of the access token says %v", got)
+	}
+	if got := h.introspect(api, idRaw); got["active"] != false || len(got) != 1 {
+		t.Errorf("introspection of the ID token says %v", got)
+	}
+
+	a.KeyThumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+	bound, _ := issue()
+	_, err = access.Token(ctx, bound)
+	refusedFor(t, "a bound token as a bearer's", err, validate.CodeDPoPScheme)
+
+	// A client that is gone gets nothing more, and with the last one goes the UserInfo endpoint.
+	gone, err := h.op.DisableClient(ctx, "acme", "web")
+	must(t, gone, err)
+	if _, err := issuer.Issue(ctx, &a); !errors.Is(err, mint.Refuse(mint.AudienceUnregistered, "")) {
+		t.Errorf("for the UserInfo endpoint, without clients: %v", err)
+	}
+	a.Audience, a.Scope = []string{ordersAPI}, "read"
+	if issued, err := issuer.Issue(ctx, &a); !errors.Is(err, mint.Refuse(mint.ClientUnregistered, "")) || issued.JTI() != "" {
+		t.Errorf("for a disabled client: %v", err)
+	}
+}
+
+func refusedFor(t *testing.T, what string, err error, code validate.Code) {
+	t.Helper()
+	if !errors.Is(err, code) {
+		t.Errorf("%s: %v, want %s", what, err, code)
 	}
 }

@@ -195,7 +195,7 @@ func TestAChangeWantsAFreshTouch(t *testing.T) {
 		"a client": second(stale.RotateSecret(ctx, "acme", "ci", adminapi.RotateSecret{})),
 		"a person": second(stale.CreatePerson(ctx, "acme", adminapi.CreatePerson{Login: "eve"})),
 		"a role":   second(stale.SetRole(ctx, tenant.Operators, owner.ID, adminapi.SetRole{Role: "auditor"})),
-		"the keys": second(stale.RotateKeys(ctx, "acme")),
+		"the keys": second(stale.RotateKeys(ctx, "acme", adminapi.RotateKeys{})),
 	} {
 		if e := refused(t, name, err, adminapi.CodeStepUp, "too long ago"); e.MaxAge != 300 || e.Status != http.StatusUnauthorized {
 			t.Errorf("%s: %+v", name, e)
@@ -204,7 +204,7 @@ func TestAChangeWantsAFreshTouch(t *testing.T) {
 	if len(h.vaults.entries) != before {
 		t.Error("something was recorded")
 	}
-	must(t, struct{}{}, second(h.operate(owner.ID, time.Now().Add(10*time.Second-tenant.FreshTouch)).RotateKeys(ctx, "acme")))
+	must(t, struct{}{}, second(h.operate(owner.ID, time.Now().Add(10*time.Second-tenant.FreshTouch)).RotateKeys(ctx, "acme", adminapi.RotateKeys{})))
 }
 
 // TestRecoveriesWait: who may approve one, and that nobody approves their own.

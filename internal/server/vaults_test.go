@@ -37,7 +37,7 @@ type fakeVaults struct {
 	document   mint.Document
 	generation uint64
 	keys       []mint.Key
-	private    map[string]*ecdsa.PrivateKey // by tenant
+	private    map[string]*ecdsa.PrivateKey // by kid
 	policies   map[string]mint.Policy
 	applied    []mint.Policy
 	entries    []*mint.Entry
@@ -45,6 +45,7 @@ type fakeVaults struct {
 	refuse     map[mint.MsgType]*mint.Refusal
 	rolledBack bool
 	frozen     string
+	young      map[mint.Family]bool       // whose spare can't take over yet
 	feeds      map[string][]mint.Distrust // by issuer
 	stated     uint64                     // in all of them
 	forge      func(*mint.Feed)           // what a ledger in the wrong hands does to its answers
@@ -170,19 +171,35 @@ func (v *fakeVaults) control(f mint.Frame) (any, *mint.Refusal) {
 		}
 		v.policies[p.Tenant] = p
 		v.applied = append(v.applied, p)
-		if v.private[p.Tenant] == nil {
-			v.newKey(p)
+		for _, family := range mint.Families() {
+			if _, known := v.keyOf(p.Tenant, family); !known && (family == mint.FamilyAccess || len(p.Clients) > 0) {
+				v.newKey(p, family)
+			}
 		}
 		return mint.PolicyApplied{Version: p.Version}, nil
 	case mint.MsgRotate:
-		return mint.Rotated{From: "old", To: "new"}, nil
+		var q mint.Rotate
+		_ = json.Unmarshal(f.Body, &q)
+		if v.young[q.Family] {
+			return nil, mint.Refuse(mint.SpareTooYoung, "the spare is too young")
+		}
+		return mint.Rotated{From: "old-" + string(q.Family), To: "new-" + string(q.Family)}, nil
 	case mint.MsgClock:
 		return mint.ClockAccepted{Was: v.frozen}, nil
 	}
 	return nil, mint.Refuse(mint.Malformed, "unknown message")
 }
 
-func (v *fakeVaults) newKey(p mint.Policy) {
+// keyOf returns the key of a tenant that signs a family's tokens.
+func (v *fakeVaults) keyOf(tenant string, family mint.Family) (mint.Key, bool) {
+	i := slices.IndexFunc(v.keys, func(k mint.Key) bool { return k.Tenant == tenant && k.Family == family })
+	if i < 0 {
+		return mint.Key{}, false
+	}
+	return v.keys[i], true
+}
+
+func (v *fakeVaults) newKey(p mint.Policy, family mint.Family) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		v.t.Error(err)
@@ -196,12 +213,12 @@ func (v *fakeVaults) newKey(p mint.Policy) {
 	x, y := b64.EncodeToString(point[1:33]), b64.EncodeToString(point[33:])
 	thumbprint := sha256.Sum256([]byte(`{"crv":"P-256","kty":"EC","x":"` + x + `","y":"` + y + `"}`))
 	now := v.now()
-	k := mint.Key{Tenant: p.Tenant, Issuer: p.Issuer, KID: b64.EncodeToString(thumbprint[:9]), Family: mint.FamilyAccess, Alg: "ES256", Kinds: mint.FamilyAccess.Kinds(),
+	k := mint.Key{Tenant: p.Tenant, Issuer: p.Issuer, KID: b64.EncodeToString(thumbprint[:9]), Family: family, Alg: "ES256", Kinds: family.Kinds(),
 		JWK: map[string]string{"kty": "EC", "crv": "P-256", "x": x, "y": y}, Thumbprint: b64.EncodeToString(thumbprint[:]),
 		PublishedAt: now.Unix(), ActivatedAt: now.Unix(), Epoch: 2}
 	k.NotBefore, k.SigningEnds, k.Expires = keyring.Windows(keyring.Rules{Rotation: keyring.DefaultRotation, MaxLifetime: time.Hour}, now)
 	v.state(&k, thumbprint)
-	v.keys, v.private[p.Tenant] = append(slices.Clone(v.keys), k), private
+	v.keys, v.private[k.KID] = append(slices.Clone(v.keys), k), private
 	v.generation++
 }
 
@@ -233,23 +250,23 @@ func (v *fakeVaults) mintAll(f mint.Frame, w *mint.FrameWriter) {
 }
 
 func (v *fakeVaults) token(q *mint.Request) []byte {
-	i := slices.IndexFunc(v.keys, func(k mint.Key) bool { return k.Tenant == q.Tenant })
-	now := v.now()
-	t := mint.Token{Alg: "ES256", KID: v.keys[i].KID, Kind: q.Kind, Issuer: q.Issuer, Subject: q.Subject, Audience: q.Audience, ClientID: q.ClientID,
-		Scope: q.Scope, JTI: q.JTI, IssuedAt: now.Unix(), Expires: now.Unix() + q.Lifetime, Custom: q.Custom}
+	family, _ := q.Kind.Family()
+	key, _ := v.keyOf(q.Tenant, family)
+	now, t := v.now(), q.Token()
+	t.Alg, t.KID, t.IssuedAt, t.Expires = "ES256", key.KID, now.Unix(), now.Unix()+q.Lifetime
 	bare, payload := t.Header(nil), t.Payload(nil)
 	receipt := mint.NewReceipt(v.receiptKey, mint.LedgerKeyID(v.receiptKey.Public().(ed25519.PublicKey)), v.size, uint64(now.UnixMilli()), mint.TokenDigest(bare, payload))
 	v.size++
 	v.minted++
 	b := b64.AppendEncode(nil, mint.WithReceipt(nil, bare, &receipt))
 	b = b64.AppendEncode(append(b, '.'), payload)
-	return v.sign(b, q.Tenant)
+	return v.sign(b, key.KID)
 }
 
 // sign adds an ES256 signature (RFC 7518 §3.4): r and s side by side.
-func (v *fakeVaults) sign(b []byte, tenant string) []byte {
+func (v *fakeVaults) sign(b []byte, kid string) []byte {
 	sum := sha256.Sum256(b)
-	r, s, err := ecdsa.Sign(rand.Reader, v.private[tenant], sum[:])
+	r, s, err := ecdsa.Sign(rand.Reader, v.private[kid], sum[:])
 	if err != nil {
 		v.t.Error(err)
 	}

@@ -146,10 +146,10 @@ func (o *Operator) Keys(ctx context.Context, tenant string) ([]Key, error) {
 	return list[Key](ctx, o, "tenants", tenant, "keys")
 }
 
-// RotateKeys promotes a tenant's spare key now. A spare that validators may not
-// know yet is refused, with the time when it will be old enough.
-func (o *Operator) RotateKeys(ctx context.Context, tenant string) (*Rotated, error) {
-	return call[Rotated](ctx, o, "POST", struct{}{}, "tenants", tenant, "keys", "rotate")
+// RotateKeys promotes a tenant's spare keys now. A spare that validators may not
+// know yet stays one, with the time when it will be old enough.
+func (o *Operator) RotateKeys(ctx context.Context, tenant string, q RotateKeys) (*Rotated, error) {
+	return call[Rotated](ctx, o, "POST", q, "tenants", tenant, "keys", "rotate")
 }
 
 // AcceptClock tells the signer that a jump of the clock is known and good.

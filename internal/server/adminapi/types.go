@@ -166,10 +166,23 @@ type Key struct {
 	Expires     time.Time `json:"expires"`
 }
 
-// Rotated answers keys/rotate.
+// RotateKeys asks for keys/rotate.
+type RotateKeys struct {
+	Family string `json:"family,omitempty"` // access or id; empty: all that the tenant has
+}
+
+// Rotated answers keys/rotate: what became of each family. If none could be
+// rotated, the answer is the first one's error.
 type Rotated struct {
-	From string `json:"from"` // kid
-	To   string `json:"to"`   // kid
+	Families []RotatedFamily `json:"families"`
+}
+
+// RotatedFamily is either rotated or says why it stays as it is.
+type RotatedFamily struct {
+	Family string `json:"family"`
+	From   string `json:"from,omitempty"` // kid
+	To     string `json:"to,omitempty"`   // kid
+	Stays  string `json:"stays,omitempty"`
 }
 
 // ClockAccepted answers clock/accept.
