@@ -168,9 +168,16 @@ func recoveryText(r *adminapi.Recovery, now time.Time) string {
 	case r == nil:
 		return ""
 	case r.ApprovedBy == "":
-		return "asked for by " + r.RequestedBy + ", waits for a second administrator"
+		return "asked for by " + r.RequestedBy + ", waits for " + waitsFor(r)
 	}
-	return "asked for by " + r.RequestedBy + ", approved by " + r.ApprovedBy + ", ready " + moment(r.UsableFrom, now)
+	return "asked for by " + r.RequestedBy + ", approved by " + r.FirstBy + " and " + r.ApprovedBy + ", ready " + moment(r.UsableFrom, now)
+}
+
+func waitsFor(r *adminapi.Recovery) string {
+	if r.FirstBy == "" {
+		return "two administrators"
+	}
+	return "a second administrator"
 }
 
 const linkHelp = "new `FILE` for the link, readable by you only, instead of the screen"
@@ -238,7 +245,7 @@ func personEnrol(ctx context.Context, c *call) error {
 
 func personRecover(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT [--approve | --stop]",
-		"The slow way back for somebody who has lost all their passkeys. One administrator asks for it; another approves it, on\ntheir page at …/operators/account or here under a user id of their own; the person sees it and may stop it; a day later,\nand for three days, `seawall person enrol` makes one link, good for 15 minutes.")
+		"The slow way back for somebody who has lost all their passkeys. Two administrators approve it with their passkeys, each\non their page at …/operators/account; the person sees it and may stop it; a day later, and for three days,\n`seawall person enrol` makes one link, good for 15 minutes. Asking over the operators' socket counts for nothing.")
 	data, asJSON, tenant := f.data(), f.json(), f.tenant()
 	approve := f.Bool("approve", false, "approve what another administrator asked for")
 	stop := f.Bool("stop", false, "stop it")
@@ -270,10 +277,12 @@ func personRecover(ctx context.Context, c *call) error {
 	switch {
 	case *stop:
 		_, err = fmt.Fprintf(c.out, "No recovery of %s is under way any more.\n", words[0])
+	case *approve && r.ApprovedBy == "":
+		_, err = fmt.Fprintf(c.out, "Approved. It waits for %s, at …/operators/account.\n", waitsFor(r))
 	case *approve:
 		_, err = fmt.Fprintf(c.out, "Approved. `seawall person enrol %s --tenant %s` makes a link from %s, unless they stop it.\n", words[0], *tenant, moment(r.UsableFrom, time.Now()))
 	default:
-		_, err = fmt.Fprintf(c.out, "Asked for. Another administrator approves it on their page at …/operators/account, or as another user with\n`seawall person recover %s --tenant %s --approve`.\n", words[0], *tenant)
+		_, err = fmt.Fprintf(c.out, "Asked for. It waits for %s, who approve it at …/operators/account.\n", waitsFor(r))
 	}
 	return err
 }

@@ -325,7 +325,7 @@ func (d *Door) waiting(v *visit, p tenant.Person) ([]tenant.WaitingRecovery, err
 	return slices.DeleteFunc(all, func(w tenant.WaitingRecovery) bool { return w.MayBeApprovedBy(p) != nil }), err
 }
 
-// approveRecovery is the second administrator's word, with a passkey and a fresh touch.
+// approveRecovery is an administrator's word, with a passkey and a fresh touch.
 func (d *Door) approveRecovery(v *visit) error {
 	whose, err := v.form("tenant")
 	if err != nil {
@@ -354,16 +354,23 @@ func (d *Door) approveRecovery(v *visit) error {
 	if i < 0 {
 		return problemState
 	}
-	by := "person:" + p.ID
-	r, err := mine[i].Approve(by, v.now)
+	keys, err := d.Store.Passkeys(v.Context(), p.Tenant, p.ID)
 	if err != nil {
 		return err
 	}
-	if err := d.record(v, Act{Kind: RecoveryApproved, Tenant: r.Tenant, Person: r.Person, By: p.ID,
-		Detail: map[string]string{"requested_by": r.RequestedBy, "usable_from": r.UsableFrom().UTC().Format(time.RFC3339)}}); err != nil {
+	by := tenant.VoiceOf(p, keys)
+	r, err := mine[i].Approve(by, v.now)
+	if err != nil {
+		return problemVoice.because(err)
+	}
+	act := Act{Kind: RecoveryApproved, Tenant: r.Tenant, Person: r.Person, By: p.ID, Detail: map[string]string{"requested_by": r.RequestedBy}}
+	if from := r.UsableFrom(); !from.IsZero() {
+		act.Detail["usable_from"] = from.UTC().Format(time.RFC3339)
+	}
+	if err := d.record(v, act); err != nil {
 		return err
 	}
-	if _, err := d.Store.ApproveRecovery(v.settled(), r.Tenant, r.Person, by); err != nil {
+	if _, err := d.Store.ApproveRecovery(v.settled(), r.Tenant, r.Person, by.Name); err != nil {
 		return err
 	}
 	return v.goTo(d.home(v.tenant) + "/account")

@@ -33,6 +33,7 @@ var (
 	problemExists    = &problem{name: "exists", status: http.StatusConflict}
 	problemState     = &problem{name: "state", status: http.StatusConflict}
 	problemOther     = &problem{name: "other", status: http.StatusForbidden}
+	problemVoice     = &problem{name: "voice", status: http.StatusConflict}
 	problemWhose     = &problem{name: "whose", status: http.StatusForbidden}
 	problemUnmet     = &problem{name: "unmet", status: http.StatusForbidden}
 	problemOver      = &problem{name: "over", status: http.StatusGone}
@@ -45,7 +46,7 @@ var (
 // problems lists all of them.
 func problems() []*problem {
 	return []*problem{problemNothing, problemMethod, problemForeign, problemMalformed, problemLink, problemChallenge, problemRefused, problemCloned,
-		problemTier, problemLesser, problemUnproven, problemExists, problemState, problemOther, problemWhose, problemUnmet, problemOver, problemBusy, problemAway, problemNoName, problemBroken}
+		problemTier, problemLesser, problemUnproven, problemExists, problemState, problemOther, problemVoice, problemWhose, problemUnmet, problemOver, problemBusy, problemAway, problemNoName, problemBroken}
 }
 
 // Error is for logs.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"seawall/internal/tenant"
 )
@@ -27,30 +28,43 @@ func TestRecoveryIsSeenAndStopped(t *testing.T) {
 	}
 }
 
-// TestTheSecondAdministrator approves a recovery on their own page: with a fresh touch, never their own, never one above
-// their role, and never one they asked for.
-func TestTheSecondAdministrator(t *testing.T) {
+// operator makes a person of the operators' tenant with a passkey.
+func (h *hall) operator(login string, role tenant.Role) (tenant.Person, *authenticator, *browser) {
+	h.t.Helper()
+	if _, err := h.store.Tenant(h.t.Context(), tenant.Operators); errors.Is(err, tenant.ErrNotFound) {
+		if _, err := h.store.CreateTenant(h.t.Context(), "test", tenant.Tenant{ID: tenant.Operators, Class: tenant.Production, Owner: tenant.Unnamed,
+			Issuer: testBase + "/operators", CreatedAt: h.now}); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	p, err := h.store.CreatePerson(h.t.Context(), tenant.Person{Tenant: tenant.Operators, Login: login, Role: role, CreatedAt: h.clock()})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	b, auth := h.browser(), h.authenticator()
+	b.tenant = tenant.Operators
+	if a := b.enrol(h.link(p), auth); a.status != http.StatusOK {
+		h.t.Fatalf("enrolling %s: %d %s", login, a.status, a.body)
+	}
+	return p, auth, b
+}
+
+// TestTwoAdministrators approve a recovery, each on their own page: with a fresh touch, never their own, never one above their
+// role, never twice, and never with a passkey that was made for the occasion.
+func TestTwoAdministrators(t *testing.T) {
 	h := newHall(t, nil)
-	if _, err := h.store.CreateTenant(t.Context(), "test", tenant.Tenant{ID: tenant.Operators, Class: tenant.Production, Owner: tenant.Unnamed,
-		Issuer: testBase + "/operators", CreatedAt: h.now}); err != nil {
-		t.Fatal(err)
-	}
-	operator := func(login string, role tenant.Role) (tenant.Person, *browser) {
-		p, err := h.store.CreatePerson(t.Context(), tenant.Person{Tenant: tenant.Operators, Login: login, Role: role, CreatedAt: h.clock()})
-		if err != nil {
-			t.Fatal(err)
+	owner, ownerKey, ownerAt := h.operator("owner", tenant.Owner)
+	desk, deskKey, deskAt := h.operator("desk", tenant.HelpDesk)
+	other, otherKey, otherAt := h.operator("other", tenant.Operator)
+	_, auditorKey, auditorAt := h.operator("auditor", tenant.Auditor)
+	ada, adaKey, adaAt := h.member("ada@acme.example")
+	h.later(tenant.VoiceAge)
+	for b, key := range map[*browser]*authenticator{ownerAt: ownerKey, deskAt: deskKey, otherAt: otherKey, auditorAt: auditorKey, adaAt: adaKey} {
+		if a := b.signIn(key); a.status != http.StatusOK {
+			t.Fatalf("signing in: %d %s", a.status, a.body)
 		}
-		b := h.browser()
-		b.tenant = tenant.Operators
-		if a := b.enrol(h.link(p), h.authenticator()); a.status != http.StatusOK {
-			t.Fatalf("enrolling %s: %d %s", login, a.status, a.body)
-		}
-		return p, b
 	}
-	owner, ownerAt := operator("owner", tenant.Owner)
-	desk, deskAt := operator("desk", tenant.HelpDesk)
-	_, auditorAt := operator("auditor", tenant.Auditor)
-	ada, _, adaAt := h.member("ada@acme.example")
+	_, _, newAt := h.operator("new", tenant.Owner)
 	ask := func(p tenant.Person, by string) {
 		t.Helper()
 		if _, err := h.store.RequestRecovery(t.Context(), p.Tenant, p.ID, by); err != nil {
@@ -58,19 +72,21 @@ func TestTheSecondAdministrator(t *testing.T) {
 		}
 	}
 	approve := func(b *browser, p tenant.Person) bool {
+		before, _ := h.store.Recovery(t.Context(), p.Tenant, p.ID)
 		b.form("/account/recoveries/approve", "tenant", p.Tenant, "person", p.ID)
 		r, err := h.store.Recovery(t.Context(), p.Tenant, p.ID)
-		return err == nil && r.ApprovedBy != ""
+		return err == nil && r != before
 	}
 	ask(ada, "uid:0")
 	ask(owner, "uid:0")
 	ask(desk, "person:"+owner.ID)
 	for name, try := range map[string]func() bool{
-		"themselves":         func() bool { return approve(adaAt, ada) },
-		"an auditor":         func() bool { return approve(auditorAt, ada) },
-		"a role below":       func() bool { return approve(deskAt, owner) },
-		"an owner their own": func() bool { return approve(ownerAt, owner) },
-		"who asked for it":   func() bool { return approve(ownerAt, desk) },
+		"themselves":                func() bool { return approve(adaAt, ada) },
+		"an auditor":                func() bool { return approve(auditorAt, ada) },
+		"a role below":              func() bool { return approve(deskAt, owner) },
+		"an owner their own":        func() bool { return approve(ownerAt, owner) },
+		"who asked for it":          func() bool { return approve(ownerAt, desk) },
+		"one made for the occasion": func() bool { return approve(newAt, ada) },
 	} {
 		if try() {
 			t.Errorf("it was approved by %s", name)
@@ -82,12 +98,23 @@ func TestTheSecondAdministrator(t *testing.T) {
 	if !approve(deskAt, ada) {
 		t.Error("the help desk can't approve")
 	}
-	if !strings.Contains(adaAt.get("/account").body, "A link can be made from") {
-		t.Error("the person doesn't see from when on")
+	if approve(deskAt, ada) {
+		t.Error("one administrator approved twice")
 	}
-	i := slices.IndexFunc(h.acts, func(a Act) bool { return a.Kind == RecoveryApproved })
-	if i < 0 || h.acts[i].By != desk.ID || h.acts[i].Person != ada.ID || h.acts[i].Tenant != "acme" {
-		t.Errorf("recorded %+v", h.acts)
+	if strings.Contains(deskAt.get("/account").body, "ada@acme.example") || strings.Contains(adaAt.get("/account").body, "A link can be made from") {
+		t.Error("it waits for who has spoken, or doesn't wait any more")
+	}
+	if !approve(otherAt, ada) || !strings.Contains(adaAt.get("/account").body, "A link can be made from") {
+		t.Error("the second can't approve, or the person doesn't see from when on")
+	}
+	var by []string
+	for _, a := range h.acts {
+		if a.Kind == RecoveryApproved && a.Person == ada.ID && a.Tenant == "acme" {
+			by = append(by, a.By+" "+a.Detail["usable_from"])
+		}
+	}
+	if want := []string{desk.ID + " ", other.ID + " " + h.clock().Add(tenant.RecoveryDelay).UTC().Format(time.RFC3339)}; !slices.Equal(by, want) {
+		t.Errorf("recorded %q, want %q", by, want)
 	}
 	if _, err := h.store.CancelRecovery(t.Context(), "acme", ada.ID); err != nil {
 		t.Fatal(err)
@@ -101,10 +128,13 @@ func TestTheSecondAdministrator(t *testing.T) {
 // recovered makes the link of a recovery.
 func (h *hall) recovered(p tenant.Person) string {
 	h.t.Helper()
-	if _, err := h.store.RequestRecovery(h.t.Context(), p.Tenant, p.ID, "uid:7"); err != nil {
+	one, _, _ := h.operator("one", tenant.Owner)
+	two, _, _ := h.operator("two", tenant.Owner)
+	h.later(tenant.VoiceAge)
+	if _, err := h.store.RequestRecovery(h.t.Context(), p.Tenant, p.ID, "person:"+one.ID); err != nil {
 		h.t.Fatal(err)
 	}
-	if _, err := h.store.ApproveRecovery(h.t.Context(), p.Tenant, p.ID, "uid:8"); err != nil {
+	if _, err := h.store.ApproveRecovery(h.t.Context(), p.Tenant, p.ID, "person:"+two.ID); err != nil {
 		h.t.Fatal(err)
 	}
 	h.later(tenant.RecoveryDelay)

@@ -103,7 +103,7 @@ var words = map[string]line{
 	"account.recoveryfrom": {"A link can be made from %s.", "Ein Link ist möglich ab %s."},
 	"account.stop":         {"Stop the recovery", "Wiederherstellung aufhalten"},
 	"account.waiting":      {"Recoveries that wait for you", "Wiederherstellungen, die auf dich warten"},
-	"account.waitinglead":  {"Approve one only after you have spoken to the person. They see a notice and can stop it; a day later a link for one new passkey can be made.", "Stimme erst zu, wenn du mit der Person gesprochen hast. Sie sieht einen Hinweis und kann es aufhalten; einen Tag später ist ein Link für einen neuen Passkey möglich."},
+	"account.waitinglead":  {"Approve one only after you have spoken to the person. It takes two of you. They see a notice and can stop it; a day later a link for one new passkey can be made.", "Stimme erst zu, wenn du mit der Person gesprochen hast. Es braucht zwei von euch. Sie sieht einen Hinweis und kann es aufhalten; einen Tag später ist ein Link für einen neuen Passkey möglich."},
 	"account.login":        {"Login", "Anmeldename"},
 	"account.asked":        {"Asked for by", "Beantragt von"},
 	"account.approve":      {"Approve", "Zustimmen"},
@@ -172,6 +172,10 @@ var words = map[string]line{
 	"problem.other.what":  {"That was somebody else’s passkey.", "Das war der Passkey von jemand anderem."},
 	"problem.other.means": {"You are signed in as somebody else than the passkey belongs to. Nothing was changed.", "Du bist als jemand anders angemeldet, als der Passkey sagt. Nichts wurde geändert."},
 	"problem.other.do":    {"Use a passkey of the account you are signed in to, or sign out first.", "Nimm einen Passkey des Kontos, in dem du angemeldet bist, oder melde dich erst ab."},
+
+	"problem.voice.what":  {"Your word doesn’t count for this recovery.", "Dein Wort zählt bei dieser Wiederherstellung nicht."},
+	"problem.voice.means": {"Whoever approves one must have had a passkey for a day before it was asked for, so that nobody is made an administrator for the occasion. Or it was approved, or is over, in the meantime.", "Wer zustimmt, muss schon einen Tag vor dem Antrag einen Passkey gehabt haben, damit niemand nur dafür zur Administration gemacht wird. Oder es wurde inzwischen zugestimmt, oder sie ist vorbei."},
+	"problem.voice.do":    {"Ask another administrator to approve it.", "Bitte jemand anderen aus der Administration, zuzustimmen."},
 
 	"problem.whose.what":  {"That was another account’s passkey.", "Das war der Passkey eines anderen Kontos."},
 	"problem.whose.means": {"What you are about to do was begun by another account. You were not signed in, and nothing was changed.", "Was du vorhast, hat ein anderes Konto begonnen. Du wurdest nicht angemeldet, und nichts wurde geändert."},

@@ -140,7 +140,7 @@ func (s *Server) describePerson(ctx context.Context, p tenant.Person) (*adminapi
 }
 
 func showRecovery(r tenant.Recovery) *adminapi.Recovery {
-	return &adminapi.Recovery{RequestedBy: r.RequestedBy, Requested: r.RequestedAt, ApprovedBy: r.ApprovedBy, UsableFrom: r.UsableFrom()}
+	return &adminapi.Recovery{RequestedBy: r.RequestedBy, Requested: r.RequestedAt, FirstBy: r.FirstBy, ApprovedBy: r.ApprovedBy, UsableFrom: r.UsableFrom()}
 }
 
 func (s *Server) listPeople(a act) (any, error) {
@@ -337,16 +337,36 @@ func (s *Server) approveRecovery(ctx context.Context, actor string, t *tenant.Te
 	if err != nil {
 		return nil, err
 	}
-	if r, err = r.Approve(actor, s.now()); err != nil {
+	voice, err := s.voice(ctx, actor)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.vaults.record(ctx, &mint.Entry{Kind: mint.RecoveryApproved, Tenant: t.ID, Subject: p.ID, Actor: actor, Detail: []mint.Field{
-		{Name: "requested_by", Value: r.RequestedBy}, {Name: "usable_from", Value: r.UsableFrom().UTC().Format(time.RFC3339)},
-	}}); err != nil {
+	if r, err = r.Approve(voice, s.now()); err != nil {
+		return nil, err
+	}
+	e := &mint.Entry{Kind: mint.RecoveryApproved, Tenant: t.ID, Subject: p.ID, Actor: actor, Detail: []mint.Field{{Name: "requested_by", Value: r.RequestedBy}}}
+	if from := r.UsableFrom(); !from.IsZero() {
+		e.Detail = append(e.Detail, mint.Field{Name: "usable_from", Value: from.UTC().Format(time.RFC3339)})
+	}
+	if err := s.vaults.record(ctx, e); err != nil {
 		return nil, err
 	}
 	r, err = s.config.Store.ApproveRecovery(ctx, t.ID, p.ID, actor)
 	return showRecovery(r), err
+}
+
+// voice is what an actor's word is worth in a recovery.
+func (s *Server) voice(ctx context.Context, actor string) (tenant.Voice, error) {
+	id, person := tenant.SpeakerID(actor)
+	if !person {
+		return tenant.Voice{Name: actor}, nil
+	}
+	p, err := s.config.Store.Person(ctx, tenant.Operators, id)
+	if err != nil {
+		return tenant.Voice{}, err
+	}
+	keys, err := s.config.Store.Passkeys(ctx, p.Tenant, p.ID)
+	return tenant.VoiceOf(p, keys), err
 }
 
 // everybody returns a tenant's people, and the ways in that each has.

@@ -63,17 +63,28 @@ func (h *testHouse) staff() map[tenant.Role]tenant.Person {
 	}
 	all := map[tenant.Role]tenant.Person{}
 	for _, role := range tenant.Roles() {
-		all[role] = h.colleague(string(role)+"@seawall.example", role)
+		all[role] = h.longtime(string(role)+"@seawall.example", role)
 	}
 	return all
+}
+
+// longtime makes a colleague who has had their passkey for long enough to speak for a recovery.
+func (h *testHouse) longtime(login string, role tenant.Role) tenant.Person {
+	h.t.Helper()
+	return h.employ(login, role, time.Now().Add(-tenant.VoiceAge-time.Second))
 }
 
 // colleague makes a person of the operators' tenant who has a passkey.
 func (h *testHouse) colleague(login string, role tenant.Role) tenant.Person {
 	h.t.Helper()
+	return h.employ(login, role, time.Now())
+}
+
+func (h *testHouse) employ(login string, role tenant.Role, since time.Time) tenant.Person {
+	h.t.Helper()
 	p, err := h.store.CreatePerson(h.t.Context(), tenant.Person{Tenant: tenant.Operators, Login: login, Role: role, CreatedAt: time.Now()})
 	must(h.t, p, err)
-	k, err := h.store.AddPasskey(h.t.Context(), tenant.Passkey{Tenant: p.Tenant, Person: p.ID, ID: []byte(p.ID), Key: []byte("key"), CreatedAt: time.Now()})
+	k, err := h.store.AddPasskey(h.t.Context(), tenant.Passkey{Tenant: p.Tenant, Person: p.ID, ID: []byte(p.ID), Key: []byte("key"), CreatedAt: since})
 	must(h.t, k, err)
 	return p
 }
@@ -219,8 +230,10 @@ func TestRecoveriesWait(t *testing.T) {
 	}
 	approve := adminapi.RecoverPerson{Step: "approve"}
 	refused(t, "their own", second(operator.RecoverPerson(ctx, tenant.Operators, staff[tenant.Operator].ID, approve)), adminapi.CodeConflict, "their own recovery")
-	refused(t, "twice", second(owner.RecoverPerson(ctx, tenant.Operators, staff[tenant.Operator].ID, approve)), adminapi.CodeConflict, "can't approve it too")
-	other := h.as(h.colleague("second@seawall.example", tenant.Owner))
+	refused(t, "twice", second(owner.RecoverPerson(ctx, tenant.Operators, staff[tenant.Operator].ID, approve)), adminapi.CodeConflict, "can't be the second too")
+	refused(t, "the socket", second(h.op.RecoverPerson(ctx, tenant.Operators, staff[tenant.Operator].ID, approve)), adminapi.CodeConflict, "has no say in it")
+	refused(t, "one made for the occasion", second(h.as(h.colleague("new@seawall.example", tenant.Owner)).RecoverPerson(ctx, tenant.Operators, staff[tenant.Operator].ID, approve)), adminapi.CodeConflict, "no passkey for a day")
+	other := h.as(h.longtime("second@seawall.example", tenant.Owner))
 	r, err := other.RecoverPerson(ctx, tenant.Operators, staff[tenant.Operator].ID, approve)
 	if must(t, r, err); r.UsableFrom.IsZero() {
 		t.Error("it is not approved")

@@ -9,6 +9,8 @@ import (
 	"seawall/internal/tenant"
 )
 
+const recoveryColumns = `tenant, person, requested_by, requested_at, first_by, approved_by, approved_at`
+
 const enrolmentColumns = `hash, tenant, person, why, issued_by, issued_at, expires_at`
 
 // IssueEnrolment keeps a link for a person and makes their earlier ones useless. Somebody who has a passkey gets one
@@ -140,30 +142,54 @@ func (s *Store) RequestRecovery(ctx context.Context, tenantID, person, by string
 		if err := x.exec(`delete from recovery where tenant = $1 and person = $2`, tenantID, person); err != nil {
 			return err
 		}
-		if err := x.exec(`insert into recovery (tenant, person, requested_by, requested_at, approved_by, approved_at) values ($1, $2, $3, $4, '', null)`, tenantID, person, by, x.now.UnixMilli()); err != nil {
+		voice, _, err := voiceOf(x, by)
+		if err != nil {
 			return err
 		}
-		r, err = recoveryOf(x, tenantID, person)
-		return err
+		r = tenant.NewRecovery(tenantID, person, voice, x.now)
+		return x.exec(`insert into recovery (`+recoveryColumns+`) values ($1, $2, $3, $4, $5, '', null)`, r.Tenant, r.Person, r.RequestedBy, millis(r.RequestedAt), r.FirstBy)
 	})
 	return r, err
 }
 
-// ApproveRecovery is the word of the second administrator; the first one's is refused with [tenant.ErrConflict].
+// ApproveRecovery is the word of an administrator, the first or the second, by their name as entries have it. One that doesn't
+// count is refused with [tenant.ErrConflict].
 func (s *Store) ApproveRecovery(ctx context.Context, tenantID, person, by string) (r tenant.Recovery, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
-		if _, _, err := livePerson(x, tenantID, person); err != nil {
+		whose, _, err := livePerson(x, tenantID, person)
+		if err != nil {
 			return err
 		}
 		if r, err = recoveryOf(x, tenantID, person); err != nil {
 			return err
 		}
-		if r, err = r.Approve(by, x.now); err != nil {
+		voice, speaker, err := voiceOf(x, by)
+		if err != nil {
 			return err
 		}
-		return x.exec(`update recovery set approved_by = $3, approved_at = $4 where tenant = $1 and person = $2`, tenantID, person, r.ApprovedBy, millis(r.ApprovedAt))
+		if r, err = r.Approve(voice, x.now); err != nil {
+			return err
+		}
+		if err := (tenant.WaitingRecovery{Who: whose}).MayBeApprovedBy(speaker); err != nil {
+			return err
+		}
+		return x.exec(`update recovery set first_by = $3, approved_by = $4, approved_at = $5 where tenant = $1 and person = $2`, tenantID, person, r.FirstBy, r.ApprovedBy, millis(r.ApprovedAt))
 	})
 	return r, err
+}
+
+// voiceOf returns what somebody's word is worth in a recovery, and who they are if they are a person.
+func voiceOf(q querier, name string) (tenant.Voice, tenant.Person, error) {
+	id, person := tenant.SpeakerID(name)
+	if !person {
+		return tenant.Voice{Name: name}, tenant.Person{}, nil
+	}
+	p, _, err := livePerson(q, tenant.Operators, id)
+	if err != nil {
+		return tenant.Voice{}, p, err
+	}
+	keys, err := passkeysOf(q, p.Tenant, p.ID)
+	return tenant.VoiceOf(p, keys), p, err
 }
 
 // Recovery returns a person's recovery if one is under way, or [tenant.ErrNotFound].
@@ -178,11 +204,11 @@ func (s *Store) Recovery(ctx context.Context, tenantID, person string) (r tenant
 	return r, err
 }
 
-// WaitingRecoveries returns the recoveries of all tenants that want a second administrator, the oldest first.
+// WaitingRecoveries returns the recoveries of all tenants that want an administrator's word, the oldest first.
 func (s *Store) WaitingRecoveries(ctx context.Context) (waiting []tenant.WaitingRecovery, err error) {
 	now := s.now()
 	err = s.read(ctx, func(q querier) error {
-		all, err := collect(q, scanRecovery, `select tenant, person, requested_by, requested_at, approved_by, approved_at from recovery where approved_at is null order by requested_at, tenant, person`)
+		all, err := collect(q, scanRecovery, `select `+recoveryColumns+` from recovery where approved_at is null order by requested_at, tenant, person`)
 		waiting = waiting[:0]
 		for _, r := range all {
 			if err != nil || !r.Live(now) {
@@ -215,7 +241,7 @@ func (s *Store) CancelRecovery(ctx context.Context, tenantID, person string) (ca
 }
 
 func recoveryOf(q querier, tenantID, person string) (tenant.Recovery, error) {
-	r, err := one(q, scanRecovery, `select tenant, person, requested_by, requested_at, approved_by, approved_at from recovery where tenant = $1 and person = $2`, tenantID, person)
+	r, err := one(q, scanRecovery, `select `+recoveryColumns+` from recovery where tenant = $1 and person = $2`, tenantID, person)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = noRecovery()
 	}
@@ -325,7 +351,7 @@ func scanEnrolment(scan func(...any) error) (e tenant.Enrolment, err error) {
 
 func scanRecovery(scan func(...any) error) (r tenant.Recovery, err error) {
 	var requested, approved sql.NullInt64
-	err = scan(&r.Tenant, &r.Person, &r.RequestedBy, &requested, &r.ApprovedBy, &approved)
+	err = scan(&r.Tenant, &r.Person, &r.RequestedBy, &requested, &r.FirstBy, &r.ApprovedBy, &approved)
 	r.RequestedAt, r.ApprovedAt = fromMillis(requested), fromMillis(approved)
 	return r, err
 }

@@ -78,8 +78,9 @@ type RecoverPerson struct {
 type Recovery struct {
 	RequestedBy string    `json:"requested_by"`
 	Requested   time.Time `json:"requested"`
-	ApprovedBy  string    `json:"approved_by,omitempty"`
-	UsableFrom  time.Time `json:"usable_from,omitzero"` // from then on `person enrol` makes a link
+	FirstBy     string    `json:"first_by,omitempty"`    // the first administrator who spoke for it
+	ApprovedBy  string    `json:"approved_by,omitempty"` // the second
+	UsableFrom  time.Time `json:"usable_from,omitzero"`  // from then on `person enrol` makes a link
 }
 
 // SetRole gives a person of the tenant operators another role: POST …/people/{p}/role.

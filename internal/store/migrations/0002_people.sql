@@ -97,6 +97,7 @@ create table recovery (
     person       text   not null,
     requested_by text   not null,
     requested_at bigint not null,
+    first_by     text   not null,
     approved_by  text   not null,
     approved_at  bigint,
     primary key (tenant, person),

@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,27 +85,46 @@ func testEnrolment(t *testing.T, f *fixture) {
 	wantReason(t, err, tenant.ErrConflict)
 }
 
+// mustVoices makes two administrators who have had passkeys for a day, and returns their names as entries have them.
+func (f *fixture) mustVoices() (first, second string) {
+	f.t.Helper()
+	if _, err := f.Tenant(f.t.Context(), tenant.Operators); err != nil {
+		f.mustOperators()
+	}
+	var names []string
+	for range 2 {
+		p := f.mustPerson(tenant.Operators, strings.ToLower(rand.Text()), tenant.Owner)
+		f.mustPasskey(p, "key")
+		names = append(names, "person:"+p.ID)
+	}
+	if f.clock.Now().Before(start.Add(tenant.VoiceAge)) {
+		f.clock.advance(tenant.VoiceAge)
+	}
+	return names[0], names[1]
+}
+
 func testRecovery(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	f.mustTenant("acme")
 	ada := f.mustPerson("acme", "ada@acme.example", "")
-	_, err := f.RequestRecovery(ctx, "acme", ada.ID, "uid:7") // there is nothing to recover from
+	first, second := f.mustVoices()
+	_, err := f.RequestRecovery(ctx, "acme", ada.ID, first) // there is nothing to recover from
 	wantReason(t, err, tenant.ErrConflict)
 	f.mustPasskey(ada, "laptop")
 	_, err = f.Recovery(ctx, "acme", ada.ID)
 	wantReason(t, err, tenant.ErrNotFound)
-	ok(f.RequestRecovery(ctx, "acme", ada.ID, "uid:7"))(t)
-	_, err = f.RequestRecovery(ctx, "acme", ada.ID, "uid:8")
+	ok(f.RequestRecovery(ctx, "acme", ada.ID, first))(t)
+	_, err = f.RequestRecovery(ctx, "acme", ada.ID, second)
 	wantReason(t, err, tenant.ErrConflict)
 	issue := func() (tenant.Enrolment, error) { return f.IssueEnrolment(ctx, newEnrolment(ada, f.clock.Now())) }
 	_, err = issue() // one administrator is not enough
 	wantReason(t, err, tenant.ErrConflict)
-	_, err = f.ApproveRecovery(ctx, "acme", ada.ID, "uid:7") // nor one twice
+	_, err = f.ApproveRecovery(ctx, "acme", ada.ID, first) // nor one twice
 	wantReason(t, err, tenant.ErrConflict)
-	if waiting := ok(f.WaitingRecoveries(ctx))(t); len(waiting) != 1 || waiting[0].Who.ID != ada.ID || waiting[0].RequestedBy != "uid:7" {
+	if waiting := ok(f.WaitingRecoveries(ctx))(t); len(waiting) != 1 || waiting[0].Who.ID != ada.ID || waiting[0].RequestedBy != first || waiting[0].FirstBy != first {
 		t.Errorf("waiting: %+v", waiting)
 	}
-	ok(f.ApproveRecovery(ctx, "acme", ada.ID, "uid:8"))(t)
+	ok(f.ApproveRecovery(ctx, "acme", ada.ID, second))(t)
 	if waiting := ok(f.WaitingRecoveries(ctx))(t); len(waiting) != 0 {
 		t.Errorf("still waiting: %+v", waiting)
 	}
@@ -120,12 +141,48 @@ func testRecovery(t *testing.T, f *fixture) {
 	if !ok(f.CancelRecovery(ctx, "acme", ada.ID))(t) || ok(f.CancelRecovery(ctx, "acme", ada.ID))(t) {
 		t.Error("the person can't stop the link of a recovery")
 	}
-	ok(f.RequestRecovery(ctx, "acme", ada.ID, "uid:7"))(t)
-	ok(f.ApproveRecovery(ctx, "acme", ada.ID, "uid:8"))(t)
+	ok(f.RequestRecovery(ctx, "acme", ada.ID, first))(t)
+	ok(f.ApproveRecovery(ctx, "acme", ada.ID, second))(t)
 	f.clock.advance(tenant.RecoveryDelay + tenant.RecoveryLife)
 	_, err = issue() // too late
 	wantReason(t, err, tenant.ErrConflict)
-	ok(f.RequestRecovery(ctx, "acme", ada.ID, "uid:8"))(t)
+	ok(f.RequestRecovery(ctx, "acme", ada.ID, second))(t)
+}
+
+// testVoices: nobody is both administrators of a recovery, by whatever door they come.
+func testVoices(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustTenant("acme")
+	ada := f.mustPerson("acme", "ada@acme.example", "")
+	f.mustPasskey(ada, "laptop")
+	first, second := f.mustVoices()
+	r := ok(f.RequestRecovery(ctx, "acme", ada.ID, "uid:0"))(t)
+	if r.FirstBy != "" {
+		t.Errorf("the socket has spoken as %s", r.FirstBy)
+	}
+	late := f.mustPerson(tenant.Operators, "late", tenant.Owner)
+	k := newPasskey(late, "key")
+	k.CreatedAt = r.RequestedAt.Add(time.Millisecond - tenant.VoiceAge)
+	ok(f.AddPasskey(ctx, k))(t)
+	bare, desk := f.mustPerson(tenant.Operators, "bare", tenant.Owner), f.mustPerson(tenant.Operators, "auditor", tenant.Auditor)
+	f.mustPasskey(desk, "key")
+	for name, by := range map[string]string{"the socket that asked": "uid:0", "another user on the socket": "uid:1000", "one made for the occasion": "person:" + late.ID,
+		"one without a passkey": "person:" + bare.ID, "an auditor": "person:" + desk.ID, "nobody": "person:nobody", "somebody of another tenant": "person:" + ada.ID} {
+		if _, err := f.ApproveRecovery(ctx, "acme", ada.ID, by); err == nil {
+			t.Errorf("it was approved by %s", name)
+		}
+	}
+	if r := ok(f.ApproveRecovery(ctx, "acme", ada.ID, first))(t); r.FirstBy != first || r.ApprovedBy != "" || !r.UsableFrom().IsZero() {
+		t.Errorf("after the first: %+v", r)
+	}
+	f.reopen()
+	_, err := f.ApproveRecovery(ctx, "acme", ada.ID, first)
+	wantReason(t, err, tenant.ErrConflict)
+	_, err = f.ApproveRecovery(ctx, "acme", ada.ID, "uid:0")
+	wantReason(t, err, tenant.ErrConflict)
+	if r := ok(f.ApproveRecovery(ctx, "acme", ada.ID, second))(t); r.FirstBy != first || r.ApprovedBy != second {
+		t.Errorf("after the second: %+v", r)
+	}
 }
 
 func testBreakGlass(t *testing.T, f *fixture) {
@@ -215,8 +272,8 @@ func testLeftBehind(t *testing.T, f *fixture) {
 		lost = append(lost, f.mustPasskey(ada, fmt.Sprint(i)))
 	}
 	wantReason(t, f.SignIn(ctx, newSession(lost[1], f.clock.Now()), used(lost[1], 0), secret.Hash{}), tenant.ErrCounter)
-	on := f.mustSignIn(lost[0], 1)
 	link := f.mustRecover(ada)
+	on := f.mustSignIn(lost[0], 1)
 	k := newPasskey(ada, "new")
 	if err := f.Enrol(ctx, link.Hash, k, newSession(k, f.clock.Now()), secret.Hash{}); err != nil {
 		t.Fatal(err)
@@ -260,8 +317,9 @@ func testLeftBehind(t *testing.T, f *fixture) {
 func (f *fixture) mustRecover(p tenant.Person) tenant.Enrolment {
 	f.t.Helper()
 	ctx := f.t.Context()
-	ok(f.RequestRecovery(ctx, p.Tenant, p.ID, "uid:7"))(f.t)
-	ok(f.ApproveRecovery(ctx, p.Tenant, p.ID, "uid:8"))(f.t)
+	first, second := f.mustVoices()
+	ok(f.RequestRecovery(ctx, p.Tenant, p.ID, first))(f.t)
+	ok(f.ApproveRecovery(ctx, p.Tenant, p.ID, second))(f.t)
 	f.clock.advance(tenant.RecoveryDelay)
 	return ok(f.IssueEnrolment(ctx, newEnrolment(p, f.clock.Now())))(f.t)
 }

@@ -124,6 +124,7 @@ func Run(t *testing.T, open Open) {
 		{"interactions", testInteractions},
 		{"links", testEnrolment},
 		{"recovery", testRecovery},
+		{"nobody is two administrators", testVoices},
 		{"breaking the glass", testBreakGlass},
 		{"codes", testCodes},
 		{"codes that are over", testCodesOver},
