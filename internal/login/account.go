@@ -127,9 +127,6 @@ func (d *Door) beginAdd(v *visit) error {
 		}
 		return v.answer(http.StatusOK, next{where})
 	}
-	if err := d.allow(v); err != nil {
-		return err
-	}
 	answer, err := d.registration(v, tenant.Ceremony{Kind: tenant.CeremonyAdd}, p, "")
 	if err != nil {
 		return err

@@ -109,8 +109,19 @@ func (d *Door) consume(v *visit, kind tenant.CeremonyKind, challenge string) (te
 	if !ok {
 		return tenant.Ceremony{}, nil, problemChallenge.because(errors.New("the browser has no cookie of ours"))
 	}
-	c, err := d.Store.ConsumeCeremony(v.settled(), v.tenant.ID, kind, secret.New(challenge).Hash(), value.Hash())
+	hash := secret.New(challenge).Hash()
+	if d.Strays.Wait(v.tenant.ID, v.Request, v.now) > 0 { // in a flood, what was begun here is finished all the same
+		begun, err := d.Store.HasCeremony(v.Context(), v.tenant.ID, hash, value.Hash())
+		if err == nil && !begun {
+			err = problemBusy
+		}
+		if err != nil {
+			return tenant.Ceremony{}, nil, err
+		}
+	}
+	c, err := d.Store.ConsumeCeremony(v.settled(), v.tenant.ID, kind, hash, value.Hash())
 	if errors.Is(err, tenant.ErrNotFound) {
+		d.Strays.Failed(v.tenant.ID, v.Request, v.now)
 		return c, nil, problemChallenge.because(err)
 	}
 	if err != nil {
@@ -118,15 +129,6 @@ func (d *Door) consume(v *visit, kind tenant.CeremonyKind, challenge string) (te
 	}
 	state := new(webauthn.SessionData)
 	return c, state, json.Unmarshal(c.State, state)
-}
-
-// allow bounds what one address may begin. It slows a flood down; it never locks anybody's passkey.
-func (d *Door) allow(v *visit) error {
-	if d.Limit.Wait(v.tenant.ID, v.Request, v.now) > 0 {
-		return problemBusy
-	}
-	d.Limit.Failed(v.tenant.ID, v.Request, v.now)
-	return nil
 }
 
 // registration begins the registration of one more passkey. An authenticator that has one already is told not to make

@@ -48,7 +48,7 @@ func (d *Door) beginEnrol(v *visit) error {
 	if err := v.read(&q); err != nil {
 		return err
 	}
-	if err := d.allow(v); err != nil {
+	if err := v.within(d.Begun); err != nil {
 		return err
 	}
 	e, p, err := d.link(v, q.Secret)

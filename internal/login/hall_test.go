@@ -36,12 +36,24 @@ type hall struct {
 	acts    []Act
 	refused []string
 	away    error // of the ledger
-	busy    time.Duration
+	begun   limit
+	strays  limit
+	acted   limit
 }
 
-// Wait and Failed make the hall a Limit that tests turn on.
-func (h *hall) Wait(string, *http.Request, time.Time) time.Duration { return h.busy }
-func (h *hall) Failed(string, *http.Request, time.Time)             {}
+// limit is one that tests turn on.
+type limit struct {
+	busy  bool
+	count int
+}
+
+func (l *limit) Wait(string, *http.Request, time.Time) time.Duration {
+	if l.busy {
+		return time.Second
+	}
+	return 0
+}
+func (l *limit) Failed(string, *http.Request, time.Time) { l.count++ }
 
 func (h *hall) clock() time.Time {
 	h.mu.Lock()
@@ -82,7 +94,7 @@ func newHall(t testing.TB, change func(*Config)) *hall {
 	h := &hall{t: t, base: testBase, log: new(bytes.Buffer), now: time.Now().Truncate(time.Millisecond), dir: t.TempDir()}
 	h.open()
 	t.Cleanup(func() { h.store.Close() })
-	c := Config{Base: h.base, Store: h.store, Record: h.record, Limit: h, Now: h.clock, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+	c := Config{Base: h.base, Store: h.store, Record: h.record, Begun: &h.begun, Strays: &h.strays, Acts: &h.acted, Now: h.clock, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 		Refused: func(tenantID, person, reason string) { h.refused = append(h.refused, reason) }}
 	if change != nil {
 		change(&c)

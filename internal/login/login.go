@@ -69,6 +69,8 @@ type Sessions interface {
 // SingleUse keeps what can be used once: of any number of calls that consume it, one gets it.
 type SingleUse interface {
 	BeginCeremony(ctx context.Context, c tenant.Ceremony) error
+	// HasCeremony looks without consuming.
+	HasCeremony(ctx context.Context, tenantID string, challenge, browser secret.Hash) (bool, error)
 	ConsumeCeremony(ctx context.Context, tenantID string, kind tenant.CeremonyKind, challenge, browser secret.Hash) (tenant.Ceremony, error)
 	SaveInteraction(ctx context.Context, i tenant.Interaction) error
 	Interaction(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Interaction, error)
@@ -126,7 +128,7 @@ type Act struct {
 	By             string // subject of who did it; empty: the person themselves
 }
 
-// Limit counts what strangers cost us, by tenant and address.
+// Limit counts what people cost us, by tenant and address.
 type Limit interface {
 	// Wait returns 0 while more is allowed, or how long it takes until it is. Failed counts one.
 	Wait(tenantID string, r *http.Request, now time.Time) time.Duration
@@ -143,9 +145,12 @@ type Config struct {
 	Refused func(tenantID, person, reason string)
 	// Metadata tells certified authenticators; nil: none is, and tenants that ask for them enrol nobody.
 	Metadata *Metadata
-	Limit    Limit
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Each limit has a count of its own, so that a flood of one thing does not stop another. Begun bounds ceremonies that
+	// begin, Strays answers to none that we know, and Acts what accounts are asked to do.
+	Begun, Strays, Acts Limit
+
+	Log *slog.Logger
+	Now func() time.Time
 }
 
 // Door is the part of the house that people come through.
@@ -260,10 +265,29 @@ func (d *Door) Serve(w http.ResponseWriter, r *http.Request, t *tenant.Tenant, r
 	case !t.Live():
 		d.fail(v, problemNothing)
 	default:
-		if err := do(d, v); err != nil {
+		if err := d.serve(v, rest, do); err != nil {
 			d.fail(v, err)
 		}
 	}
+}
+
+// serve does what a route is for, if it is not asked too often.
+func (d *Door) serve(v *visit, rest string, do func(*Door, *visit) error) error {
+	if v.Method == http.MethodPost && strings.HasPrefix(rest, "/account/") {
+		if err := v.within(d.Acts); err != nil {
+			return err
+		}
+	}
+	return do(d, v)
+}
+
+// within counts a visit, or refuses it. No passkey and no account is ever locked by it.
+func (v *visit) within(l Limit) error {
+	if l.Wait(v.tenant.ID, v.Request, v.now) > 0 {
+		return problemBusy
+	}
+	l.Failed(v.tenant.ID, v.Request, v.now)
+	return nil
 }
 
 func (w route) methods() string {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"seawall/internal/secret"
 	"seawall/internal/tenant"
@@ -463,16 +462,47 @@ func TestWithoutAName(t *testing.T) {
 	}
 }
 
+// TestBusy: a flood is slowed down, whichever way it comes, and nobody is locked out by it.
 func TestBusy(t *testing.T) {
 	h := newHall(t, nil)
 	_, auth, b := h.member("ada@acme.example")
 	o := b.beginSignIn("")
-	h.busy = time.Second
-	if a := b.post("/signin/begin", struct{}{}); a.problem != "busy" || a.header.Get("Retry-After") == "" {
-		t.Errorf("got %d %q", a.status, a.problem)
+	if h.begun.busy = true; h.begun.count == 0 {
+		t.Error("nobody counts what begins")
+	}
+	for _, path := range []string{"/signin/begin", "/enrol/begin"} {
+		if a := b.post(path, struct{}{}); a.problem != "busy" || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %q", path, a.status, a.problem)
+		}
 	}
 	if a := b.finishSignIn("", auth.get(o)); a.status != http.StatusOK { // what was begun is finished: nobody is locked out
 		t.Errorf("finishing: %d %q", a.status, a.problem)
+	}
+	h.begun.busy = false
+	stray := func() answer { return b.finishSignIn("", auth.get(map[string]any{"challenge": b64(make([]byte, 32))})) }
+	if a := stray(); a.problem != "challenge" || h.strays.count != 1 {
+		t.Errorf("an answer to nothing: %d %q, and %d are counted", a.status, a.problem, h.strays.count)
+	}
+	o = b.beginSignIn("")
+	h.strays.busy = true
+	if a := stray(); a.problem != "busy" {
+		t.Errorf("one of many answers to nothing: %d %q", a.status, a.problem)
+	}
+	if a := b.finishSignIn("", auth.get(o)); a.status != http.StatusOK {
+		t.Errorf("an answer to something, among them: %d %q", a.status, a.problem)
+	}
+	h.acted.busy = true
+	before := len(h.kinds())
+	for path, way := range routes {
+		if way.post == nil || !strings.HasPrefix(path, "/account/") {
+			continue
+		}
+		if a := b.form(path, "passkey", b64(auth.id), "session", "x"); a.problem != "busy" {
+			t.Errorf("%s: %d %q", path, a.status, a.problem)
+		}
+	}
+	if a := b.signIn(auth); a.status != http.StatusOK || len(h.kinds()) != before+1 {
+		t.Errorf("signing in while accounts are busy: %d %q", a.status, a.problem)
 	}
 }
 

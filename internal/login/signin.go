@@ -102,7 +102,7 @@ func (d *Door) beginSignIn(v *visit) error {
 	if err := v.read(&q); err != nil {
 		return err
 	}
-	if err := d.allow(v); err != nil {
+	if err := v.within(d.Begun); err != nil {
 		return err
 	}
 	i, err := d.interaction(v, q.I)

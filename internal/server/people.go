@@ -13,9 +13,13 @@ import (
 	"seawall/internal/tenant"
 )
 
-// ceremoniesPerMinute is how many ceremonies one address may begin at one tenant. An office signs in behind one address
-// in the morning, and nobody's passkey is ever locked: a flood is only slowed down.
-const ceremoniesPerMinute = 600
+// What one address may do at one tenant in a minute. An office signs in behind one address in the morning, and nobody's
+// passkey is ever locked: a flood is only slowed down, and what was begun is finished.
+const (
+	ceremoniesPerMinute = 600
+	straysPerMinute     = 60 // answers to no ceremony that we know
+	actsPerMinute       = 300
+)
 
 // newDoor makes the part of the house that people come through.
 func (s *Server) newDoor() (*login.Door, error) {
@@ -24,7 +28,8 @@ func (s *Server) newDoor() (*login.Door, error) {
 		Refused: func(tenantID, person, reason string) {
 			s.failures.note(failing{tenant: tenantID, subject: person, reason: reason})
 		},
-		Limit: grant.NewFailureLimit(ceremoniesPerMinute), Log: s.log, Now: s.now,
+		Begun: grant.NewFailureLimit(ceremoniesPerMinute), Strays: grant.NewFailureLimit(straysPerMinute), Acts: grant.NewFailureLimit(actsPerMinute),
+		Log: s.log, Now: s.now,
 	})
 }
 

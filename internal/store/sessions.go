@@ -128,6 +128,20 @@ func (x *tx) forget(table string) error {
 	return x.exec(`delete from `+table+` where `+key+` in (select `+key+` from `+table+` where expires_at <= $1 order by expires_at limit $2)`, x.now.UnixMilli(), forgotten)
 }
 
+// HasCeremony reports whether a browser has begun a ceremony with this challenge that is not over. It consumes nothing.
+func (s *Store) HasCeremony(ctx context.Context, tenantID string, challenge, browser secret.Hash) (has bool, err error) {
+	now := s.now()
+	err = s.read(ctx, func(q querier) error {
+		c, err := one(q, scanCeremony, `select challenge, browser, kind, tenant, person, enrolment, state, expires_at from ceremony where challenge = $1`, challenge[:])
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		has = err == nil && c.Tenant == tenantID && c.Browser == browser && now.Before(c.ExpiresAt)
+		return err
+	})
+	return has, err
+}
+
 // ConsumeCeremony returns the ceremony of a challenge and forgets it: of any number of calls one gets it, whatever comes
 // of the ceremony, across restarts too. It must have been begun by this browser for this kind and tenant; otherwise, or
 // when it is over, [tenant.ErrNotFound], and it is spent all the same.

@@ -50,6 +50,7 @@ type Sessions interface {
 // SingleUse keeps what can be used once.
 type SingleUse interface {
 	BeginCeremony(ctx context.Context, c tenant.Ceremony) error
+	HasCeremony(ctx context.Context, tenantID string, challenge, browser secret.Hash) (bool, error)
 	ConsumeCeremony(ctx context.Context, tenantID string, kind tenant.CeremonyKind, challenge, browser secret.Hash) (tenant.Ceremony, error)
 	SaveInteraction(ctx context.Context, i tenant.Interaction) error
 	Interaction(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Interaction, error)
@@ -492,6 +493,20 @@ func testCeremonies(t *testing.T, f *fixture) {
 		return c
 	}
 	c := begin()
+	for what, q := range map[string]struct {
+		tenant             string
+		challenge, browser secret.Hash
+		want               bool
+	}{
+		"its own":           {"acme", c.Challenge, c.Browser, true},
+		"another tenant's":  {"globex", c.Challenge, c.Browser, false},
+		"another browser's": {"acme", c.Challenge, randomHash(), false},
+		"another challenge": {"acme", randomHash(), c.Browser, false},
+	} {
+		if has := ok(f.HasCeremony(ctx, q.tenant, q.challenge, q.browser))(t); has != q.want {
+			t.Errorf("%s: %v", what, has)
+		}
+	}
 	f.reopen() // a restart in the middle of a ceremony loses nothing
 	if got := ok(f.ConsumeCeremony(ctx, "acme", c.Kind, c.Challenge, c.Browser))(t); !reflect.DeepEqual(got, c) {
 		t.Errorf("got %+v\nwant %+v", got, c)
