@@ -20,6 +20,7 @@ type accountView struct {
 	Now      time.Time
 	Device   string
 	New      bool                     // the first passkey has just been made
+	Console  string                   // path of the console, for those who run seawall
 	Waiting  []tenant.WaitingRecovery // for the second administrator's word, which this person may give
 }
 
@@ -73,6 +74,9 @@ func (d *Door) accountPage(v *visit) error {
 	}
 	if view.Waiting, err = d.waiting(v, p); err != nil {
 		return err
+	}
+	if v.tenant.ID == tenant.Operators {
+		view.Console = d.landing(v.tenant)
 	}
 	view.New = len(view.Passkeys) == 1 && s.Fresh(v.now) && v.now.Sub(view.Passkeys[0].CreatedAt) < tenant.FreshTouch
 	return d.render(v, http.StatusOK, "account", look.Page{Title: "account.title", Wide: true, Script: "passkey.js", Data: view})

@@ -1,7 +1,9 @@
 package login
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -80,6 +82,18 @@ func (d *Door) replaced(v *visit) (hash secret.Hash) {
 		hash = old.Hash()
 	}
 	return hash
+}
+
+// FormToken is what a form has to send back that a browser was shown in its session at a tenant: derived from the cookie's
+// value, so that it is another one in every session and nobody who reads our database can make it. Empty: no session.
+func (d *Door) FormToken(r *http.Request, t *tenant.Tenant) string {
+	value, ok := d.cookie(r, sessionCookie, t.ID)
+	if !ok {
+		return ""
+	}
+	mac := hmac.New(sha256.New, []byte(value.Reveal()))
+	mac.Write([]byte("seawall form token 1"))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // browser returns what binds a ceremony to this browser, and gives the browser one if it has none.

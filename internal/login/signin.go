@@ -227,12 +227,20 @@ func suspended(k tenant.Passkey, why string) Act {
 	return Act{Kind: PasskeySuspended, Tenant: k.Tenant, Person: k.Person, Detail: map[string]string{"passkey": k.Reference(), "reason": why}}
 }
 
+// landing is where somebody goes who came by themselves: who runs seawall to their work, everybody else to their account.
+func (d *Door) landing(t *tenant.Tenant) string {
+	if t.ID == tenant.Operators {
+		return d.home(t) + "/console"
+	}
+	return d.home(t) + "/account"
+}
+
 // onward is where somebody goes who has just signed in: on with what they were about to do, if it is still to be done, or
 // to their account. A passkey that does not prove what was asked for leaves it to be done.
 func (d *Door) onward(v *visit, s tenant.Session, handle string) (string, error) {
 	i, err := d.interaction(v, handle)
 	if gone := (*problem)(nil); errors.As(err, &gone) || err == nil && (i == nil || i.Person != "" && i.Person != s.Person) {
-		return d.home(v.tenant) + "/account", nil
+		return d.landing(v.tenant), nil
 	}
 	if err != nil {
 		return "", err
@@ -241,7 +249,7 @@ func (d *Door) onward(v *visit, s tenant.Session, handle string) (string, error)
 		return "", problemUnmet
 	}
 	if _, err := d.Store.ConsumeInteraction(v.settled(), v.tenant.ID, i.Hash); errors.Is(err, tenant.ErrNotFound) {
-		return d.home(v.tenant) + "/account", nil
+		return d.landing(v.tenant), nil
 	} else if err != nil {
 		return "", err
 	}

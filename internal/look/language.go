@@ -52,6 +52,9 @@ func Say(r *http.Request, key string, args ...any) string {
 func say(lang, key string, args ...any) (string, error) {
 	line, ok := words[key]
 	if !ok {
+		line, ok = consoleWords[key]
+	}
+	if !ok {
 		return "", fmt.Errorf("there are no words for %s", key)
 	}
 	text := line.en

@@ -84,14 +84,23 @@ func (b *Book) addAssets(files fs.FS) error {
 	})
 }
 
-// pagesOf parses each page by itself on top of the frame, so that pages can't see each other's blocks.
+// pagesOf parses each page by itself on top of the frame, so that pages can't see each other's blocks. What several pages
+// of a room share is in files whose names begin with an underscore.
 func pagesOf(frame *template.Template, files fs.FS) (map[string]*template.Template, error) {
 	names, err := fs.Glob(files, "*.html")
 	if err != nil {
 		return nil, err
 	}
+	if shared, err := fs.Glob(files, "_*.html"); err == nil && len(shared) > 0 {
+		if frame, err = frame.ParseFS(files, shared...); err != nil {
+			return nil, fmt.Errorf("what pages share: %w", err)
+		}
+	}
 	pages := map[string]*template.Template{}
 	for _, name := range names {
+		if strings.HasPrefix(name, "_") {
+			continue
+		}
 		page, err := frame.Clone()
 		if err == nil {
 			page, err = page.ParseFS(files, name)
@@ -108,11 +117,13 @@ func pagesOf(frame *template.Template, files fs.FS) (map[string]*template.Templa
 func (b *Book) words(lang string) template.FuncMap {
 	return template.FuncMap{
 		"t":     func(key string, args ...any) (string, error) { return say(lang, key, args...) },
+		"words": func(key string, args []any) (string, error) { return say(lang, key, args...) },
 		"title": func(p Page) (string, error) { return say(lang, p.Title, p.Args...) },
 		"lang":  func() string { return lang },
 		"asset": b.url,
 		"date":  func(t time.Time) string { return date(lang, t) },
 		"ago":   func(t, now time.Time) string { return ago(lang, t, now) },
+		"clock": func(t time.Time) string { return t.UTC().Format("15:04:05 UTC") },
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
 }
@@ -134,6 +145,7 @@ type Page struct {
 	Home   string // path of the pages' root, such as /acme
 	Wide   bool   // for pages with tables
 	Script string // the one script of the page; may be empty
+	Style  string // a style sheet besides the common one; may be empty
 	Data   any
 }
 

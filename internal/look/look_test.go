@@ -2,6 +2,7 @@ package look
 
 import (
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,11 +39,18 @@ func FuzzLanguage(f *testing.F) {
 	})
 }
 
+// everyWord is both tables together. A key is in one of them.
+func everyWord() map[string]line {
+	all := maps.Clone(words)
+	maps.Copy(all, consoleWords)
+	return all
+}
+
 var verbs = regexp.MustCompile(`%[a-z]`)
 
 // TestWordsAreThereInEachLanguage: nothing is said in one language only, and what is filled in fits both.
 func TestWordsAreThereInEachLanguage(t *testing.T) {
-	for key, line := range words {
+	for key, line := range everyWord() {
 		if line.en == "" || line.de == "" {
 			t.Errorf("%s: a language is missing", key)
 		}
@@ -52,12 +60,12 @@ func TestWordsAreThereInEachLanguage(t *testing.T) {
 	}
 }
 
-var uses = regexp.MustCompile(`"((?:frame|script|signin|enrol|account|out|problem)\.[a-z]+)"`)
+var uses = regexp.MustCompile(`"((?:frame|script|signin|enrol|account|out|problem|console)\.[a-z]+)"`)
 
 // TestEveryWordIsUsed keeps the table free of what nobody says any more. Problems and times are named by their parts.
 func TestEveryWordIsUsed(t *testing.T) {
 	used := map[string]bool{}
-	for _, pattern := range []string{"files/*.html", "../login/pages/*.html", "../login/*.go"} {
+	for _, pattern := range []string{"files/*.html", "../login/pages/*.html", "../login/*.go", "../console/pages/*.html", "../console/*.go"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil || len(paths) == 0 {
 			t.Fatalf("%s: %v", pattern, err)
@@ -72,13 +80,13 @@ func TestEveryWordIsUsed(t *testing.T) {
 			}
 		}
 	}
-	for key := range words {
+	for key := range everyWord() {
 		if !used[key] && strings.Count(key, ".") == 1 && !strings.HasPrefix(key, "ago.") && !strings.HasPrefix(key, "in.") {
 			t.Errorf("nobody says %s", key)
 		}
 	}
 	for key := range used {
-		if _, ok := words[key]; !ok {
+		if _, ok := everyWord()[key]; !ok {
 			t.Errorf("there are no words for %s", key)
 		}
 	}

@@ -98,6 +98,7 @@ var words = map[string]line{
 	"account.signoutof":    {"Sign out of the session on %s", "Abmelden: Sitzung auf %s"},
 	"account.endall":       {"End all other sessions", "Alle anderen Sitzungen beenden"},
 	"account.signout":      {"Sign out", "Abmelden"},
+	"account.console":      {"Console", "Konsole"},
 	"account.recovery":     {"A recovery of your account was asked for", "Eine Wiederherstellung deines Kontos wurde beantragt"},
 	"account.recoverylead": {"Somebody told an administrator that you lost your passkeys. If it was not you, stop it now: otherwise they may get a link to your account.", "Jemand hat der Administration gesagt, du hättest deine Passkeys verloren. Wenn du das nicht warst, halte es jetzt auf: sonst bekommt diese Person vielleicht einen Link zu deinem Konto."},
 	"account.recoveryfrom": {"A link can be made from %s.", "Ein Link ist möglich ab %s."},

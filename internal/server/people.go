@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"seawall/internal/console"
 	"seawall/internal/grant"
 	"seawall/internal/login"
 	"seawall/internal/mint"
@@ -49,6 +50,15 @@ func (s *Server) recordActs(ctx context.Context, acts ...login.Act) error {
 func (s *Server) servePeople(w http.ResponseWriter, r *http.Request, t *resident) {
 	_, rest := s.split(r.URL.Path)
 	s.people.Serve(w, r, &t.tenant, rest)
+}
+
+// newConsole makes the pages for administrators. They ask the admin API as whoever is signed in.
+func (s *Server) newConsole() (*console.Console, error) {
+	return console.New(console.Config{Base: s.config.Base, Door: s.people, Drafts: s.config.Store, Operate: s.operate, Log: s.log, Now: s.now})
+}
+
+func (s *Server) serveConsole(w http.ResponseWriter, r *http.Request, t *resident) {
+	s.console.Serve(w, r, &t.tenant)
 }
 
 // firstAdministrator is the login of the person whom seawall makes for whoever set it up.

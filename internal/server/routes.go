@@ -10,8 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"seawall/internal/console"
 	"seawall/internal/oauth"
 	"seawall/internal/secret"
+	"seawall/internal/tenant"
 )
 
 // Paths below a tenant's issuer.
@@ -55,7 +57,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, s.assets) {
-		if allowed(w, r, reading) && !s.people.ServeAsset(w, r) {
+		if allowed(w, r, reading) && !s.people.ServeAsset(w, r) && !s.console.ServeAsset(w, r) {
 			oauth.WriteError(w, errNothing)
 		}
 		return
@@ -64,6 +66,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve, methods := s.endpoint(rest)
 	if serve == nil && s.people.Owns(rest) { // not in endpoint, which costs nothing as long as it is small
 		serve, methods = s.servePeople, their
+	}
+	if serve == nil && id == tenant.Operators && console.Owns(rest) {
+		serve, methods = s.serveConsole, their
 	}
 	if serve == nil {
 		oauth.WriteError(w, errNothing)

@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"seawall/internal/console"
 	"seawall/internal/grant"
 	"seawall/internal/login"
 	"seawall/internal/mint"
@@ -92,6 +93,7 @@ type Server struct {
 	limit     *grant.FailureLimit
 	tokens    *grant.Handler
 	people    *login.Door
+	console   *console.Console
 	api       http.Handler // the admin API
 	started   time.Time
 	acts      sync.Mutex // writes of the admin API, one at a time
@@ -146,6 +148,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	})
 	if s.people, err = s.newDoor(); err != nil {
 		return nil, fmt.Errorf("the pages for people: %w", err)
+	}
+	if s.console, err = s.newConsole(); err != nil {
+		return nil, fmt.Errorf("the console: %w", err)
 	}
 	return s, nil
 }

@@ -129,7 +129,10 @@ type Interaction struct {
 	ACR       string      `json:"acr,omitempty"`    // what it must prove; empty: anything we take
 	Unmet     string      `json:"unmet,omitempty"`  // path below the issuer for somebody who can't prove it; empty: they stay
 	LoginHint string      `json:"login_hint,omitempty"`
-	ExpiresAt time.Time   `json:"-"`
+	// Typed is what somebody had typed into a form before they were asked to sign in again, to be shown to them and to
+	// nobody else.
+	Typed     map[string][]string `json:"typed,omitempty"`
+	ExpiresAt time.Time           `json:"-"`
 }
 
 // MetBy says whether a sign-in is what the interaction asks for: whose it was, when they touched (which is kept to the

@@ -1,0 +1,338 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"seawall/internal/console"
+	"seawall/internal/mint"
+	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
+)
+
+// visitor is a browser in which a person of the operators' tenant is signed in.
+type visitor struct {
+	h      *testHouse
+	cookie string
+	lang   string
+}
+
+// visitor signs a person in, as of a touch at that time.
+func (h *testHouse) visitor(p tenant.Person, touched time.Time) *visitor {
+	h.t.Helper()
+	var value [32]byte
+	_, _ = rand.Read(value[:])
+	text := base64.RawURLEncoding.EncodeToString(value[:])
+	k, err := h.store.Passkeys(h.t.Context(), p.Tenant, p.ID)
+	must(h.t, k, err)
+	n := tenant.Session{ID: strings.ToLower(rand.Text()), Hash: secret.New(text).Hash(), Tenant: p.Tenant, Person: p.ID, Passkey: k[0].ID, ACR: "phr", Device: "Firefox · Linux", Place: "192.0.2.7", At: touched, SeenAt: time.Now()}
+	if err := h.store.SignIn(h.t.Context(), n, k[0], secret.Hash{}); err != nil {
+		h.t.Fatal(err)
+	}
+	return &visitor{h, "seawall_session_operators=" + text, "en"}
+}
+
+// get and post ask for a page below the operators' issuer. Redirects are answers like others.
+func (v *visitor) get(path string) (*http.Response, string) { return v.send("GET", path, nil, "") }
+
+func (v *visitor) post(path string, form url.Values) (*http.Response, string) {
+	return v.send("POST", path, form, v.h.base)
+}
+
+func (v *visitor) send(method, path string, form url.Values, origin string) (*http.Response, string) {
+	v.h.t.Helper()
+	r, err := http.NewRequestWithContext(v.h.t.Context(), method, v.h.base+"/operators"+path, strings.NewReader(form.Encode()))
+	must(v.h.t, r, err)
+	r.Header.Set("Cookie", v.cookie)
+	r.Header.Set("Accept-Language", v.lang)
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", origin)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	must(v.h.t, resp, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	must(v.h.t, body, err)
+	return resp, string(body)
+}
+
+var formToken = regexp.MustCompile(`name="form" value="([^"]+)"`)
+
+// token is what the forms of a page have to send back.
+func (v *visitor) token() string {
+	v.h.t.Helper()
+	_, body := v.get("/console/new/tenant")
+	found := formToken.FindStringSubmatch(body)
+	if found == nil {
+		v.h.t.Fatalf("the page has no token:\n%s", body)
+	}
+	return found[1]
+}
+
+// furnished is a house with one of each thing, and where the console shows it.
+func furnished(t *testing.T) (h *testHouse, staff map[tenant.Role]tenant.Person, path func(string) string) {
+	h = houseWithName(t)
+	api, client := h.acme()
+	staff = h.staff()
+	ada, err := h.op.CreatePerson(t.Context(), "acme", adminapi.CreatePerson{Login: "ada@acme.example", Name: "Ada <b>Lovelace</b>"})
+	must(t, ada, err)
+	names := strings.NewReplacer("{tenant}", "acme", "{person}", ada.Subject, "{client}", client.ClientID, "{api}", api.APIID)
+	return h, staff, names.Replace
+}
+
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+// TestEveryPageOfTheConsole looks at each page as somebody who may see it: it is whole, keeps to itself, runs nothing, and
+// looking changes nothing. A stranger is sent to sign in.
+func TestEveryPageOfTheConsole(t *testing.T) {
+	h, staff, path := furnished(t)
+	owner := h.visitor(staff[tenant.Owner], time.Now())
+	stranger := &visitor{h, "", "en"}
+	h.vaults.set(func() { h.vaults.entries = nil })
+	all, _ := console.Pages()
+	for _, pattern := range all {
+		where := path("/console" + pattern)
+		if pattern == "/ledger" {
+			continue // wants the true ledger, see TestTheConsoleShowsTheLedger
+		}
+		if strings.HasSuffix(where, "/role") {
+			where = "/console/tenants/operators/people/" + staff[tenant.Auditor].ID + "/role"
+		}
+		for _, lang := range []string{"en", "de"} {
+			owner.lang = lang
+			resp, body := owner.get(where)
+			if resp.StatusCode != http.StatusOK || !strings.Contains(body, "<h1>") || resp.Header.Get("Content-Language") != lang || strings.Contains(body, "ZgotmplZ") || strings.Contains(body, "%!") {
+				t.Errorf("%s: %d\n%s", where, resp.StatusCode, body)
+			}
+			h := resp.Header
+			if h.Get("Content-Security-Policy") != pagePolicy || h.Get("Cache-Control") != "no-store" || h.Get("X-Frame-Options") != "DENY" || h.Get("Referrer-Policy") != "same-origin" || len(resp.Cookies()) > 0 {
+				t.Errorf("%s: headers %v", where, h)
+			}
+			for _, never := range []string{"<script", "style=", "onclick", "<b>Lovelace", "http-equiv"} {
+				if strings.Contains(body, never) {
+					t.Errorf("%s has %q in it", where, never)
+				}
+			}
+		}
+		resp, body := stranger.get(where)
+		if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/operators/signin" || strings.Contains(body, "acme") {
+			t.Errorf("%s for a stranger: %d to %s", where, resp.StatusCode, resp.Header.Get("Location"))
+		}
+	}
+	if len(h.vaults.entries) > 0 {
+		t.Errorf("looking was recorded: %v", h.vaults.entries)
+	}
+	for where, want := range map[string]int{"/console/nothing": 404, "/console/tenants/": 404, "/console/tenants/hooli": 404, "/console/tenants/acme/people/nobody": 404, "/console/tenants/../x": 404} {
+		if resp, _ := owner.get(where); resp.StatusCode != want {
+			t.Errorf("%s: %d", where, resp.StatusCode)
+		}
+	}
+	if resp := h.do("GET", "/acme/console", ""); resp.status != http.StatusNotFound {
+		t.Errorf("another tenant has a console: %d", resp.status)
+	}
+	if resp, body := owner.post("/console/tenants", url.Values{}); resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("a form for a page that is only looked at: %d\n%s", resp.StatusCode, body)
+	}
+}
+
+// TestAStolenCookieWritesNothing tries every act of the console with a session that was touched a while ago, and with all
+// that a thief can read off its pages. Each sends the thief to a touch that they don't have.
+func TestAStolenCookieWritesNothing(t *testing.T) {
+	h, staff, path := furnished(t)
+	thief := h.visitor(staff[tenant.Owner], time.Now().Add(-tenant.FreshTouch))
+	form := url.Values{"form": {thief.token()}, "tenant": {"evil"}, "class": {"production"}, "owner": {"a@b.example"}, "contacts": {"a@b.example\nc@b.example"}, "algorithm": {"ES256"},
+		"login": {"eve@acme.example"}, "type": {"service"}, "name": {"x"}, "apis": {ordersAPI}, "scopes": {"read"}, "audience": {"https://evil.example"}, "step": {"request"}, "role": {"auditor"}}
+	h.vaults.set(func() { h.vaults.entries = nil })
+	_, acts := console.Pages()
+	if len(acts) < 15 {
+		t.Fatalf("only %d acts", len(acts))
+	}
+	for _, pattern := range acts {
+		where := path("/console" + pattern)
+		resp, body := thief.post(where, form)
+		if resp.StatusCode != http.StatusSeeOther || !strings.HasPrefix(resp.Header.Get("Location"), "/operators/signin?i=") {
+			t.Errorf("%s: %d to %q\n%s", where, resp.StatusCode, resp.Header.Get("Location"), body)
+		}
+	}
+	if len(h.vaults.entries) > 0 {
+		t.Errorf("the thief did %v", h.vaults.entries)
+	}
+}
+
+// TestFormsOfTheConsole: the token, the origin, and what was typed.
+func TestFormsOfTheConsole(t *testing.T) {
+	h, staff, _ := furnished(t)
+	owner := h.visitor(staff[tenant.Owner], time.Now())
+	good := url.Values{"form": {owner.token()}, "tenant": {"beta"}, "class": {"staging"}, "owner": {"o@beta.example"}, "contacts": {"a@beta.example\r\nb@beta.example"}, "algorithm": {"EdDSA"}}
+	with := func(name string, values ...string) url.Values {
+		form := url.Values{}
+		for k, v := range good {
+			form[k] = v
+		}
+		form[name] = values
+		return form
+	}
+	before := len(h.vaults.entries)
+	other := h.visitor(staff[tenant.Owner], time.Now())
+	for name, token := range map[string][]string{"none": nil, "empty": {""}, "wrong": {"x"}, "another session's": {other.token()}, "twice": {owner.token(), owner.token()}} {
+		resp, body := owner.post("/console/new/tenant", with("form", token...))
+		if resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "from before you signed in") || !strings.Contains(body, `value="beta"`) || !strings.Contains(body, `value="EdDSA" checked`) {
+			t.Errorf("a token that is %s: %d\n%s", name, resp.StatusCode, body)
+		}
+	}
+	for _, origin := range []string{"https://evil.example", "null", "http://sub." + strings.TrimPrefix(h.base, "http://")} {
+		if resp, body := owner.send("POST", "/console/new/tenant", good, origin); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "another site") {
+			t.Errorf("from %s: %d", origin, resp.StatusCode)
+		}
+	}
+	resp, body := owner.post("/console/new/tenant", with("contacts", "a@beta.example"))
+	if resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, "contacts") || !strings.Contains(body, `role="alert"`) || !strings.Contains(body, `value="beta"`) {
+		t.Errorf("a form that can't be: %d\n%s", resp.StatusCode, body)
+	}
+	if resp, _ := owner.post("/console/new/tenant", with("claims", strings.Repeat("x", 100<<10))); resp.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("an endless form: %d", resp.StatusCode)
+	}
+	auditor := h.visitor(staff[tenant.Auditor], time.Now())
+	if resp, body := auditor.post("/console/new/tenant", with("form", auditor.token())); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "the role auditor may not") {
+		t.Errorf("an auditor's form: %d", resp.StatusCode)
+	}
+	if len(h.vaults.entries) != before {
+		t.Errorf("something was done: %v", h.vaults.entries[before:])
+	}
+	resp, _ = owner.post("/console/new/tenant", good)
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/operators/console/tenants/beta?done=created" {
+		t.Fatalf("a good form: %d to %s", resp.StatusCode, resp.Header.Get("Location"))
+	}
+	made := h.vaults.recorded(mint.TenantCreated)
+	if last := made[len(made)-1]; last.Tenant != "beta" || last.Actor != "person:"+staff[tenant.Owner].ID {
+		t.Errorf("the ledger has %+v", last)
+	}
+	if _, body := owner.get("/console/tenants/beta?done=created"); !strings.Contains(body, "It is there.") {
+		t.Errorf("nobody says that it is done:\n%s", body)
+	}
+}
+
+// TestWhatWasTypedIsKept while somebody goes to touch: for them, at that page, and nothing is done before they press again.
+func TestWhatWasTypedIsKept(t *testing.T) {
+	h, staff, _ := furnished(t)
+	stale := h.visitor(staff[tenant.Owner], time.Now().Add(-time.Hour))
+	form := url.Values{"form": {stale.token()}, "login": {"grace@acme.example"}, "name": {"Grace Hopper"}}
+	resp, _ := stale.post("/console/tenants/acme/new/person", form)
+	_, handle, _ := strings.Cut(resp.Header.Get("Location"), "?i=")
+	i, err := h.store.Interaction(t.Context(), tenant.Operators, secret.New(handle).Hash())
+	must(t, i, err)
+	if i.Person != staff[tenant.Owner].ID || i.MetBy(i.Person, time.Now().Add(-time.Second), "phr") || !strings.HasPrefix(i.Next, "/console/tenants/acme/new/person?draft=") {
+		t.Fatalf("they are asked for %+v", i)
+	}
+	fresh := h.visitor(staff[tenant.Owner], time.Now())
+	_, body := fresh.get(i.Next)
+	for _, want := range []string{`value="grace@acme.example"`, `value="Grace Hopper"`, "Nothing is done yet"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%q is not on the page", want)
+		}
+	}
+	if strings.Contains(body, form.Get("form")) {
+		t.Error("the token of the session before is on the page")
+	}
+	if p, err := h.op.Person(t.Context(), "acme", "grace@acme.example"); err == nil {
+		t.Errorf("looking made %+v", p)
+	}
+	_, draft, _ := strings.Cut(i.Next, "?draft=")
+	for name, look := range map[string]func() string{
+		"somebody else":   func() string { _, b := h.visitor(staff[tenant.Operator], time.Now()).get(i.Next); return b },
+		"another page":    func() string { _, b := fresh.get("/console/tenants/beta/new/person?draft=" + draft); return b },
+		"a made-up one":   func() string { _, b := fresh.get("/console/tenants/acme/new/person?draft=x"); return b },
+		"the interaction": func() string { _, b := fresh.get("/console/tenants/acme/new/person?draft=" + handle); return b },
+	} {
+		if strings.Contains(look(), "grace@") {
+			t.Errorf("%s shows what was typed", name)
+		}
+	}
+	form.Set("form", fresh.token())
+	if resp, _ := fresh.post("/console/tenants/acme/new/person", form); !strings.HasSuffix(resp.Header.Get("Location"), "?done=created") {
+		t.Errorf("pressing again: %d", resp.StatusCode)
+	}
+}
+
+// TestSecretsAreShownOnce, in the answer that made them, and are nowhere afterwards.
+func TestSecretsAreShownOnce(t *testing.T) {
+	h, staff, path := furnished(t)
+	owner := h.visitor(staff[tenant.Owner], time.Now())
+	token := owner.token()
+	found := regexp.MustCompile(`sw[a-z]_prod_[A-Za-z0-9_-]+`)
+	shown := map[string]string{}
+	for where, form := range map[string]url.Values{
+		"/tenants/acme/new/client":                  {"type": {"service"}, "id": {"batch"}, "name": {"Batch"}, "apis": {ordersAPI}, "scopes": {"read"}, "auth": {"client_secret_basic"}},
+		"/tenants/acme/clients/ci/rotate":           {"overlap": {"3600"}},
+		"/tenants/acme/new/api":                     {"audience": {"https://new.acme.example"}, "scopes": {"a b"}},
+		path("/tenants/acme/people/{person}/enrol"): {},
+	} {
+		form.Set("form", token)
+		resp, body := owner.post("/console"+where, form)
+		list := found.FindAllString(body, -1)
+		if resp.StatusCode != http.StatusOK || len(list) != 1 || resp.Header.Get("Cache-Control") != "no-store" || !strings.Contains(body, "only time") {
+			t.Errorf("%s: %d, %d secrets\n%s", where, resp.StatusCode, len(list), body)
+			continue
+		}
+		shown[where] = list[0]
+	}
+	for where, secret := range shown {
+		for _, page := range []string{"/console/tenants/acme/clients/batch", "/console/tenants/acme/clients/ci", "/console/tenants/acme/apis", path("/console/tenants/acme/people/{person}")} {
+			if _, body := owner.get(page); strings.Contains(body, secret) {
+				t.Errorf("%s shows the secret of %s", page, where)
+			}
+		}
+		if strings.Contains(h.log.String(), secret) {
+			t.Errorf("the secret of %s is in the log", where)
+		}
+	}
+}
+
+// TestTheConsoleShowsTheLedger asks the true one, page by page.
+func TestTheConsoleShowsTheLedger(t *testing.T) {
+	o := newRealVaults(t).options()
+	o.base = "http://localhost:" + freePort(t)
+	h := newHouse(t, o)
+	_, client := h.acme()
+	h.token(client)
+	must(t, struct{}{}, second(h.op.CreatePerson(t.Context(), "acme", adminapi.CreatePerson{Login: "ada"})))
+	for range 60 {
+		must(t, struct{}{}, second(h.op.EndSessions(t.Context(), "acme", "ada", adminapi.EndSessions{})))
+	}
+	owner := h.visitor(h.staff()[tenant.Owner], time.Now())
+	resp, body := owner.get("/console/ledger?kind=session.ended")
+	if n := strings.Count(body, "<td>session.ended</td>"); resp.StatusCode != 200 || n != 50 || !strings.Contains(body, "Older") {
+		t.Errorf("the first page: %d, %d entries", resp.StatusCode, n)
+	}
+	older := regexp.MustCompile(`href="/operators(/console/ledger\?before=[^"]+)"`).FindStringSubmatch(body)
+	if older == nil {
+		t.Fatal("there is no way to the older ones")
+	}
+	if _, body = owner.get(strings.ReplaceAll(older[1], "&amp;", "&")); strings.Count(body, "<td>session.ended</td>") != 10 || !strings.Contains(body, "The newest") {
+		t.Errorf("the second page:\n%s", body)
+	}
+	if _, body = owner.get("/console/ledger?client=" + client.ClientID + "&kind=token.issued"); !strings.Contains(body, "jti") || strings.Contains(body, "eyJ") {
+		t.Errorf("a token:\n%s", body)
+	}
+	if _, body = owner.get("/console/ledger?jti=nothing"); !strings.Contains(body, "No entry has all of that.") {
+		t.Errorf("nothing:\n%s", body)
+	}
+	helpdesk := h.visitor(h.colleague("second-desk", tenant.HelpDesk), time.Now())
+	if resp, body := helpdesk.get("/console/ledger"); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "the role help-desk may not") {
+		t.Errorf("the help desk reads the ledger: %d", resp.StatusCode)
+	}
+	for _, wrong := range []string{"before=x", "tenant=" + strings.Repeat("x", 2000)} {
+		if resp, _ := owner.get("/console/ledger?" + wrong); resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%.20s: %d", wrong, resp.StatusCode)
+		}
+	}
+}
