@@ -230,13 +230,24 @@ func TestFormatsVector(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, x := range file.Tokens {
-		v, err := validate.New(validate.Config{
+		c := validate.Config{
 			Issuers:   []validate.Issuer{validate.SeawallIssuer(x.Issuer, x.Pin).WithKeys(validate.StaticKeys(x.JWKS))},
 			Audiences: []string{"https://api.acme.example"},
 			Now:       func() time.Time { return time.Unix(1790000200, 0) },
-		})
+		}
+		v, err := validate.New(c)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if x.Name == "ID token" {
+			idTokenVector(t, c, v, x.Token)
+			continue
+		}
+		if strings.HasSuffix(x.Name, "bound to a key") { // all else is good: the sender is looked at last
+			if _, err := v.Token(t.Context(), x.Token); !errors.Is(err, validate.CodeDPoPScheme) {
+				t.Errorf("%s: %v", x.Name, err)
+			}
+			continue
 		}
 		token := accepted(t, v, x.Token)
 		if digest := token.Digest(); hex.EncodeToString(digest[:]) != x.Digest {
@@ -245,6 +256,24 @@ func TestFormatsVector(t *testing.T) {
 		if receipt, ok := token.Receipt(); !ok || receipt.Sequence != 41 || receipt.Time.UnixMilli() != 1790000123456 {
 			t.Errorf("%s: receipt %+v", x.Name, receipt)
 		}
+	}
+}
+
+// idTokenVector: the client accepts it, and the API does not.
+func idTokenVector(t *testing.T, c validate.Config, api *validate.Validator, raw string) {
+	t.Helper()
+	c.Audiences = nil
+	client, err := validate.NewIDTokens("web", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	login, err := client.Token(t.Context(), raw, validate.Login{Nonce: "n-0S6_WzA2Mj"}, validate.RequireACR("phr"))
+	if err != nil || login.Subject() != "ada" || login.SessionID() != "session-7" || login.ID() != "7kq3Zb1tYw-_Hn5e" {
+		t.Errorf("the client: %v, %v", login, err)
+	}
+	if _, err := api.Token(t.Context(), raw); !errors.Is(err, validate.CodeTyp) {
+		t.Errorf("the API: %v", err)
 	}
 }
 

@@ -223,6 +223,42 @@ func statementAttacks(g *generator) {
 	w.serve("wall", w.ledger.Document(), w.ledger.JWK(w.key))
 }
 
+// familyAttacks are by somebody who has the keys of a seawall issuer's one family of tokens, and wants to be believed in the
+// other: the ledger's root has said of each key what it is for.
+func familyAttacks(g *generator) {
+	w := newWall(g)
+	people := forge.NewKey("ES256", "people")
+	people.Issuer, people.Kinds = wallName, []string{"JWT"}
+	people.NotBefore, people.SigningEnds, people.Expires = w.key.NotBefore, w.key.SigningEnds, w.key.Expires
+	serve := func(name string, change func(access, id object)) {
+		access, id := w.ledger.JWK(w.key), w.ledger.JWK(people)
+		change(access, id)
+		w.serve(name, w.ledger.Document(), access, id)
+		at := g.doc.Validators[name]
+		at.Types, at.Audiences = []string{"JWT"}, []string{"web-shop"}
+		g.doc.Validators[name+" client"] = at
+	}
+	serve("wall", func(_, _ object) {})
+	says := func(changes ...object) []byte {
+		return forge.JSON(claims(append([]object{{"iss": wallName, "tid": nil}}, changes...)...))
+	}
+	issue := func(k *forge.Key, typ string, changes ...object) string {
+		return w.ledger.Token(k, forge.Header("ES256", typ, k.ID), says(changes...), 7, wallIssued*1000)
+	}
+	login := object{"aud": "web-shop", "client_id": nil, "scope": nil, "nonce": "n-1", "auth_time": wallIssued - 60}
+	g.accept("good access token", "wall", issue(w.key, "at+jwt"), "valid")
+	g.accept("good ID token", "wall client", issue(people, "JWT", login), "valid, for the client")
+	g.refuse(validate.CodeKeyKind, "ID token by the access key", "wall client", issue(w.key, "JWT", login), "recorded, signed, and by a key for other tokens")
+	g.refuse(validate.CodeKeyKind, "access token by the ID key", "wall", issue(people, "at+jwt"), "recorded, signed, and by a key for other tokens")
+	g.refuse(validate.CodeTyp, "ID token at the API", "wall", issue(people, "JWT", login, object{"aud": audience}), "says who signed in, and allows nothing")
+	g.refuse(validate.CodeTyp, "access token at the client", "wall client", issue(w.key, "at+jwt", object{"aud": "web-shop"}), "allows something, and says nobody signed in")
+	g.refuse(validate.CodeReceiptMissing, "ID token that nobody recorded", "wall client", people.Sign(forge.Header("ES256", "JWT", "people"), says(login)), "a perfect forgery with the stolen key")
+	for name, kinds := range map[string]any{"other": []string{"JWT"}, "more": []string{"at+jwt", "JWT"}} {
+		serve("access key with "+name+" kinds", func(access, _ object) { access["token_kinds"] = kinds })
+		g.refuse(validate.CodeKeyStatement, "access key with "+name+" kinds", "access key with "+name+" kinds client", issue(w.key, "JWT", login), "token_kinds are not what the ledger signed")
+	}
+}
+
 // flip changes one bit.
 func flip(sig []byte, at int) []byte {
 	sig = slices.Clone(sig)

@@ -195,6 +195,7 @@ var classes = map[string]func(*generator){
 	"edge":         edgeAttacks,
 	"receipt":      receiptAttacks,
 	"statement":    statementAttacks,
+	"family":       familyAttacks,
 }
 
 func TestVectors(t *testing.T) {

@@ -136,6 +136,17 @@ func issuerKey() *forge.Key {
 	}
 }
 
+// idKey gives the key that the vectors use for ID tokens, whose private scalar is seed(0x51).
+func idKey() *forge.Key {
+	k, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), seed(0x51))
+	if err != nil {
+		panic(err)
+	}
+	key := *issuerKey()
+	key.ID, key.Signer, key.Kinds = "2026-09-id", signer{k}, []string{"JWT"}
+	return &key
+}
+
 // edKey gives an Ed25519 issuer key of two kinds with a name outside ASCII.
 func edKey() *forge.Key {
 	return &forge.Key{
@@ -161,7 +172,7 @@ func newVectors() vectors {
 			hex.EncodeToString(input), forge.Text(ed25519.Sign(private(0x01), input)),
 		})
 	}
-	for name, k := range map[string]*forge.Key{"ES256 key": issuerKey(), "EdDSA key of two kinds": edKey()} {
+	for name, k := range map[string]*forge.Key{"ES256 key": issuerKey(), "ES256 key for ID tokens": idKey(), "EdDSA key of two kinds": edKey()} {
 		s := k.Statement()
 		v.Statements = append(v.Statements, stmtVector{
 			name, hex.EncodeToString(seed(0x01)), s.Issuer, s.KeyID, k.Public(), hex.EncodeToString(s.Thumbprint[:]), s.Algorithm, s.Kinds,
@@ -185,26 +196,38 @@ func newVectors() vectors {
 			name, hex.EncodeToString(seed(0x21)), hex.EncodeToString(r.KeyID[:]), decimal(at[0]), decimal(at[1]), hex.EncodeToString(digest[:]), hex.EncodeToString(input), forge.Text(b[:]),
 		})
 	}
-	v.Tokens = []tokenVector{tokenExample()}
+	v.Tokens = []tokenVector{
+		tokenExample("usual token", issuerKey(), bareHeader, payload),
+		tokenExample("access token of a person", issuerKey(), bareHeader, personPayload),
+		tokenExample("access token of a person, bound to a key", issuerKey(), bareHeader, boundPayload),
+		tokenExample("ID token", idKey(), idHeader, idPayload),
+	}
 	return v
 }
 
 const (
 	bareHeader = `{"alg":"ES256","typ":"at+jwt","kid":"2026-09-a"}`
 	payload    = `{"iss":"https://id.example/acme","sub":"ci","aud":"https://api.acme.example","iat":1790000123,"exp":1790000723,"jti":"b9d6c3","client_id":"ci","scope":"read"}`
+
+	personPayload = `{"iss":"https://id.example/acme","sub":"ada","aud":["https://api.acme.example","https://id.example/acme/userinfo"],"client_id":"web",` +
+		`"scope":"openid read",` + signIn + `,"jti":"b9d6c3ZZ3_RZ-v1A","iat":1790000123,"exp":1790000723}`
+	boundPayload = `{"iss":"https://id.example/acme","sub":"ada","aud":"https://api.acme.example","client_id":"web",` +
+		`"scope":"read",` + signIn + `,"cnf":{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},"jti":"0AxvXwQ3rZ-_1cJk","iat":1790000123,"exp":1790000723,"region":"eu"}`
+	idHeader  = `{"alg":"ES256","typ":"JWT","kid":"2026-09-id"}`
+	idPayload = `{"iss":"https://id.example/acme","sub":"ada","aud":"web","nonce":"n-0S6_WzA2Mj",` + signIn + `,"jti":"7kq3Zb1tYw-_Hn5e","iat":1790000123,"exp":1790000723}`
+	signIn    = `"auth_time":1790000000,"acr":"phr","amr":["hwk","user"],"sid":"session-7"`
 )
 
 func decimal(n uint64) string { return string(forge.JSON(n)) }
 
 // tokenExample is a whole token with the document that a validator needs for it.
-func tokenExample() tokenVector {
+func tokenExample(name string, k *forge.Key, bareHeader, payload string) tokenVector {
 	ledger := &forge.Ledger{Root: private(0x01), Receipts: private(0x21), NotBefore: 1790000000, Expires: 1797776000}
-	k := issuerKey()
 	header := forge.WithReceipt([]byte(bareHeader), ledger.Receipt([]byte(bareHeader), []byte(payload), 41, 1790000123456))
 	digest := wire.Digest([]byte(bareHeader), []byte(payload))
 	input := forge.Text(header) + "." + forge.Text([]byte(payload))
 	return tokenVector{
-		"usual token", k.Issuer, ledger.Pin(), forge.Set(ledger.Document(), ledger.JWK(k)), bareHeader, string(header), payload, hex.EncodeToString(digest[:]),
+		name, k.Issuer, ledger.Pin(), forge.Set(ledger.Document(), ledger.JWK(k)), bareHeader, string(header), payload, hex.EncodeToString(digest[:]),
 		input + "." + forge.Text(k.Signer.(signer).deterministic(input)),
 	}
 }
