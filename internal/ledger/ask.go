@@ -322,8 +322,11 @@ func (c *counting) entry(n uint64, raw []byte) error {
 
 // names reports whether a statement of a kind about value concerns the token of an entry.
 func names(e *mint.Entry, kind mint.DistrustKind, value string) bool {
-	if kind == mint.DistrustSession {
+	switch {
+	case kind == mint.DistrustSession:
 		return sessionOf(e) == value
+	case kind == mint.DistrustClient && mint.Kind(e.TokenKind) == mint.IDToken:
+		return false // it has neither client_id nor azp: nobody but the client itself goes by it
 	}
 	field := nameIn(e, kind)
 	return field != nil && *field == value

@@ -601,6 +601,9 @@ func TestCounting(t *testing.T) {
 	if sum, people = count(mint.DistrustSession, "session-7", 0); sum.Tokens != 2 || sum.Clients["web"] != 2 || len(sum.APIs) != 1 || sum.APIs["https://api.example"] != 1 || len(people) != 1 {
 		t.Errorf("a session: %+v, %d subjects", sum, len(people))
 	}
+	if sum, _ = count(mint.DistrustClient, "web", 0); sum.Tokens != 2 {
+		t.Errorf("a client that people sign in to: %+v", sum)
+	}
 }
 
 // FuzzStateQuery reads whatever a house sends: what the ledger is ready to state becomes an entry that it may record and
