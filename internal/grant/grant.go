@@ -167,23 +167,56 @@ func (h *Handler) Authenticate(r *http.Request, t *tenant.Tenant) (clientID stri
 	return client.registered.ID, form, nil
 }
 
+// Prove authenticates the client of a request whose form was read, if the client has a credential to do it with. A public
+// client is nobody here.
+func (h *Handler) Prove(r *http.Request, t *tenant.Tenant, form *Form) (clientID string, err error) {
+	client, _, err := h.identify(r, t, form)
+	switch {
+	case err != nil:
+		return "", err
+	case client.public():
+		return "", h.failed(r, t, client, errNoCredential, h.config.Now())
+	}
+	return client.registered.ID, nil
+}
+
+// Refresh returns the family of a refresh token that is genuine, and whether the token is the one that is next to be used.
+// Of any other text it is no family, without an id.
+func (h *Handler) Refresh(ctx context.Context, t *tenant.Tenant, raw secret.Text) (f tenant.Family, current bool, err error) {
+	r, genuine := h.config.Pepper.open(t, raw)
+	if !genuine {
+		return f, false, nil
+	}
+	f, err = h.config.Families.Family(ctx, t.ID, r.family.String())
+	if errors.Is(err, tenant.ErrNotFound) {
+		return tenant.Family{}, false, nil
+	}
+	return f, f.Generation == r.generation && f.Current.Matches(raw), err
+}
+
 // admit reads the form, authenticates the client and counts the request. repeatable is for [ReadForm].
 func (h *Handler) admit(r *http.Request, t *tenant.Tenant, repeatable string) (client *Client, form *Form, proof [32]byte, err error) {
-	now := h.config.Now()
 	if form, err = ReadForm(r, repeatable); err != nil {
 		return nil, nil, proof, err
 	}
+	client, proof, err = h.identify(r, t, form)
+	return client, form, proof, err
+}
+
+// identify authenticates the client and counts the request.
+func (h *Handler) identify(r *http.Request, t *tenant.Tenant, form *Form) (client *Client, proof [32]byte, err error) {
+	now := h.config.Now()
 	offered, err := readCredential(r.Header, form)
 	if err != nil {
-		return nil, nil, proof, err
+		return nil, proof, err
 	}
 	if client, proof, err = h.authenticate(r.Context(), r, t, offered, now); err != nil {
-		return nil, nil, proof, err
+		return nil, proof, err
 	}
 	if wait := h.limit(r, t, client, now); wait > 0 {
-		return nil, nil, proof, oauth.TooManyRequests(wait)
+		return nil, proof, oauth.TooManyRequests(wait)
 	}
-	return client, form, proof, nil
+	return client, proof, nil
 }
 
 func (h *Handler) issue(w http.ResponseWriter, r *http.Request, t *tenant.Tenant) (token.Token, error) {

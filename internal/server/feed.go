@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"seawall/internal/mint"
-	"seawall/validate"
 )
 
 const (
@@ -158,8 +157,18 @@ func (f *feed) catchUp(ctx context.Context) {
 	f.save()
 }
 
+// judged is what a statement may name of a token.
+type judged interface {
+	KeyID() string
+	ID() string
+	SessionID() string
+	Subject() string
+	Client() string
+	IssuedAt() time.Time
+}
+
 // distrusts reports whether a token must not be believed, by what is known now.
-func (f *feed) distrusts(t *validate.Token) bool {
+func (f *feed) distrusts(t judged) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if len(f.index) == 0 {
@@ -172,7 +181,7 @@ func (f *feed) distrusts(t *validate.Token) bool {
 
 // distrustsItself reports whether a statement names this very token. What is said about its subject, client, session or
 // key may be taken back and leave the token alive; a client that gives its token up wants it dead whatever becomes of those.
-func (f *feed) distrustsItself(t *validate.Token) bool {
+func (f *feed) distrustsItself(t judged) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return f.names(mint.DistrustToken, t.ID(), t.IssuedAt().Unix())

@@ -23,6 +23,7 @@ type Grants interface {
 	grant.Families
 	// AnyFamily reports whether any refresh token was ever given out.
 	AnyFamily(ctx context.Context) (bool, error)
+	RevokeFamily(ctx context.Context, tenantID, id string) (tenant.Family, error)
 }
 
 // pepperFile has the secret of the house that refresh tokens are made with, see [grant.Pepper].
@@ -141,15 +142,20 @@ func grantEntry(kind mint.EntryKind, tenantID, person, client, actor string, det
 	return e
 }
 
-// distrustTokens has access tokens of a client distrusted, one after the other: it is rare, and there are few.
-func (s *Server) distrustTokens(ctx context.Context, t *tenant.Tenant, client string, tokens []tenant.Released) error {
+// distrustLeaked has access tokens distrusted that came of a code which two have.
+func (s *Server) distrustLeaked(ctx context.Context, t *tenant.Tenant, client string, tokens []tenant.Released) error {
+	return s.distrustTokens(ctx, t, "client:"+client, mint.LeakedToken, tokens)
+}
+
+// distrustTokens has access tokens distrusted, one after the other: it is rare, and there are few.
+func (s *Server) distrustTokens(ctx context.Context, t *tenant.Tenant, actor string, reason mint.Reason, tokens []tenant.Released) error {
 	var errs []error
 	for _, token := range tokens {
 		if !s.now().Before(token.ExpiresAt) {
 			continue
 		}
 		_, err := s.state(ctx, mint.StateQuery{Tenant: t.ID, Issuer: t.Issuer, Act: mint.ActDistrust, Kind: mint.DistrustToken, Value: token.JTI,
-			Reason: mint.LeakedToken, Actor: "client:" + client})
+			Reason: reason, Actor: actor})
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

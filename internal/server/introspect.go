@@ -46,11 +46,14 @@ func (s *Server) introspect(r *http.Request, t *resident) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	raw := form.Value("token")
+	if kind, _, err := secret.Parse(raw); err == nil && kind == secret.RefreshToken {
+		return s.introspectRefresh(r, t, form, secret.New(raw))
+	}
 	api, err := s.authenticateAPI(r, form, t)
 	if err != nil {
 		return nil, err
 	}
-	raw := form.Value("token")
 	if raw == "" {
 		return nil, errNoToken
 	}
@@ -61,7 +64,7 @@ func (s *Server) introspect(r *http.Request, t *resident) ([]byte, error) {
 	if judge == nil || !t.tenant.Live() || !api.Live() {
 		return inactive, nil
 	}
-	token, err := judge.Token(r.Context(), raw)
+	token, err := judge.Inspect(r.Context(), raw)
 	if err != nil || !s.now().Before(token.Expires()) { // an API allows for another clock; the issuer asks its own
 		return inactive, nil
 	}
@@ -80,7 +83,47 @@ func (s *Server) introspect(r *http.Request, t *resident) ([]byte, error) {
 	if !live {
 		return inactive, nil
 	}
-	return describeToken(raw)
+	_, bound := token.Key()
+	return describeToken(raw, bound)
+}
+
+// refreshAnswer is what the client that a refresh token belongs to learns of it.
+type refreshAnswer struct {
+	Active    bool          `json:"active"`
+	Issuer    string        `json:"iss"`
+	ClientID  string        `json:"client_id"`
+	Subject   string        `json:"sub"`
+	Scope     string        `json:"scope,omitempty"`
+	SessionID string        `json:"sid"`
+	IssuedAt  int64         `json:"iat"`
+	Expires   int64         `json:"exp"` // unless it is used before
+	Key       *confirmation `json:"cnf,omitempty"`
+}
+
+type confirmation struct {
+	JKT string `json:"jkt"`
+}
+
+// introspectRefresh tells a client about a refresh token of its own. APIs learn nothing of refresh tokens, and nor does a
+// client that can't prove itself: anybody can say its name (RFC 7662 §2.1).
+func (s *Server) introspectRefresh(r *http.Request, t *resident, form *grant.Form, raw secret.Text) ([]byte, error) {
+	client, err := s.tokens.Prove(r, &t.tenant, form)
+	if err != nil {
+		return nil, err
+	}
+	f, current, err := s.tokens.Refresh(r.Context(), &t.tenant, raw)
+	if err != nil {
+		return nil, err
+	}
+	if !current || f.Client != client || !f.Live(s.now()) || !t.tenant.Live() {
+		return inactive, nil
+	}
+	answer := refreshAnswer{Active: true, Issuer: t.tenant.Issuer, ClientID: f.Client, Subject: f.Person, Scope: f.Scope.String(), SessionID: f.SID,
+		IssuedAt: f.UsedAt.Unix(), Expires: f.ExpiresAt.Unix()}
+	if f.JKT != "" {
+		answer.Key = &confirmation{f.JKT}
+	}
+	return encode(answer)
 }
 
 // authenticateAPI proves which API asks. A disabled one may ask, and learns nothing.
@@ -123,22 +166,27 @@ func (s *Server) proveAPI(r *http.Request, t *resident, id string, given secret.
 	return nil, errAPIFailed
 }
 
-// describeToken turns a token that was found good into the answer of RFC 7662 §2.2: its claims, and two members besides.
-// The payload is canonical JSON that our own signer wrote, without these two names.
-func describeToken(raw string) ([]byte, error) {
+// describeToken turns a token that was found good into the answer of RFC 7662 §2.2: its claims, cnf included, and two
+// members besides. The payload is canonical JSON that our own signer wrote, without these two names.
+func describeToken(raw string, bound bool) ([]byte, error) {
 	_, rest, _ := strings.Cut(raw, ".")
 	payload, _, _ := strings.Cut(rest, ".")
 	claims, err := base64.RawURLEncoding.DecodeString(payload)
 	if err != nil || !bytes.HasPrefix(claims, []byte(`{"`)) {
 		return nil, errors.New("a good token has no claims")
 	}
-	return append([]byte(`{"active":true,"token_type":"Bearer",`), claims[1:]...), nil
+	scheme := "Bearer"
+	if bound {
+		scheme = "DPoP" // RFC 9449 §6.2
+	}
+	return append([]byte(`{"active":true,"token_type":"`+scheme+`",`), claims[1:]...), nil
 }
 
-// judges holds a validator for each API of a tenant that has asked.
+// judges holds a validator for each API of a tenant that has asked, for all APIs together (named ""), and for userinfo
+// (named by its path).
 type judges struct {
-	mu    sync.Mutex
-	byAPI map[string]judge
+	mu     sync.Mutex
+	byName map[string]judge
 }
 
 type judge struct {
@@ -146,9 +194,21 @@ type judge struct {
 	*validate.Validator
 }
 
-// of returns the validator for an API, or for all APIs together when it is nil, under the present key document; nil while
-// there is none.
+// of returns the validator for an API, or for all of the tenant's tokens when it is nil; nil while there is none.
 func (j *judges) of(s *Server, t *resident, api *tenant.API) (*validate.Validator, error) {
+	if api != nil {
+		return j.named(s, t, api.ID, []string{api.Audience}, nil)
+	}
+	all := []string{grant.Userinfo(&t.tenant)}
+	for i := range t.apis {
+		all = append(all, t.apis[i].Audience)
+	}
+	return j.named(s, t, "", all, nil)
+}
+
+// named returns a validator under the present key document, nil while there is none. A name always has the same audiences
+// and the same rule for proofs.
+func (j *judges) named(s *Server, t *resident, name string, audiences []string, dpop *validate.DPoP) (*validate.Validator, error) {
 	state := s.keys.now()
 	doc, err := t.keyDocument(state, s.now())
 	if err != nil || doc == nil {
@@ -156,33 +216,21 @@ func (j *judges) of(s *Server, t *resident, api *tenant.API) (*validate.Validato
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	id := ""
-	if api != nil {
-		id = api.ID
-	}
-	if had := j.byAPI[id]; had.keys == doc {
+	if had := j.byName[name]; had.keys == doc {
 		return had.Validator, nil
-	}
-	audiences := []string{}
-	for i := range t.apis {
-		if api == nil || t.apis[i].ID == api.ID {
-			audiences = append(audiences, t.apis[i].Audience)
-		}
-	}
-	if len(audiences) == 0 {
-		return nil, nil
 	}
 	v, err := validate.New(validate.Config{
 		Issuers:   []validate.Issuer{validate.SeawallIssuer(t.tenant.Issuer, state.pin).WithKeys(validate.StaticKeys(doc.body))},
 		Audiences: audiences,
+		DPoP:      dpop,
 		Now:       s.now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if j.byAPI == nil {
-		j.byAPI = map[string]judge{}
+	if j.byName == nil {
+		j.byName = map[string]judge{}
 	}
-	j.byAPI[id] = judge{doc, v}
+	j.byName[name] = judge{doc, v}
 	return v, nil
 }

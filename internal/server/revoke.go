@@ -8,11 +8,12 @@ import (
 	"seawall/internal/mint"
 	"seawall/internal/oauth"
 	"seawall/internal/secret"
+	"seawall/internal/tenant"
 )
 
 var (
 	errOthersToken = oauth.Errorf(oauth.UnauthorizedClient, "The token was not issued to this client (RFC 7009, section 2.1).")
-	errTokenType   = oauth.Errorf(oauth.UnsupportedTokenType, "Only access tokens can be revoked here (RFC 7009, section 2.2.1). What was sent is a credential of another kind.")
+	errTokenType   = oauth.Errorf(oauth.UnsupportedTokenType, "Only access tokens and refresh tokens can be revoked here (RFC 7009, section 2.2.1). What was sent is a credential of another kind.")
 )
 
 // serveRevocation lets a client give up a token of its own (RFC 7009). Whatever else the token is, unknown, expired or
@@ -35,20 +36,19 @@ func (s *Server) revoke(r *http.Request, t *resident) error {
 	if raw == "" {
 		return errNoToken
 	}
-	if _, _, err := secret.Parse(raw); err == nil {
+	if kind, _, err := secret.Parse(raw); err == nil && kind == secret.RefreshToken {
+		return s.giveUp(r.Context(), t, client, secret.New(raw))
+	} else if err == nil {
 		return errTokenType
 	}
 	judge, err := t.judges.of(s, t, nil)
 	if err != nil {
 		return err
 	}
-	if judge == nil && s.keys.now().of(t.tenant.ID, t.tenant.Issuer) == nil {
+	if judge == nil {
 		return errNoKeys // then nobody can tell whether the token is good
 	}
-	if judge == nil {
-		return nil
-	}
-	token, err := judge.Token(r.Context(), raw)
+	token, err := judge.Inspect(r.Context(), raw)
 	if err != nil || !s.now().Before(token.Expires()) {
 		return nil // no API accepts it either
 	}
@@ -65,6 +65,41 @@ func (s *Server) revoke(r *http.Request, t *resident) error {
 		return oauth.Unavailable(time.Second, err) // the token must be taken for alive (RFC 7009 §2.2.1)
 	}
 	return err
+}
+
+// giveUp ends the family of a refresh token, whichever of its generations that is, and with it the access tokens that came
+// of it (RFC 7009 §2.1). The browser session that it came from goes on, and so does what other applications have of it:
+// what the client gives up is its own.
+func (s *Server) giveUp(ctx context.Context, t *resident, client string, raw secret.Text) error {
+	f, _, err := s.tokens.Refresh(ctx, &t.tenant, raw)
+	switch {
+	case err != nil:
+		return err
+	case f.ID == "" || f.Over(s.now()):
+		return nil
+	case f.Client != client:
+		return errOthersToken
+	}
+	err = s.endFamily(ctx, &t.tenant, f, "client:"+client, "given up by the client")
+	if isAway(err) {
+		return oauth.Unavailable(time.Second, err)
+	}
+	return err
+}
+
+// endFamily ends a family for good: written down, then done, and then its access tokens are distrusted. Done again it does
+// what is missing.
+func (s *Server) endFamily(ctx context.Context, t *tenant.Tenant, f tenant.Family, actor, reason string) error {
+	ctx = context.WithoutCancel(ctx)
+	e := grantEntry(mint.RefreshEnded, f.Tenant, f.Person, f.Client, actor, map[string]string{"family": f.ID, "reason": reason})
+	if err := s.vaults.record(ctx, e); err != nil {
+		return err
+	}
+	f, err := s.config.Store.RevokeFamily(ctx, f.Tenant, f.ID)
+	if err != nil {
+		return err
+	}
+	return s.distrustTokens(ctx, t, actor, mint.ByUser, f.Alive(s.now()))
 }
 
 // state has the ledger state something, and returns when this house goes by it and would after a crash, too, with the

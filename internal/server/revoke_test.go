@@ -70,7 +70,7 @@ func TestRevocation(t *testing.T) {
 	if h.introspect(api, theirs)["active"] != false {
 		t.Error("a hint that does not fit keeps a token alive")
 	}
-	revoke(secret.Generate(secret.ClientSecret, secret.Production).Reveal(), client).wants(t, "a secret", 400, "unsupported_token_type", "Only access tokens")
+	revoke(secret.Generate(secret.ClientSecret, secret.Production).Reveal(), client).wants(t, "a secret", 400, "unsupported_token_type", "Only access tokens and refresh tokens")
 	h.post("/acme/revoke", "", client.ClientID, client.Secret).wants(t, "nothing", 400, "invalid_request", "token parameter is missing")
 	h.post("/acme/revoke", "token=a&token=b", client.ClientID, client.Secret).wants(t, "two", 400, "invalid_request", "repeated")
 	h.post("/acme/revoke", "token="+raw, client.ClientID, "wrong").wants(t, "wrong secret", 401, "invalid_client", "authentication failed")

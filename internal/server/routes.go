@@ -63,6 +63,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, rest := s.split(r.URL.Path)
+	if len(r.Header["Origin"]) > 0 && preflight(w, r, rest) {
+		return
+	}
 	serve, methods := s.endpoint(rest)
 	if serve == nil && s.people.Owns(rest) { // not in endpoint, which costs nothing as long as it is small
 		serve, methods = s.servePeople, their
@@ -111,6 +114,7 @@ type endpoint func(w http.ResponseWriter, r *http.Request, t *resident)
 const (
 	reading = "GET, HEAD"
 	writing = "POST"
+	asking  = "GET, HEAD, POST"
 	hearing = "GET"
 	their   = "" // whoever serves it says so
 )
@@ -130,6 +134,8 @@ func (s *Server) endpoint(rest string) (endpoint, string) {
 		return s.serveEvents, hearing
 	case pathChanges:
 		return s.serveChanges, hearing
+	case pathUserinfo:
+		return s.serveUserinfo, asking
 	case pathKeys:
 		return s.serveKeys, reading
 	case pathOAuth, pathOpenID:
@@ -165,7 +171,8 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request, t *reside
 
 // allowed answers a request whose method is not one of those listed.
 func allowed(w http.ResponseWriter, r *http.Request, methods string) bool {
-	if methods == their || r.Method == methods || methods == reading && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if methods == their || methods == r.Method || reads && (methods == reading || methods == asking) || r.Method == http.MethodPost && methods == asking {
 		return true
 	}
 	w.Header().Set("Allow", methods)

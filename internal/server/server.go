@@ -143,7 +143,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.tokens = grant.NewHandler(grant.Config{
 		Registry: s.directory, Issuer: token.NewIssuer(s.vaults.signer, s.now), Failures: s.limit,
 		OnFailure: func(tenant, client string) { s.failures.note(failing{tenant: tenant, client: client}) },
-		Codes:     c.Store, Families: c.Store, Pepper: pepper, Proofs: proofs, Record: s.recordGrant, Distrust: s.distrustTokens,
+		Codes:     c.Store, Families: c.Store, Pepper: pepper, Proofs: proofs, Record: s.recordGrant, Distrust: s.distrustLeaked,
 		Log: c.Log, Now: s.now,
 	})
 	if s.people, err = s.newDoor(); err != nil {

@@ -1,0 +1,465 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"seawall/internal/grant"
+	"seawall/internal/mint"
+	"seawall/internal/oauth"
+	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
+	"seawall/internal/store"
+	"seawall/internal/tenant"
+	"seawall/validate"
+	"seawall/validate/validatetest"
+)
+
+// town is a whole house with true vaults, a person who is signed in, and applications.
+type town struct {
+	*testHouse
+	vaults  *realVaults
+	api     *adminapi.API
+	ci      *adminapi.Client
+	web     *adminapi.Client
+	ada     tenant.Person
+	session tenant.Session
+}
+
+const (
+	townCallback = "https://app.acme.example/cb"
+	townVerifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+)
+
+func newTown(t *testing.T) *town {
+	v := newRealVaults(t)
+	o := v.options()
+	o.base = "http://localhost:" + freePort(t)
+	w := &town{testHouse: newHouse(t, o), vaults: v}
+	w.api, w.ci = w.acme()
+	app := func(q adminapi.CreateClient) *adminapi.Client {
+		q.APIs, q.Scopes, q.RedirectURIs = []string{ordersAPI}, []string{"read"}, []string{townCallback}
+		c, err := w.op.CreateClient(t.Context(), "acme", q)
+		return must(t, c, err)
+	}
+	app(adminapi.CreateClient{ClientID: "spa", Type: "spa", DPoP: "offered", DPoPReason: "tests"})
+	w.web = app(adminapi.CreateClient{ClientID: "web", Type: "web"})
+	p, err := w.store.CreatePerson(t.Context(), tenant.Person{Tenant: "acme", Login: "ada@acme.example", Name: "Ada Lovelace", CreatedAt: time.Now()})
+	w.ada = must(t, p, err)
+	k, err := w.store.AddPasskey(t.Context(), tenant.Passkey{Tenant: "acme", Person: p.ID, ID: []byte(p.ID), Key: []byte("key"), CreatedAt: time.Now()})
+	must(t, k, err)
+	now := time.Now()
+	w.session = tenant.Session{ID: rand.Text(), Hash: secret.New(rand.Text()).Hash(), Tenant: "acme", Person: p.ID, Passkey: k.ID, ACR: "phr", AMR: []string{"swk", "user"}, At: now, SeenAt: now}
+	if err := w.store.SignIn(t.Context(), w.session, k, secret.Hash{}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// form asks with a form, and with what a client proves itself with if it has a secret.
+func (w *town) form(path string, form url.Values, client *adminapi.Client, header ...string) response {
+	w.t.Helper()
+	header = append(header, "Content-Type", "application/x-www-form-urlencoded")
+	if client != nil {
+		header = append(header, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(client.ClientID+":"+client.Secret)))
+	}
+	return w.do("POST", path, form.Encode(), header...)
+}
+
+// code is a code as the authorization endpoint makes it.
+func (w *town) code(client string, scope oauth.Scope) string {
+	w.t.Helper()
+	given, sum := secret.Generate(secret.GrantCode, secret.Production), sha256.Sum256([]byte(townVerifier))
+	c := tenant.Code{Hash: given.Hash(), Tenant: "acme", Client: client, Person: w.ada.ID, Session: w.session.ID, RedirectURI: townCallback,
+		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Nonce: "n", Scope: scope, Resources: []string{ordersAPI}, SignedInAt: w.session.At, ACR: "phr",
+		AMR: []string{"swk", "user"}, IssuedAt: time.Now()}
+	if err := w.store.SaveCode(w.t.Context(), c); err != nil {
+		w.t.Fatal(err)
+	}
+	return given.Reveal()
+}
+
+func exchanging(client, code string) url.Values {
+	return url.Values{"grant_type": {"authorization_code"}, "client_id": {client}, "code": {code}, "redirect_uri": {townCallback}, "code_verifier": {townVerifier}}
+}
+
+func refreshing(client, token string) url.Values {
+	return url.Values{"grant_type": {"refresh_token"}, "client_id": {client}, "refresh_token": {token}}
+}
+
+type townTokens struct {
+	Access  string `json:"access_token"`
+	ID      string `json:"id_token"`
+	Refresh string `json:"refresh_token"`
+	Type    string `json:"token_type"`
+}
+
+func (w *town) tokens(r response) (all townTokens) {
+	w.t.Helper()
+	if r.status != 200 {
+		w.t.Fatalf("no tokens: %d %s\n%s", r.status, r.body, w.log)
+	}
+	if err := json.Unmarshal(r.body, &all); err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}
+
+func (w *town) signIn(client string) townTokens {
+	w.t.Helper()
+	var by *adminapi.Client
+	if client == "web" {
+		by = w.web
+	}
+	return w.tokens(w.form("/acme/token", exchanging(client, w.code(client, oauth.Scope{"openid", "profile", "read"})), by))
+}
+
+// TestTokensOfAPerson is the way from a code to an API, to userinfo, to the next token and to the end, with the true signer
+// and the true ledger.
+func TestTokensOfAPerson(t *testing.T) {
+	w := newTown(t)
+	a := w.signIn("spa")
+	issuers := []validate.Issuer{validate.SeawallIssuer(w.base+"/acme", w.api.Pin)}
+	apis, err := validate.New(validate.Config{Issuers: issuers, Audiences: []string{ordersAPI}})
+	must(t, apis, err)
+	ids, err := validate.NewIDTokens("spa", validate.Config{Issuers: issuers})
+	must(t, ids, err)
+	token, err := apis.Token(t.Context(), a.Access)
+	if must(t, token, err); token.Subject() != w.ada.ID || token.SessionID() != w.session.ID || token.ACR() != "phr" {
+		t.Errorf("the access token is %v", token)
+	}
+	if _, err := apis.Token(t.Context(), a.ID); err == nil {
+		t.Error("an API takes an ID token")
+	}
+	if id, err := ids.Token(t.Context(), a.ID, validate.Login{Nonce: "n"}, validate.MaxAuthAge(time.Minute)); err != nil || id.Subject() != w.ada.ID {
+		t.Errorf("the ID token: %v, %v", id, err)
+	}
+	userinfo := func(token string) response {
+		return w.do("GET", "/acme/userinfo", "", "Authorization", "Bearer "+token)
+	}
+	if r := userinfo(a.Access); r.status != 200 || r.json(t)["sub"] != w.ada.ID || r.json(t)["name"] != "Ada Lovelace" || r.json(t)["preferred_username"] != "ada@acme.example" {
+		t.Errorf("userinfo: %d %s", r.status, r.body)
+	}
+	b := w.tokens(w.form("/acme/token", refreshing("spa", a.Refresh), nil))
+	if _, err := apis.Token(t.Context(), b.Access); err != nil {
+		t.Errorf("after a refresh: %v", err)
+	}
+	if _, err := ids.Token(t.Context(), b.ID, validate.Login{}); err != nil {
+		t.Errorf("the ID token after a refresh: %v", err)
+	}
+	if got := w.introspect(w.api, b.Access); got["active"] != true || got["sid"] != w.session.ID || got["token_type"] != "Bearer" {
+		t.Errorf("introspected: %v", got)
+	}
+
+	// The client gives it up: the family and its access tokens end, the browser session does not.
+	if r := w.form("/acme/revoke", url.Values{"token": {b.Refresh}, "client_id": {"spa"}}, nil); r.status != 200 || len(r.body) != 0 {
+		t.Errorf("revoking: %d %s", r.status, r.body)
+	}
+	w.form("/acme/token", refreshing("spa", b.Refresh), nil).wants(t, "a refresh token that was given up", 400, "invalid_grant", "not good")
+	for name, raw := range map[string]string{"first": a.Access, "second": b.Access} {
+		if got := w.introspect(w.api, raw); got["active"] != false {
+			t.Errorf("the %s access token of what was given up: %v", name, got)
+		}
+		if r := userinfo(raw); r.status != 401 || !strings.Contains(r.header.Get("Www-Authenticate"), `Bearer error="invalid_token"`) {
+			t.Errorf("userinfo with it: %d %v", r.status, r.header)
+		}
+	}
+	if _, _, err := w.store.Session(t.Context(), "acme", w.session.Hash); err != nil {
+		t.Errorf("the browser session: %v", err)
+	}
+	if r := w.form("/acme/revoke", url.Values{"token": {b.Refresh}, "client_id": {"spa"}}, nil); r.status != 200 {
+		t.Errorf("revoking again: %d %s", r.status, r.body)
+	}
+}
+
+func TestRefreshTokensAreTheirClients(t *testing.T) {
+	w := newTown(t)
+	a := w.signIn("web")
+	ask := func(token string, by *adminapi.Client) map[string]any {
+		t.Helper()
+		r := w.form("/acme/introspect", url.Values{"token": {token}}, by)
+		if r.status != 200 {
+			t.Fatalf("introspection: %d %s", r.status, r.body)
+		}
+		return r.json(t)
+	}
+	if got := ask(a.Refresh, w.web); got["active"] != true || got["sub"] != w.ada.ID || got["scope"] != "openid profile read" || got["client_id"] != "web" {
+		t.Errorf("its own client learns %v", got)
+	}
+	if got := ask(a.Refresh, w.ci); len(got) != 1 || got["active"] != false {
+		t.Errorf("another client learns %v", got)
+	}
+	w.form("/acme/introspect", url.Values{"token": {a.Refresh}}, &adminapi.Client{ClientID: w.api.APIID, Secret: w.api.Secret}).wants(t, "an API", 401, "invalid_client", "failed")
+	spa := w.signIn("spa")
+	w.form("/acme/introspect", url.Values{"token": {spa.Refresh}, "client_id": {"spa"}}, nil).wants(t, "a client that proves nothing", 401, "invalid_client", "did not authenticate")
+	w.form("/acme/revoke", url.Values{"token": {a.Refresh}}, w.ci).wants(t, "another client revokes", 400, "unauthorized_client", "not issued to this client")
+	b := w.tokens(w.form("/acme/token", refreshing("web", a.Refresh), w.web))
+	if got := ask(a.Refresh, w.web); got["active"] != false {
+		t.Errorf("a used token: %v", got)
+	}
+	if got := ask(secret.Generate(secret.RefreshToken, secret.Production).Reveal(), w.web); got["active"] != false {
+		t.Errorf("a made-up token: %v", got)
+	}
+	if r := w.form("/acme/revoke", url.Values{"token": {a.Refresh}}, w.web); r.status != 200 { // an older one does, too
+		t.Errorf("revoking: %d %s", r.status, r.body)
+	}
+	if got := ask(b.Refresh, w.web); got["active"] != false {
+		t.Errorf("a token of what was given up: %v", got)
+	}
+}
+
+// TestProofs is RFC 9449 at the token endpoint and at userinfo, through HTTP.
+func TestProofs(t *testing.T) {
+	w := newTown(t)
+	prover, thief := validatetest.NewProver("", nil), validatetest.NewProver("EdDSA", nil)
+	endpoint := w.base + "/acme/token"
+	nonce := ""
+	proof := func(p *validatetest.Prover, changes ...validatetest.Claims) string {
+		return p.Proof("", "POST", endpoint, append([]validatetest.Claims{{"ath": nil, "nonce": nonce}}, changes...)...)
+	}
+	form := url.Values{"grant_type": {"client_credentials"}}
+	first := w.form("/acme/token", form, w.ci, "DPoP", proof(prover))
+	first.wants(t, "no nonce", 400, "use_dpop_nonce", "DPoP-Nonce header")
+	if nonce = first.header.Get("DPoP-Nonce"); nonce == "" {
+		t.Fatal("the client isn't told a nonce")
+	}
+	bad := func(name, code, part string, header ...string) {
+		t.Helper()
+		w.form("/acme/token", form, w.ci, header...).wants(t, name, 400, code, part)
+	}
+	good := proof(prover)
+	bad("two proofs", "invalid_dpop_proof", "more than one", "DPoP", good, "DPoP", good)
+	bad("an empty one before it", "invalid_dpop_proof", "more than one", "DPoP", "", "DPoP", good)
+	bad("an empty one", "invalid_dpop_proof", "malformed", "DPoP", "")
+	bad("for another method", "invalid_dpop_proof", "another method", "DPoP", proof(prover, validatetest.Claims{"htm": "GET"}))
+	bad("for another tenant", "invalid_dpop_proof", "another URL", "DPoP", proof(prover, validatetest.Claims{"htu": w.base + "/globex/token"}))
+	bad("too old", "invalid_dpop_proof", "too old", "DPoP", proof(prover, validatetest.Claims{"iat": time.Now().Add(-2 * time.Minute).Unix()}))
+	bad("with another nonce", "use_dpop_nonce", "nonce", "DPoP", proof(prover, validatetest.Claims{"nonce": "AAAAAAAAAAAAAAAAAAAAAAAA"}))
+	r := w.form("/acme/token", form, w.ci, "DPoP", good)
+	bound := w.tokens(r)
+	if bound.Type != "DPoP" || r.header.Get("DPoP-Nonce") == "" {
+		t.Errorf("%s, nonce %q", bound.Type, r.header.Get("DPoP-Nonce"))
+	}
+	bad("the same proof", "invalid_dpop_proof", "used before", "DPoP", good)
+	if got := w.introspect(w.api, bound.Access); got["active"] != true || got["token_type"] != "DPoP" || got["cnf"].(map[string]any)["jkt"] != prover.Confirmation()["jkt"] {
+		t.Errorf("introspected: %v", got)
+	}
+
+	a := w.tokens(w.form("/acme/token", exchanging("spa", w.code("spa", oauth.Scope{"openid", "read"})), nil, "DPoP", proof(prover)))
+	userinfo := func(scheme string, header ...string) response {
+		return w.do("GET", "/acme/userinfo", "", append(header, "Authorization", scheme+" "+a.Access)...)
+	}
+	where := w.base + "/acme/userinfo"
+	shown := prover.Proof(a.Access, "GET", where)
+	if r := userinfo("DPoP", "DPoP", shown); r.status != 200 || r.json(t)["sub"] != w.ada.ID || r.json(t)["name"] != nil { // no scope profile
+		t.Errorf("userinfo: %d %s", r.status, r.body)
+	}
+	for name, c := range map[string]struct {
+		r    response
+		want string
+	}{
+		"the same proof":      {userinfo("DPoP", "DPoP", shown), `error="invalid_dpop_proof"`},
+		"as a bearer token":   {userinfo("Bearer"), `error="invalid_token"`},
+		"no proof":            {userinfo("DPoP"), `error="invalid_dpop_proof"`},
+		"a thief's proof":     {userinfo("DPoP", "DPoP", thief.Proof(a.Access, "GET", where)), `error="invalid_dpop_proof"`},
+		"a proof for another": {userinfo("DPoP", "DPoP", prover.Proof("x", "GET", where)), `error="invalid_dpop_proof"`},
+	} {
+		if got := c.r.header.Get("Www-Authenticate"); c.r.status != 401 || !strings.HasPrefix(got, "DPoP ") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %d %s", name, c.r.status, got)
+		}
+	}
+	w.form("/acme/token", refreshing("spa", a.Refresh), nil, "DPoP", proof(thief)).wants(t, "a thief with a key of its own", 400, "invalid_grant", "suspended")
+	f, err := w.store.Families(t.Context(), "acme", w.ada.ID)
+	if must(t, f, err); len(f) != 1 || f[0].Suspicion != tenant.OtherKey {
+		t.Errorf("suspended for %v", f)
+	}
+
+	// A proof that was used before a restart is not good after it.
+	saved := proof(prover)
+	w.tokens(w.form("/acme/token", form, w.ci, "DPoP", saved))
+	w.stop()
+	again := newHouse(t, options{dir: w.dir, base: w.base, signer: w.vaults.options().signer, ledger: w.vaults.options().ledger})
+	if r := again.post("/acme/token", form.Encode(), w.ci.ClientID, w.ci.Secret); r.status != 200 {
+		t.Fatalf("after a restart: %d %s", r.status, r.body)
+	}
+	w.form("/acme/token", form, w.ci, "DPoP", saved).wants(t, "a proof from before the restart", 400, "use_dpop_nonce", "")
+}
+
+func TestUserinfoRefuses(t *testing.T) {
+	w := newTown(t)
+	a := w.signIn("spa")
+	notOpenID := w.tokens(w.form("/acme/token", exchanging("spa", w.code("spa", oauth.Scope{"read"})), nil))
+	for name, c := range map[string]struct {
+		header []string
+		status int
+		want   string
+	}{
+		"nothing":               {nil, 401, `Bearer realm="`},
+		"junk":                  {[]string{"Authorization", "Bearer x"}, 401, `error="invalid_token"`},
+		"an ID token":           {[]string{"Authorization", "Bearer " + a.ID}, 401, `error="invalid_token"`},
+		"for an API":            {[]string{"Authorization", "Bearer " + notOpenID.Access}, 401, `error="invalid_token"`},
+		"of a client itself":    {[]string{"Authorization", "Bearer " + w.token(w.ci)}, 401, `error="invalid_token"`},
+		"a refresh token":       {[]string{"Authorization", "Bearer " + a.Refresh}, 401, `error="invalid_token"`},
+		"two":                   {[]string{"Authorization", "Bearer " + a.Access, "Authorization", "Bearer " + a.Access}, 400, `error="invalid_request"`},
+		"unbound as if it were": {[]string{"Authorization", "DPoP " + a.Access}, 401, `DPoP `},
+	} {
+		r := w.do("GET", "/acme/userinfo", "", c.header...)
+		if got := strings.Join(r.header.Values("Www-Authenticate"), "; "); r.status != c.status || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %d %s", name, r.status, got)
+		}
+	}
+	post := func(form url.Values, header ...string) response {
+		return w.do("POST", "/acme/userinfo", form.Encode(), append(header, "Content-Type", "application/x-www-form-urlencoded")...)
+	}
+	if r := post(nil, "Authorization", "Bearer "+a.Access); r.status != 200 {
+		t.Errorf("POST: %d %s", r.status, r.body)
+	}
+	if r := post(url.Values{"access_token": {a.Access}}); r.status != 200 {
+		t.Errorf("POST with the token in the body: %d %s", r.status, r.body)
+	}
+	if r := post(url.Values{"access_token": {a.Access}}, "Authorization", "Bearer "+a.Access); r.status != 400 {
+		t.Errorf("POST with two: %d %s", r.status, r.body)
+	}
+	w.do("GET", "/acme/userinfo?access_token="+a.Access, "").wants(t, "in the URL", 400, "invalid_request", "looks like a credential")
+	if r := w.do("DELETE", "/acme/userinfo", ""); r.status != 405 || r.header.Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("DELETE: %d, %s", r.status, r.header.Get("Allow"))
+	}
+	p, err := w.store.DisablePerson(t.Context(), "acme", w.ada.ID)
+	must(t, p, err)
+	if r := w.do("GET", "/acme/userinfo", "", "Authorization", "Bearer "+a.Access); r.status != 401 {
+		t.Errorf("a person who is disabled: %d %s", r.status, r.body)
+	}
+}
+
+// TestReuseIsWrittenDown looks at what the ledger and the feed hear of a code that comes twice, and of replays.
+func TestReuseIsWrittenDown(t *testing.T) {
+	w := newTown(t)
+	code := w.code("spa", oauth.Scope{"openid", "read"})
+	a := w.tokens(w.form("/acme/token", exchanging("spa", code), nil))
+	b := w.tokens(w.form("/acme/token", refreshing("spa", a.Refresh), nil))
+	if again := w.tokens(w.form("/acme/token", refreshing("spa", a.Refresh), nil)); again.Refresh != b.Refresh {
+		t.Error("the same again gave another successor")
+	}
+	w.form("/acme/token", exchanging("spa", code), nil).wants(t, "again", 400, "invalid_grant", "is revoked")
+	for _, raw := range []string{a.Access, b.Access} {
+		if got := w.introspect(w.api, raw); got["active"] != false {
+			t.Errorf("what the code gave lives: %v", got)
+		}
+	}
+	c := w.signIn("spa")
+	w.form("/acme/token", refreshing("web", c.Refresh), w.web).wants(t, "another client", 400, "invalid_grant", "suspended")
+	seen := map[mint.EntryKind]int{}
+	page, err := w.op.Entries(t.Context(), adminapi.EntryQuery{Limit: 200})
+	must(t, page, err)
+	for _, e := range page.Entries {
+		seen[mint.EntryKind(e.Kind)]++
+		if strings.HasPrefix(e.Kind, "refresh.") && (e.Subject != w.ada.ID || e.Client != "spa") {
+			t.Errorf("%+v", e)
+		}
+	}
+	if seen[mint.CodeReused] != 1 || seen[mint.RefreshReplayed] != 1 || seen[mint.RefreshSuspended] != 1 || seen[mint.DistrustStated] != 3 {
+		t.Errorf("the log has %v", seen)
+	}
+}
+
+// TestEveryActOfAGrantIsAKindOfEntry asks the true ledger, which refuses what it has no law for.
+func TestEveryActOfAGrantIsAKindOfEntry(t *testing.T) {
+	w := newTown(t)
+	details := map[grant.ActKind]map[string]string{
+		grant.CodeReused: {"jti": "x", "family": "y"}, grant.RefreshReplayed: {"family": "x", "generation": "1", "jti": "z"},
+		grant.RefreshSuspended: {"family": "x", "generation": "1", "reason": "y", "by": "z"},
+	}
+	for _, kind := range grant.ActKinds() {
+		if err := w.recordGrant(t.Context(), grant.Act{Kind: kind, Tenant: "acme", Person: w.ada.ID, Client: "spa", Detail: details[kind]}); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+// TestPepper: it is made once, kept to ourselves, and missed.
+func TestPepper(t *testing.T) {
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), filepath.Join(dir, "seawall.db"), store.Options{})
+	must(t, s, err)
+	defer s.Close()
+	path := filepath.Join(dir, pepperFile)
+	load := func() error { _, err := loadPepper(context.Background(), dir, s); return err }
+	if err := load(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := os.ReadFile(path)
+	must(t, first, err)
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 || len(first) != grant.PepperSize {
+		t.Errorf("%v, %d bytes, %v", info.Mode(), len(first), err)
+	}
+	if err := load(); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := os.ReadFile(path); err != nil || string(again) != string(first) {
+		t.Errorf("it was made again: %v", err)
+	}
+	for what, spoil := range map[string]func() error{
+		"open to other users": func() error { return os.Chmod(path, 0o640) },
+		"not a file of":       func() error { return os.WriteFile(path, first[1:], 0o600) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if err := load(); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, first, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := load(); err != nil { // nothing was given out: another is as good
+		t.Error(err)
+	}
+	w := newTown(t)
+	w.signIn("spa")
+	if err := os.Remove(filepath.Join(w.dir, pepperFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loadPepper(t.Context(), w.dir, w.store); err == nil || !strings.Contains(err.Error(), "refresh tokens were given out") {
+		t.Errorf("a house without the pepper of its refresh tokens: %v", err)
+	}
+}
+
+// TestBrowsersMayAsk: an application in a browser has another origin, and goes by no cookie.
+func TestBrowsersMayAsk(t *testing.T) {
+	w := newTown(t)
+	for _, path := range []string{"/token", "/userinfo", "/revoke", "/jwks", "/.well-known/openid-configuration"} {
+		r := w.do("OPTIONS", "/acme"+path, "", "Origin", "https://app.acme.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "dpop")
+		if r.status != 204 || r.header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(r.header.Get("Access-Control-Allow-Headers"), "DPoP") || r.header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %d %v", path, r.status, r.header)
+		}
+	}
+	r := w.form("/acme/token", exchanging("spa", "x"), nil, "Origin", "https://app.acme.example")
+	if r.header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(r.header.Get("Access-Control-Expose-Headers"), "DPoP-Nonce") {
+		t.Errorf("an answer that the application can't read: %v", r.header)
+	}
+	for _, path := range []string{"/signin", "/account", "/introspect", "/authorize"} {
+		if r := w.do("OPTIONS", "/acme"+path, "", "Origin", "https://app.acme.example", "Access-Control-Request-Method", "POST"); r.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s may be asked from anywhere", path)
+		}
+	}
+	if got := fmt.Sprint(w.do("GET", "/acme/jwks", "").header["Access-Control-Allow-Origin"]); got != "[]" {
+		t.Errorf("who is no browser gets %s", got)
+	}
+}
