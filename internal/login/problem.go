@@ -60,6 +60,24 @@ func (p *problem) Error() string {
 // Unwrap returns the cause.
 func (p *problem) Unwrap() error { return p.cause }
 
+// Problem is what a room beside this one tells a person with [Door.Fail].
+type Problem interface {
+	error
+	// Because is the problem with a cause for our own log. The person never sees it.
+	Because(cause error) error
+}
+
+// NewProblem makes a problem. Its words are in package look under problem.<name>.
+func NewProblem(name string, status int) Problem { return &problem{name: name, status: status} }
+
+// Because implements Problem.
+func (p *problem) Because(cause error) error { return p.because(cause) }
+
+// Fail tells a person on a page what went wrong in a room beside this one.
+func (d *Door) Fail(w http.ResponseWriter, r *http.Request, t *tenant.Tenant, err error) {
+	d.fail(&visit{r, w, t, d.Now()}, err)
+}
+
 // because is the problem with a cause for our own log.
 func (p *problem) because(cause error) *problem {
 	q := *p
@@ -86,7 +104,7 @@ func (d *Door) fail(v *visit, err error) {
 	} else if p.cause != nil {
 		d.Log.InfoContext(v.Context(), "a person was refused", "reference", reference, "tenant", v.tenant.ID, "problem", p.name, "cause", p.cause)
 	}
-	if p == problemBusy || p.name == problemAway.name {
+	if p.name == problemBusy.name || p.name == problemAway.name {
 		v.w.Header().Set("Retry-After", "5")
 	}
 	say := func(part string) string { return look.Say(v.Request, "problem."+p.name+"."+part) }

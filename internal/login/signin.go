@@ -43,6 +43,7 @@ func (d *Door) signInPage(v *visit) error {
 	case signedIn && i.MetBy(p.ID, s.At, s.ACR): // in another window, say
 		return v.goTo(d.home(v.tenant) + i.Next)
 	case i != nil:
+		v.Request = look.InLanguage(v.Request, i.Locales)
 		view.Hint, view.Demand = i.LoginHint, demand(i.ACR)
 		view.Again = signedIn && i.Person == p.ID
 		if i.Unmet != "" {
@@ -257,6 +258,19 @@ func (d *Door) onward(v *visit, s tenant.Session, handle string) (string, error)
 }
 
 func (d *Door) signOut(v *visit) error {
+	if err := d.end(v); err != nil {
+		return err
+	}
+	return v.goTo(d.home(v.tenant) + "/signed-out")
+}
+
+// SignOut ends the session of a browser, and with it what hangs on it. It has ended when there is no error, or there was
+// none.
+func (d *Door) SignOut(w http.ResponseWriter, r *http.Request, t *tenant.Tenant) error {
+	return d.end(&visit{r, w, t, d.Now()})
+}
+
+func (d *Door) end(v *visit) error {
 	s, p, err := d.session(v.Request, v.tenant)
 	if err != nil && !errors.Is(err, ErrNobody) {
 		return err
@@ -270,7 +284,7 @@ func (d *Door) signOut(v *visit) error {
 		}
 	}
 	d.clearCookie(v.w, sessionCookie, v.tenant.ID)
-	return v.goTo(d.home(v.tenant) + "/signed-out")
+	return nil
 }
 
 func (d *Door) signedOutPage(v *visit) error {

@@ -3,6 +3,7 @@ package look
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,23 @@ func Language(r *http.Request) string {
 		}
 	}
 	return best
+}
+
+// InLanguage is a request whose reader is answered in the first language of ours among tags that are separated by spaces
+// (OpenID Connect Core §3.1.2.1, ui_locales). It is the request itself if none is.
+func InLanguage(r *http.Request, tags string) *http.Request {
+	for i, tag := range strings.Fields(tags) {
+		base, _, _ := strings.Cut(strings.ToLower(tag), "-")
+		if i == maxRanges {
+			break
+		}
+		if slices.Contains(Languages(), base) {
+			r = r.Clone(r.Context())
+			r.Header.Set("Accept-Language", base)
+			break
+		}
+	}
+	return r
 }
 
 // Say returns what we say under a key in the language of a request, for answers that are no pages.

@@ -146,6 +146,7 @@ type Page struct {
 	Wide   bool   // for pages with tables
 	Script string // the one script of the page; may be empty
 	Style  string // a style sheet besides the common one; may be empty
+	FormTo string // another origin, or scheme, that a form of the page may lead to by way of us; may be empty
 	Data   any
 }
 
@@ -160,6 +161,9 @@ func (b *Book) Render(w http.ResponseWriter, r *http.Request, status int, name s
 		return fmt.Errorf("rendering the page %s: %w", name, err)
 	}
 	Guard(w.Header())
+	if p.FormTo != "" { // browsers hold form-action against where we send them after a form, too
+		w.Header().Set("Content-Security-Policy", strings.Replace(policy, formAction, formAction+" "+p.FormTo, 1))
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", Language(r))
 	w.Header().Set("Vary", "Accept-Language")
@@ -169,11 +173,18 @@ func (b *Book) Render(w http.ResponseWriter, r *http.Request, status int, name s
 	return nil
 }
 
+// policy is the Content-Security-Policy of every page, and formAction the part of it that says where forms may lead.
+const (
+	formAction = "form-action 'self'"
+	policy     = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " + formAction +
+		"; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
 // Guard sets the headers of every page: nothing from elsewhere is loaded, run, framed or posted to, no script can make
 // markup out of text, nothing is kept by a cache, and other origins learn nothing.
 func Guard(h http.Header) {
 	for _, line := range [...][2]string{
-		{"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"},
+		{"Content-Security-Policy", policy},
 		{"X-Frame-Options", "DENY"},
 		{"X-Content-Type-Options", "nosniff"},
 		{"Referrer-Policy", "same-origin"}, // without a Referer to ourselves, some browsers send no Origin either
