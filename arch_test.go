@@ -64,6 +64,7 @@ var house = []room{
 	{"internal/revocation", []string{"internal/mint", "internal/keyring", "internal/secret"}},
 	{"internal/look", nil},
 	{"internal/login", []string{"internal/look", "internal/tenant", "internal/oauth", "internal/secret"}},
+	{"internal/authorize", []string{"internal/login", "internal/look", "internal/tenant", "internal/oauth", "internal/secret"}},
 	{"internal/drill", []string{"internal/oauth", "validate", "validate/validatetest"}},
 
 	// Doors.
@@ -72,7 +73,7 @@ var house = []room{
 	{"internal/server/adminapi", nil},
 	{"internal/console", []string{"internal/login", "internal/look", "internal/server/adminapi", "internal/tenant", "internal/secret"}},
 	{"internal/guard", []string{"internal/secret", "validate"}},
-	{"internal/server", []string{"internal/server/adminapi", "internal/console", "internal/grant", "internal/login", "internal/revocation", "internal/token", "internal/tenant", "internal/oauth", "internal/mint", "internal/keyring", "internal/secret", "validate"}},
+	{"internal/server", []string{"internal/server/adminapi", "internal/authorize", "internal/console", "internal/grant", "internal/login", "internal/revocation", "internal/token", "internal/tenant", "internal/oauth", "internal/mint", "internal/keyring", "internal/secret", "validate"}},
 
 	// The cellar.
 	{"internal/testenv", nil},

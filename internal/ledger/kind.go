@@ -126,6 +126,8 @@ var kinds = []Kind{
 	{mint.GlassProven, ByHouse, TwoYears, fTenant | fSubject | fActor, fIssuer, nil, nil},
 	{mint.TenantCompleted, ByHouse, TwoYears, fTenant, fActor | fIssuer, nil, []string{"contacts", "models", "owner", "passkeys"}},
 
+	{mint.ConsentGiven, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer | fAudience, []string{"session"}, []string{"scope"}},
+	{mint.CodeIssued, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer | fAudience, []string{"acr", "session"}, []string{"scope"}},
 	{mint.ConsentWithdrawn, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, nil, []string{"reason"}},
 	{mint.CodeReused, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, nil, []string{"family", "jti"}},
 	{mint.RefreshReplayed, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family", "generation"}, []string{"jti"}},

@@ -638,7 +638,7 @@ func TestTheKindsAreAllThere(t *testing.T) {
 		mint.TenantWasDisabled, mint.APICreated, mint.APIDisabled, mint.ClientCreated, mint.ClientDisabled, mint.SecretRotated, mint.AuthFailed, mint.RotationAsked,
 		mint.PersonCreated, mint.PersonDisabled, mint.RoleChanged, mint.SignedIn, mint.SignInRefused, mint.PasskeyAdded, mint.PasskeyRemoved, mint.PasskeySuspended,
 		mint.SessionEnded, mint.EnrolmentIssued, mint.EnrolmentUsed, mint.RecoveryRequested, mint.RecoveryApproved, mint.RecoveryStopped,
-		mint.GlassSealed, mint.GlassBroken, mint.GlassProven, mint.PasskeyRestored, mint.TenantCompleted, mint.ClientChanged,
+		mint.GlassSealed, mint.GlassBroken, mint.GlassProven, mint.PasskeyRestored, mint.TenantCompleted, mint.ClientChanged, mint.ConsentGiven, mint.CodeIssued,
 		mint.ConsentWithdrawn, mint.CodeReused, mint.RefreshReplayed, mint.RefreshSuspended, mint.RefreshResumed, mint.RefreshEnded}
 	for _, kind := range contract {
 		k := kindOf(kind)

@@ -111,6 +111,40 @@ var words = map[string]line{
 	"account.approvenamed": {"Approve the recovery of %s", "Zustimmen: Wiederherstellung von %s"},
 	"account.welcome":      {"Your passkey works. Add a second one on another device now, and a lost device won’t matter.", "Dein Passkey geht. Lege jetzt auf einem anderen Gerät einen zweiten an, dann schadet ein verlorenes Gerät nicht."},
 
+	// Consent.
+	"agree.title":   {"Sign in to %s", "Bei %s anmelden"},
+	"agree.heading": {"Allow %s to know you?", "Darf %s dich kennen?"},
+	"agree.at":      {"You came from, and go back to", "Du kommst von hier und gehst hierhin zurück:"},
+	"agree.app":     {"It is an app on your device:", "Es ist eine App auf deinem Gerät:"},
+	"agree.device":  {"It is a program on your device.", "Es ist ein Programm auf deinem Gerät."},
+	"agree.changed": {"Somebody else signed in meanwhile, or you did again, so nothing was decided. Look once more.", "Inzwischen hat sich jemand anders angemeldet, oder du noch einmal. Darum ist nichts entschieden. Sieh noch einmal hin."},
+	"agree.you":     {"You are signed in as", "Du bist angemeldet als"},
+	"agree.other":   {"Not you? Use another account", "Nicht du? Anderes Konto nehmen"},
+	"agree.gets":    {"If you agree, it can:", "Wenn du zustimmst, kann es:"},
+	"agree.know":    {"Recognise you", "Dich wiedererkennen"},
+	"agree.knowing": {"It gets a number that stands for you, and learns when and how you signed in. Never your passkey.", "Es bekommt eine Nummer, die für dich steht, und erfährt, wann und wie du dich angemeldet hast. Nie deinen Passkey."},
+	"agree.name":    {"See your name and login", "Deinen Namen und Anmeldenamen sehen"},
+	"agree.api":     {"Act for you at", "Für dich handeln bei"},
+	"agree.scopes":  {"What it may do there", "Was es dort darf"},
+	"agree.offline": {"Stay connected when you are not here", "Verbunden bleiben, wenn du nicht da bist"},
+	"agree.lasting": {"For %d days at most, and until it has not been used for %d days. Signing out does not end it; you do, on your account.", "Höchstens %d Tage lang, und bis es %d Tage nicht benutzt wurde. Abmelden beendet es nicht; das tust du in deinem Konto."},
+	"agree.session": {"Stay connected while you are signed in here", "Verbunden bleiben, solange du hier angemeldet bist"},
+	"agree.ending":  {"Until you sign out, and for %d days at most.", "Bis du dich abmeldest, höchstens %d Tage lang."},
+	"agree.allow":   {"Allow and go on", "Zustimmen und weiter"},
+	"agree.deny":    {"Don’t allow", "Nicht zustimmen"},
+	"agree.back":    {"You can take this back on your account page whenever you like.", "Das kannst du auf deiner Kontoseite jederzeit zurücknehmen."},
+
+	// Signing out for an application.
+	"logout.title":  {"Sign out of %s?", "Von %s abmelden?"},
+	"logout.asked":  {"%s asks for it.", "%s bittet darum."},
+	"logout.lead":   {"This browser will no longer know you. What other applications keep of their own lasts until they end it.", "Dieser Browser kennt dich dann nicht mehr. Was andere Anwendungen selbst behalten, bleibt, bis sie es beenden."},
+	"logout.go":     {"Sign out", "Abmelden"},
+	"logout.stay":   {"Stay signed in", "Angemeldet bleiben"},
+	"logout.next":   {"Afterwards you go back to", "Danach geht es zurück zu"},
+	"logout.other":  {"Nobody was signed out", "Niemand wurde abgemeldet"},
+	"logout.means":  {"The application asked to sign somebody else out than you. Your session here goes on.", "Die Anwendung wollte jemand anderen abmelden als dich. Deine Sitzung hier geht weiter."},
+	"logout.goback": {"Go back to %s", "Zurück zu %s"},
+
 	// Signed out.
 	"out.title": {"You are signed out", "Du bist abgemeldet"},
 	"out.lead":  {"This browser no longer knows you. Applications may still know you until their own sessions end.", "Dieser Browser kennt dich nicht mehr. Anwendungen kennen dich vielleicht noch, bis ihre eigenen Sitzungen enden."},
@@ -189,6 +223,22 @@ var words = map[string]line{
 	"problem.over.what":  {"This sign-in is over.", "Diese Anmeldung ist vorbei."},
 	"problem.over.means": {"It was finished already, or took longer than 30 minutes. Your account is fine.", "Sie war schon fertig, oder hat länger als 30 Minuten gedauert. Deinem Konto fehlt nichts."},
 	"problem.over.do":    {"Go back to the application and begin again.", "Geh zur Anwendung zurück und beginne noch einmal."},
+
+	"problem.request.what":  {"The application’s request can’t be read.", "Die Anfrage der Anwendung ist nicht zu lesen."},
+	"problem.request.means": {"It is too long or malformed, so we don’t know what was asked for. You were sent nowhere, and nothing was given away.", "Sie ist zu lang oder fehlerhaft, darum wissen wir nicht, was gemeint ist. Du wurdest nirgendwohin geschickt, und nichts wurde weitergegeben."},
+	"problem.request.do":    {"Go back to the application and begin again. If it stays like this, tell whoever runs it the reference.", "Geh zur Anwendung zurück und beginne noch einmal. Bleibt es so, nenne denen, die sie betreiben, die Kennung."},
+
+	"problem.client.what":  {"This application is not known here.", "Diese Anwendung ist hier nicht bekannt."},
+	"problem.client.means": {"It was never registered, was switched off, or has a mistake in its settings. You were sent nowhere, and nothing was given away.", "Sie wurde nie angelegt, ist abgeschaltet, oder ihre Einstellungen haben einen Fehler. Du wurdest nirgendwohin geschickt, und nichts wurde weitergegeben."},
+	"problem.client.do":    {"If you followed a link from a message, be careful: it may not be what it says. Otherwise tell whoever runs the application.", "Kam der Link aus einer Nachricht, sei vorsichtig: er ist vielleicht nicht, was er vorgibt. Sonst sag denen Bescheid, die die Anwendung betreiben."},
+
+	"problem.redirect.what":  {"This link would lead you somewhere unknown.", "Dieser Link würde an einen unbekannten Ort führen."},
+	"problem.redirect.means": {"The application has not registered the address that you were to go back to. It may be a mistake, or somebody who wants to catch your sign-in. You were sent nowhere.", "Die Anwendung hat die Adresse nicht angelegt, zu der du zurück solltest. Das kann ein Versehen sein, oder jemand will deine Anmeldung abfangen. Du wurdest nirgendwohin geschickt."},
+	"problem.redirect.do":    {"Open the application yourself, by its own address. Whoever runs it finds the reason under the reference.", "Öffne die Anwendung selbst, unter ihrer eigenen Adresse. Wer sie betreibt, findet den Grund unter der Kennung."},
+
+	"problem.after.what":  {"You were not signed out.", "Du wurdest nicht abgemeldet."},
+	"problem.after.means": {"The application wants you to go on at an address that it has not registered for this, or did not say who it is.", "Die Anwendung will dich danach an eine Adresse schicken, die sie dafür nicht angelegt hat, oder sagt nicht, wer sie ist."},
+	"problem.after.do":    {"You can sign out on your account page.", "Auf deiner Kontoseite kannst du dich abmelden."},
 
 	"problem.busy.what":  {"Too many attempts came from your network.", "Aus deinem Netz kamen zu viele Versuche."},
 	"problem.busy.means": {"We slowed down. Your account is not locked, and it never will be by this.", "Wir sind langsamer geworden. Dein Konto ist nicht gesperrt, und wird es dadurch nie."},

@@ -58,7 +58,9 @@ const (
 	TenantCompleted   EntryKind = "tenant.completed"
 
 	// What people have agreed to.
+	ConsentGiven     EntryKind = "consent.given"
 	ConsentWithdrawn EntryKind = "consent.withdrawn"
+	CodeIssued       EntryKind = "code.issued"
 	CodeReused       EntryKind = "code.reused"
 	RefreshReplayed  EntryKind = "refresh.replayed"
 	RefreshSuspended EntryKind = "refresh.suspended"

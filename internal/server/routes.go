@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"seawall/internal/authorize"
 	"seawall/internal/console"
 	"seawall/internal/oauth"
 	"seawall/internal/secret"
@@ -44,7 +45,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.hsts != nil {
 		h["Strict-Transport-Security"] = s.hsts
 	}
-	if r.URL.RawQuery != "" && credentialIn(r) {
+	if r.URL.RawQuery != "" && s.credentialIn(r) {
 		oauth.WriteError(w, errURL)
 		return
 	}
@@ -67,8 +68,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	serve, methods := s.endpoint(rest)
-	if serve == nil && s.people.Owns(rest) { // not in endpoint, which costs nothing as long as it is small
-		serve, methods = s.servePeople, their
+	if serve == nil { // not in endpoint, which costs nothing as long as it is small
+		switch {
+		case s.people.Owns(rest):
+			serve, methods = s.servePeople, their
+		case s.authorize.Owns(rest):
+			serve, methods = s.serveAuthorize, their
+		}
 	}
 	if serve == nil && id == tenant.Operators && console.Owns(rest) {
 		serve, methods = s.serveConsole, their
@@ -184,14 +190,20 @@ func allowed(w http.ResponseWriter, r *http.Request, methods string) bool {
 var credentialNames = []string{"access_token", "assertion", "client_assertion", "client_secret", "code", "id_token", "id_token_hint", "password", "refresh_token", "token"}
 
 // credentialIn reports whether a URL holds a credential, by a parameter's name or by what a value looks like. URLs are
-// kept in logs and histories that nobody thinks of.
-func credentialIn(r *http.Request) bool {
-	for name := range r.URL.Query() {
+// kept in logs and histories that nobody thinks of. One place takes one that its standard puts there (OpenID Connect
+// RP-Initiated Logout 1.0 §2): the ID token of a logout, which opens nothing, and is gone from the address at the next step.
+func (s *Server) credentialIn(r *http.Request) bool {
+	query, raw := r.URL.Query(), r.URL.RawQuery
+	if _, rest := s.split(r.URL.Path); rest == authorize.LogoutPath && query.Has("id_token_hint") {
+		query.Del("id_token_hint")
+		raw = query.Encode()
+	}
+	for name := range query {
 		if slices.Contains(credentialNames, strings.ToLower(name)) {
 			return true
 		}
 	}
-	return len(secret.Find([]byte(r.URL.RawQuery))) > 0
+	return len(secret.Find([]byte(raw))) > 0
 }
 
 // serveAlive tells that the process answers, and nothing about anything else: whoever restarts on it must not do so

@@ -2,8 +2,8 @@
 // metadata, introspection, the pages that people see, and the admin API on a Unix socket.
 //
 // A request is led to its tenant by the path alone, looked up in the tenant table and never built from a header. What is
-// asked for most, key documents and metadata, is rendered before anybody asks. Tokens come from package grant, and people
-// go through package login; the server adds what the vaults need from the house: it follows the signer's keys and keeps them on disk, carries policies
+// asked for most, key documents and metadata, is rendered before anybody asks. Tokens come from package grant, people
+// go through package login, and applications send them to package authorize; the server adds what the vaults need from the house: it follows the signer's keys and keeps them on disk, carries policies
 // to the signer, records the house's acts in the ledger before they happen, and remembers the ledger's root and head, so
 // that a vault that was exchanged or rolled back is noticed.
 //
@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"seawall/internal/authorize"
 	"seawall/internal/console"
 	"seawall/internal/grant"
 	"seawall/internal/login"
@@ -41,6 +42,7 @@ type Store interface {
 	People
 	Links
 	Glass
+	authorize.Agreements
 	Grants
 }
 
@@ -93,6 +95,7 @@ type Server struct {
 	limit     *grant.FailureLimit
 	tokens    *grant.Handler
 	people    *login.Door
+	authorize *authorize.Endpoint
 	console   *console.Console
 	api       http.Handler // the admin API
 	started   time.Time
@@ -148,6 +151,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	})
 	if s.people, err = s.newDoor(); err != nil {
 		return nil, fmt.Errorf("the pages for people: %w", err)
+	}
+	if s.authorize, err = s.newAuthorize(); err != nil {
+		return nil, fmt.Errorf("the pages for applications: %w", err)
 	}
 	if s.console, err = s.newConsole(); err != nil {
 		return nil, fmt.Errorf("the console: %w", err)

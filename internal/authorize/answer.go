@@ -1,0 +1,189 @@
+package authorize
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"seawall/internal/login"
+	"seawall/internal/look"
+	"seawall/internal/oauth"
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+// ACRValues lists what a sign-in at a tenant can prove. Hardware is proven by certificates, which only a tenant that asks
+// for them gets to see.
+func ACRValues(t *tenant.Tenant) []string {
+	if t.Passkeys == tenant.Attested {
+		return []string{tenant.PhishingResistant, tenant.PhishingResistantHardware}
+	}
+	return []string{tenant.PhishingResistant}
+}
+
+// authorizePosted takes a request that a form of the client's has sent (OpenID Connect Core §3.1.2.1) and has the browser
+// ask again with GET: with a form of another site it sends no cookies of ours.
+func (e *Endpoint) authorizePosted(v *visit) error {
+	raw, err := v.body()
+	if err != nil {
+		return err
+	}
+	p, err := readParameters(raw)
+	if err != nil || v.URL.RawQuery != "" {
+		return problemRequest.Because(err)
+	}
+	return v.goTo(e.home(v.tenant) + Path + "?" + url.Values(p).Encode())
+}
+
+func (e *Endpoint) authorize(v *visit) error {
+	q, err := e.read(v, v.URL.RawQuery)
+	if err == nil {
+		v.Request = look.InLanguage(v.Request, q.locales)
+		err = e.answer(v, q)
+	}
+	return e.tell(v, q, err)
+}
+
+// answer gives a code at once if nothing stands against it; otherwise it keeps the request, and the browser goes where it
+// can be answered.
+func (e *Endpoint) answer(v *visit, q *request) error {
+	who, err := e.Door.Current(v.Request, v.tenant)
+	if err != nil && !errors.Is(err, login.ErrNobody) {
+		return err
+	}
+	demand := q.demand(v, who)
+	silent := q.prompt(oauth.PromptNone)
+	if who == nil || !who.Meets(demand) {
+		if silent && (who == nil || !demand.After.IsZero()) {
+			return oauth.Errorf(oauth.LoginRequired, "The person has to sign in.")
+		}
+		if !silent { // what is asked for by acr_values is welcome, and not needed (OpenID Connect Core §3.1.2.1)
+			return e.ask(v, q, demand)
+		}
+	}
+	needed, err := e.needsConsent(v.Context(), q, who)
+	if err != nil {
+		return err
+	}
+	switch {
+	case needed && silent:
+		return oauth.Errorf(oauth.ConsentRequired, "The person has to agree.")
+	case needed:
+		h, err := e.keepRequest(v, q, demand)
+		if err != nil {
+			return err
+		}
+		return v.goTo(e.consentURL(v, h))
+	}
+	return e.giveCode(v, q, who)
+}
+
+// demand is what the sign-in must be for a request that is made now. A touch that is asked for must come after the request,
+// whoever touched before; what acr_values asks for is demanded only if it could be met here.
+func (q *request) demand(v *visit, who *login.SignIn) (d tenant.Interaction) {
+	stale := who != nil && q.maxAge >= 0 && v.now.Sub(who.At) > q.maxAge
+	if stale || q.maxAge == 0 || q.prompt(oauth.PromptLogin) || q.prompt(oauth.PromptSelectAccount) {
+		d.After = v.now
+	}
+	enough := func(acr string) bool {
+		return slices.ContainsFunc(q.acr, func(wanted string) bool { return tenant.Proves(acr, wanted) })
+	}
+	if enough(tenant.PhishingResistant) || who != nil && enough(who.ACR) {
+		return d
+	}
+	for _, acr := range ACRValues(v.tenant) {
+		if enough(acr) {
+			d.ACR = acr
+		}
+	}
+	return d
+}
+
+// keepRequest keeps a request with what its sign-in must be.
+func (e *Endpoint) keepRequest(v *visit, q *request, demand tenant.Interaction) (handle, error) {
+	demand.Next = Path + "?" + q.raw
+	return e.keep(v, demand)
+}
+
+// ask keeps a request and sends the person to sign in.
+func (e *Endpoint) ask(v *visit, q *request, demand tenant.Interaction) error {
+	h, err := e.keepRequest(v, q, demand)
+	if err != nil {
+		return err
+	}
+	return e.askFor(v, q, h, demand)
+}
+
+// askFor sends the person to sign in and back to a request that is kept. Who can't prove what acr_values asks for may go on
+// without it, and the tokens say so.
+func (e *Endpoint) askFor(v *visit, q *request, h handle, demand tenant.Interaction) error {
+	back := ConsentPath + "?i=" + h.text
+	i := tenant.Interaction{Next: back, After: demand.After, ACR: demand.ACR, LoginHint: q.hint, Locales: q.locales}
+	if demand.ACR != "" {
+		i.Unmet = back + "&unmet=1"
+	}
+	return e.Door.Ask(v.w, v.Request, v.tenant, i)
+}
+
+func (e *Endpoint) consentURL(v *visit, h handle) string {
+	return e.home(v.tenant) + ConsentPath + "?i=" + h.text
+}
+
+// needsConsent reports whether the person has to be asked. What they allowed before covers what it says and nothing more;
+// the organisation's own applications are allowed by the organisation.
+func (e *Endpoint) needsConsent(ctx context.Context, q *request, who *login.SignIn) (bool, error) {
+	if q.prompt(oauth.PromptConsent) {
+		return true, nil
+	}
+	if q.client.Trusted {
+		return false, nil
+	}
+	c, err := e.Store.Consent(ctx, who.Tenant, who.Person, q.client.ID)
+	if errors.Is(err, tenant.ErrNotFound) {
+		return true, nil
+	}
+	return !c.Covers(q.scope, q.resources), err
+}
+
+// giveCode makes a code for who is signed in now, and sends it to the client. The entry comes first.
+func (e *Endpoint) giveCode(v *visit, q *request, who *login.SignIn) error {
+	if err := e.Record(v.settled(), Act{Kind: CodeIssued, Tenant: v.tenant.ID, Person: who.Person, Client: q.client.ID, Audience: q.resources,
+		Detail: map[string]string{"session": who.Session, "acr": who.ACR, "scope": q.scope.String()}}); err != nil {
+		return away(err)
+	}
+	code := secret.Generate(secret.GrantCode, v.tenant.Class.Env())
+	err := e.Store.SaveCode(v.settled(), tenant.Code{
+		Hash: code.Hash(), Tenant: v.tenant.ID, Client: q.client.ID, Person: who.Person, Session: who.Session,
+		RedirectURI: q.redirect, Challenge: q.challenge, Nonce: q.nonce, JKT: q.jkt, Scope: q.scope, Resources: q.resources,
+		SignedInAt: who.At, ACR: who.ACR, AMR: who.AMR, IssuedAt: v.now, ExpiresAt: v.now.Add(tenant.CodeLife),
+	})
+	if err != nil {
+		return away(err)
+	}
+	return v.goTo(oauth.AuthorizationResponse{Code: code, State: q.state, Issuer: v.tenant.Issuer}.URL(q.redirect))
+}
+
+// away is what a client is told when something could not be written.
+func away(err error) error { return oauth.Unavailable(time.Second, err) }
+
+// tell takes an error to whom it concerns: the client, by way of the browser, if it is known and where it wants its people
+// back; and the person on a page if not, or if the problem is theirs.
+func (e *Endpoint) tell(v *visit, q *request, err error) error {
+	var page login.Problem
+	if err == nil || q == nil || errors.As(err, &page) {
+		return err
+	}
+	var told *oauth.Error
+	if !errors.As(err, &told) {
+		incident := strings.ToLower(rand.Text()[:10])
+		e.Log.ErrorContext(v.Context(), "an authorization request failed", "incident", incident, "tenant", v.tenant.ID, "client", q.client.ID, "cause", err)
+		told = oauth.Errorf(oauth.ServerError, "Something went wrong on the server. Quote incident %s when you ask about it.", incident)
+	} else if cause := errors.Unwrap(told); cause != nil {
+		e.Log.WarnContext(v.Context(), "an authorization request was put off", "tenant", v.tenant.ID, "client", q.client.ID, "cause", cause)
+	}
+	return v.goTo(oauth.AuthorizationResponse{Err: told, State: q.state, Issuer: v.tenant.Issuer}.URL(q.redirect))
+}

@@ -1,0 +1,552 @@
+package authorize
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"seawall/internal/oauth"
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+func TestFromRequestToCode(t *testing.T) {
+	h := newPorch(t)
+	p, b := h.person("ada"), h.browser()
+	in := b.ask("login_hint", "ada") // nobody is signed in
+	if in.to == nil || !strings.HasPrefix(b.below(in), "/signin?i=") || strings.Contains(in.to.String(), "shop") {
+		t.Fatalf("a stranger is led to %v", in.to)
+	}
+	if sign := b.follow(in); sign.status != http.StatusOK || !strings.Contains(sign.body, `value="ada"`) {
+		t.Errorf("sign-in: %d\n%s", sign.status, sign.body)
+	}
+	b.touch(p, "phr")
+	back := b.follow(in) // the sign-in page of who is signed in leads on
+	if !strings.HasPrefix(b.below(back), "/consent?i=") {
+		t.Fatalf("after signing in: %v", back.to)
+	}
+	page := b.follow(back)
+	for _, want := range []string{"Allow Shop to know you?", "shop.example", "Dr. ada", "Recognise you", "See your name and login", "Until you sign out, and for 7 days at most."} {
+		if !strings.Contains(page.body, want) {
+			t.Errorf("the page doesn't say %q", want)
+		}
+	}
+	if strings.Contains(page.body, "when you are not here") || strings.Contains(page.body, "Act for you") {
+		t.Error("the page says more than was asked for")
+	}
+	if len(h.kinds()) != 0 {
+		t.Errorf("recorded before anybody agreed: %v", h.kinds())
+	}
+	out := b.decide(page, "allow")
+	code := h.code(out)
+	if got := out.to.Query(); out.to.Host != "shop.example" || got.Get("state") != "s t&ate" || got.Get("iss") != testBase+"/acme" || len(got) != 3 {
+		t.Errorf("the answer is %v", out.to)
+	}
+	who, err := h.door.Current(b.request("/account"), h.tenant("acme"))
+	if err != nil || code.Session != who.Session || !code.SignedInAt.Equal(who.At) {
+		t.Errorf("the code is of session %s at %v, and that of %s is at %v, %v", code.Session, code.SignedInAt, who.Session, who.At, err)
+	}
+	if code.Client != "shop" || code.Person != p.ID || code.RedirectURI != callback || code.Challenge != challenge || code.Nonce != "n-1" ||
+		code.Scope.String() != "openid profile" || len(code.Resources) != 0 || code.ACR != "phr" || code.ExpiresAt.Sub(code.IssuedAt) != time.Minute {
+		t.Errorf("the code is %+v", code)
+	}
+	if got := h.kinds(); !slices.Equal(got, []string{"consent.given", "code.issued"}) {
+		t.Errorf("recorded %v", got)
+	}
+	for _, a := range h.acts {
+		if a.Person != p.ID || a.Client != "shop" || a.Tenant != "acme" || a.Detail["session"] != who.Session {
+			t.Errorf("recorded %+v", a)
+		}
+	}
+	if again := b.ask(); again.to.Query().Get("code") == "" {
+		t.Errorf("what was agreed to is asked again: %v", again.to)
+	}
+	if strings.Contains(h.log.String(), secret.New(out.to.Query().Get("code")).Reveal()) {
+		t.Error("the code is in the log")
+	}
+}
+
+// TestNowhereToGo: while there is doubt about the client or about where its people go back to, nobody is sent anywhere.
+func TestNowhereToGo(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	h.client(tenant.Client{ID: "gone", RedirectURIs: []string{callback}})
+	h.must(h.store.DisableClient(t.Context(), "test", "acme", "gone"))
+	h.client(tenant.Client{ID: "elsewhere", Tenant: "globex", RedirectURIs: []string{callback}})
+	h.client(tenant.Client{ID: "service", Type: tenant.Service, APIs: []tenant.Access{{Audience: api}}})
+	for name, id := range map[string]string{"none": "", "unknown": "nobody", "another tenant's": "elsewhere", "disabled": "gone", "a service": "service", "in capitals": "SHOP", "long": strings.Repeat("a", 64)} {
+		b.ask("client_id", id).shows(t, name, "This application is not known here.")
+	}
+	for name, uri := range map[string]string{
+		"none": "", "unknown": "https://evil.example/cb", "another path": "https://shop.example/cb/x", "another query": callback + "?x", "another case": "https://shop.example/CB",
+		"a fragment": callback + "#", "user information": "https://shop.example@evil.example/cb", "a backslash": `https://shop.example\@evil.example/cb`,
+		"a sibling": "https://shop.example.evil.example/cb", "plain http": "http://shop.example/cb", "a port": "https://shop.example:444/cb", "dots": "https://shop.example/x/../cb",
+		"script": "javascript:alert(1)", "no scheme": "//shop.example/cb", "a path": "/acme/account", "long": callback + strings.Repeat("a", 1000), "escaped": "https://shop.example/%63b",
+	} {
+		b.ask("redirect_uri", uri).shows(t, name, "This link would lead you somewhere unknown.")
+	}
+	twice := asking()
+	twice.Add("redirect_uri", "https://evil.example/cb")
+	b.get("/authorize?"+twice.Encode()).shows(t, "two redirect URIs", "somewhere unknown")
+	twice = asking()
+	twice.Add("client_id", "shop")
+	b.get("/authorize?"+twice.Encode()).shows(t, "two clients", "not known here")
+	for name, raw := range map[string]string{"bad escapes": "client_id=shop&state=%zz", "semicolons": asking().Encode() + ";x=y", "control characters": asking("state", "a\r\nb").Encode(),
+		"no UTF-8": asking().Encode() + "&x=%ff", "too long": asking("x", strings.Repeat("a", maxBody)).Encode(), "too many": asking().Encode() + many()} {
+		b.get("/authorize?"+raw).shows(t, name, "can’t be read")
+	}
+	if got := b.do("HEAD", "/authorize?"+asking().Encode(), ""); got.status != http.StatusMethodNotAllowed || got.to != nil {
+		t.Errorf("HEAD: %d %v", got.status, got.to)
+	}
+	if len(h.kinds()) != 0 {
+		t.Errorf("recorded %v", h.kinds())
+	}
+}
+
+func many() string {
+	var b strings.Builder
+	for i := range maxParameters {
+		b.WriteString("&p" + strings.Repeat("x", i) + "=1")
+	}
+	return b.String()
+}
+
+// TestFaultsGoToTheClient with the code of their standard, and never weaken what was asked for.
+func TestFaultsGoToTheClient(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	b.decide(b.follow(b.ask()), "allow") // from here on a good request gets a code at once
+	if good := b.ask(); good.to.Query().Get("code") == "" {
+		t.Fatalf("a good request: %v", good.to)
+	}
+	h.client(tenant.Client{ID: "orders-app", RedirectURIs: []string{callback}, APIs: []tenant.Access{{Audience: api, Scopes: oauth.Scope{"read"}}}})
+	for name, c := range map[string]struct {
+		change []string
+		code   oauth.Code
+	}{
+		"implicit":              {[]string{"response_type", "token"}, oauth.UnsupportedResponseType},
+		"hybrid":                {[]string{"response_type", "code id_token"}, oauth.UnsupportedResponseType},
+		"none":                  {[]string{"response_type", "none"}, oauth.UnsupportedResponseType},
+		"no kind":               {[]string{"response_type", ""}, oauth.InvalidRequest},
+		"fragment":              {[]string{"response_mode", "fragment"}, oauth.InvalidRequest},
+		"form_post":             {[]string{"response_mode", "form_post"}, oauth.InvalidRequest},
+		"no PKCE":               {[]string{"code_challenge", ""}, oauth.InvalidRequest},
+		"PKCE without a method": {[]string{"code_challenge_method", ""}, oauth.InvalidRequest},
+		"plain PKCE":            {[]string{"code_challenge_method", "plain"}, oauth.InvalidRequest},
+		"lower case":            {[]string{"code_challenge_method", "s256"}, oauth.InvalidRequest},
+		"a short challenge":     {[]string{"code_challenge", challenge[1:]}, oauth.InvalidRequest},
+		"a loose challenge":     {[]string{"code_challenge", strings.Repeat("a", 42) + "b"}, oauth.InvalidRequest}, // spare bits set
+		"a verifier":            {[]string{"code_challenge", strings.Repeat("a", 128)}, oauth.InvalidRequest},
+		"request object":        {[]string{"request", "e30.e30."}, oauth.RequestNotSupported},
+		"request by reference":  {[]string{"request_uri", "https://evil.example/"}, oauth.RequestURINotSupported},
+		"claims":                {[]string{"claims", "{}"}, oauth.InvalidRequest},
+		"unknown prompt":        {[]string{"prompt", "create"}, oauth.InvalidRequest},
+		"none and login":        {[]string{"prompt", "none login"}, oauth.InvalidRequest},
+		"negative age":          {[]string{"max_age", "-1"}, oauth.InvalidRequest},
+		"broken age":            {[]string{"max_age", "1.5"}, oauth.InvalidRequest},
+		"huge age":              {[]string{"max_age", "99999999999"}, oauth.InvalidRequest},
+		"long nonce":            {[]string{"nonce", strings.Repeat("n", maxNonce+1)}, oauth.InvalidRequest},
+		"a nonce of letters":    {[]string{"nonce", "é"}, oauth.InvalidRequest},
+		"long hint":             {[]string{"login_hint", strings.Repeat("n", maxHint+1)}, oauth.InvalidRequest},
+		"long acr":              {[]string{"acr_values", strings.Repeat("n", maxWords+1)}, oauth.InvalidRequest},
+		"broken thumbprint":     {[]string{"dpop_jkt", "abc"}, oauth.InvalidRequest},
+		"broken scope":          {[]string{"scope", "openid  profile"}, oauth.InvalidScope},
+		"no scope":              {[]string{"scope", ""}, oauth.InvalidScope},
+		"profile alone":         {[]string{"scope", "profile"}, oauth.InvalidScope},
+		"an API's scope":        {[]string{"scope", "openid read"}, oauth.InvalidTarget}, // it is registered for no API
+		"unknown scope":         {[]string{"client_id", "orders-app", "scope", "openid delete"}, oauth.InvalidScope},
+		"a scope beyond":        {[]string{"client_id", "orders-app", "scope", "openid write"}, oauth.InvalidScope},
+		"another resource":      {[]string{"client_id", "orders-app", "resource", "https://evil.example"}, oauth.InvalidTarget},
+		"a broken resource":     {[]string{"client_id", "orders-app", "resource", "api"}, oauth.InvalidTarget},
+		"a resource of nobody":  {[]string{"resource", api}, oauth.InvalidTarget},
+	} {
+		p := b.ask(c.change...)
+		p.wants(t, name, c.code)
+		if p.to != nil && p.to.Query().Get("state") != "s t&ate" {
+			t.Errorf("%s: the state is %q", name, p.to.Query().Get("state"))
+		}
+	}
+	for name := range asking("resource", "", "prompt", "login", "acr_values", "phr", "max_age", "1", "unknown", "x") {
+		if name == "client_id" || name == "redirect_uri" {
+			continue
+		}
+		twice := asking()
+		twice.Del(name)
+		twice[name] = []string{"code", "code"}
+		b.get("/authorize?"+twice.Encode()).wants(t, name+" twice", oauth.InvalidRequest)
+	}
+	long := b.ask("state", strings.Repeat("s", maxState+1))
+	long.wants(t, "a long state", oauth.InvalidRequest)
+	if long.to.Query().Has("state") {
+		t.Error("a state that was refused comes back")
+	}
+	b.get("/authorize?"+asking().Encode()+strings.Repeat("&resource=urn:a", maxResources+1)).wants(t, "many resources", oauth.InvalidTarget)
+}
+
+// TestEachTenantAnswersForItself: an answer names its issuer (RFC 9207), whatever name it was asked by.
+func TestEachTenantAnswersForItself(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	h.client(tenant.Client{ID: "shop", Tenant: "globex", RedirectURIs: []string{callback}})
+	b.header.Set("X-Forwarded-Host", "evil.example")
+	b.header.Set("Forwarded", "host=evil.example")
+	b.host = "evil.example"
+	out := b.decide(b.follow(b.ask()), "allow")
+	if out.to.Query().Get("iss") != testBase+"/acme" {
+		t.Errorf("acme answers as %v", out.to)
+	}
+	b.tenant = "globex"
+	for _, p := range []page{b.ask("prompt", "none"), b.ask("response_type", "token")} {
+		if p.to == nil || p.to.Query().Get("iss") != testBase+"/globex" || p.to.Query().Get("error") == "" {
+			t.Errorf("globex answers with %v", p.to)
+		}
+	}
+}
+
+func TestPrompts(t *testing.T) {
+	h := newPorch(t)
+	stranger := h.browser()
+	stranger.ask("prompt", "none").wants(t, "nobody", oauth.LoginRequired)
+	p, b := h.member("ada")
+	b.ask("prompt", "none").wants(t, "nothing agreed", oauth.ConsentRequired)
+	b.decide(b.follow(b.ask()), "deny").wants(t, "no", oauth.AccessDenied)
+	b.ask("prompt", "none").wants(t, "still nothing agreed", oauth.ConsentRequired)
+	b.decide(b.follow(b.ask()), "allow")
+	h.code(b.ask("prompt", "none"))
+	b.ask("prompt", "none", "scope", "openid profile offline_access").wants(t, "more than was agreed", oauth.ConsentRequired)
+	h.later(time.Minute)
+	b.ask("prompt", "none", "max_age", "0").wants(t, "too old", oauth.LoginRequired)
+	b.ask("prompt", "none", "max_age", "59").wants(t, "older than a minute", oauth.LoginRequired)
+	h.code(b.ask("prompt", "none", "max_age", "3600"))
+	if q := b.ask("prompt", "consent"); !strings.Contains(b.follow(q).body, "Allow Shop to know you?") {
+		t.Error("prompt=consent does not ask")
+	}
+	// The organisation's own are not asked about, unless they want to.
+	h.client(tenant.Client{ID: "portal", RedirectURIs: []string{callback}, Trusted: true})
+	h.code(b.ask("client_id", "portal"))
+	if q := b.ask("client_id", "portal", "prompt", "consent"); !strings.Contains(b.follow(q).body, "Allow portal to know you?") {
+		t.Error("prompt=consent does not ask for a trusted client")
+	}
+	h.must(h.store.DisablePerson(t.Context(), "acme", p.ID))
+	b.ask("prompt", "none").wants(t, "disabled", oauth.LoginRequired)
+}
+
+// TestTouchAfterTheRequest: prompt=login, select_account and a max_age that is over want a touch after the request, from
+// whoever it then is, and the consent is theirs.
+func TestTouchAfterTheRequest(t *testing.T) {
+	for name, change := range map[string][]string{"login": {"prompt", "login"}, "select_account": {"prompt", "select_account"}, "max_age 0": {"max_age", "0"}, "max_age": {"max_age", "30"}} {
+		h := newPorch(t)
+		ada, b := h.member("ada")
+		b.decide(b.follow(b.ask()), "allow")
+		h.later(time.Minute)
+		in := b.ask(change...)
+		if !strings.HasPrefix(b.below(in), "/signin?") {
+			t.Fatalf("%s: it leads to %v", name, in.to)
+		}
+		where := b.follow(in) // the page, because the touch is too old
+		if where.to != nil {
+			t.Fatalf("%s: the sign-in page takes the old touch", name)
+		}
+		kept := b.kept(in)
+		if early := b.get("/consent?i=" + kept); early.to == nil || !strings.HasPrefix(b.below(early), "/signin?") {
+			t.Errorf("%s: who goes on without a touch gets %d %v", name, early.status, early.to)
+		}
+		before := len(h.kinds())
+		bob := h.person("bob")
+		b.touch(bob, "phr") // somebody else
+		page := b.follow(b.follow(in))
+		if !strings.Contains(page.body, "Dr. bob") || len(h.kinds()) != before {
+			t.Fatalf("%s: the consent of %s is taken for %s's: %d %v", name, ada.ID, bob.ID, page.status, page.to)
+		}
+		if code := h.code(b.decide(page, "allow")); code.Person != bob.ID {
+			t.Errorf("%s: the code is for %s, want %s", name, code.Person, bob.ID)
+		}
+		if again := b.follow(b.follow(in)); again.status != http.StatusGone {
+			t.Errorf("%s: a request is answered twice: %d %v", name, again.status, again.to)
+		}
+	}
+}
+
+// TestACRSaysWhatHappened: never what was asked for.
+func TestACRSaysWhatHappened(t *testing.T) {
+	h := newPorch(t)
+	p, b := h.member("ada")
+	b.decide(b.follow(b.ask()), "allow")
+	for _, wanted := range []string{"phr", "phrh", "phrh phr", "urn:mace:incommon:iap:silver", "1"} {
+		if code := h.code(b.ask("acr_values", wanted)); code.ACR != "phr" {
+			t.Errorf("acr_values=%s: the code says %s", wanted, code.ACR)
+		}
+	}
+	// Where hardware can be proven, who asks for it makes us ask for it.
+	h.must(h.store.CompleteTenant(t.Context(), tenant.Tenant{ID: "acme", Passkeys: tenant.Attested}))
+	h.code(b.ask("acr_values", "phr"))
+	h.code(b.ask("acr_values", "phrh phr"))
+	if code := h.code(b.ask("acr_values", "phrh", "prompt", "none")); code.ACR != "phr" {
+		t.Errorf("silently, the code says %s", code.ACR)
+	}
+	in := b.ask("acr_values", "phrh")
+	sign := b.follow(in)
+	if !strings.Contains(sign.body, "certified security key") || !strings.Contains(sign.body, "unmet=1") {
+		t.Fatalf("no step up: %d %v\n%s", sign.status, sign.to, sign.body)
+	}
+	b.touch(p, "phr")
+	if still := b.follow(in); still.to != nil {
+		t.Errorf("less than was asked for is enough: %v", still.to)
+	}
+	if code := h.code(b.get("/consent?i=" + b.kept(in) + "&unmet=1")); code.ACR != "phr" {
+		t.Errorf("without it, the code says %s", code.ACR)
+	}
+	in = b.ask("acr_values", "phrh")
+	b.touch(p, "phrh")
+	if code := h.code(b.follow(b.follow(in))); code.ACR != "phrh" {
+		t.Errorf("with it, the code says %s", code.ACR)
+	}
+}
+
+// TestConsentIsTheSessionsOwn: the form is good once, for the session that saw it, from our own page.
+func TestConsentIsTheSessionsOwn(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	bob := h.person("bob")
+	page := b.follow(b.ask())
+	form := with(formOf(page), "decision", "allow")
+
+	for name, site := range map[string]string{"another site": "cross-site", "a sibling": "same-site"} {
+		b.header.Set("Sec-Fetch-Site", site)
+		b.post("/consent", form).shows(t, name, "came from another site")
+	}
+	b.header.Del("Sec-Fetch-Site")
+	b.header.Set("Origin", "https://evil.example")
+	b.post("/consent", form).shows(t, "another origin", "came from another site")
+	b.header = http.Header{"Sec-Fetch-Site": {"same-origin"}}
+
+	for name, wrong := range map[string]url.Values{"no value": with(form, "form", ""), "a made-up value": with(form, "form", challenge), "another page's value": with(form, "form", formOf(b.follow(b.ask())).Get("form"))} {
+		if p := b.post("/consent", wrong); p.to == nil || !strings.HasPrefix(b.below(p), "/consent?") {
+			t.Errorf("%s: %d %v", name, p.status, p.to)
+		}
+	}
+	b.post("/consent", with(form, "decision", "perhaps")).shows(t, "no decision", "could not read")
+	b.post("/consent", with(form, "i", challenge)).shows(t, "no such request", "is over")
+	b.header.Set("Content-Type", "text/plain")
+	b.post("/consent", form).shows(t, "plain text", "could not read")
+	b.header.Del("Content-Type")
+	b.do("POST", "/consent", strings.Repeat("a", maxBody+1)).shows(t, "too long", "could not read")
+
+	b.touch(bob, "phr") // in another tab
+	swapped := b.post("/consent", form)
+	if swapped.to == nil || !strings.HasPrefix(b.below(swapped), "/consent?") {
+		t.Fatalf("ada's page counts for bob: %d %v", swapped.status, swapped.to)
+	}
+	if again := b.follow(swapped); !strings.Contains(again.body, "Dr. bob") || !strings.Contains(again.body, "Look once more") {
+		t.Errorf("bob sees\n%s", again.body)
+	}
+	thief := h.browser() // has the page, and nobody's session
+	if p := thief.post("/consent", form); p.to == nil || !strings.HasPrefix(thief.below(p), "/consent?") {
+		t.Errorf("a stranger: %d %v", p.status, p.to)
+	}
+	if len(h.kinds()) != 0 {
+		t.Fatalf("recorded %v", h.kinds())
+	}
+	if _, err := h.store.Consent(t.Context(), "acme", bob.ID, "shop"); err == nil {
+		t.Error("bob has agreed to something")
+	}
+	now := b.follow(swapped)
+	first, second := b.decide(now, "allow"), b.decide(now, "allow")
+	if h.code(first).Person != bob.ID || second.status != http.StatusGone {
+		t.Errorf("the form twice: %v and %d %v", first.to, second.status, second.to)
+	}
+}
+
+// TestSessionFixation: a request that somebody else has begun is answered for who is signed in here, and to the client only;
+// a session that somebody planted is none.
+func TestSessionFixation(t *testing.T) {
+	h := newPorch(t)
+	_, mallory := h.member("mallory")
+	planted := mallory.kept(mallory.ask())
+	ada, b := h.member("ada")
+	page := b.get("/consent?i=" + planted)
+	if !strings.Contains(page.body, "Dr. ada") || strings.Contains(page.body, "mallory") {
+		t.Fatalf("the page is for\n%s", page.body)
+	}
+	if p := mallory.post("/consent", with(formOf(page), "decision", "allow")); p.to == nil || !strings.HasPrefix(mallory.below(p), "/consent?") {
+		t.Errorf("ada's page in mallory's browser: %d %v", p.status, p.to)
+	}
+	if code := h.code(b.decide(page, "allow")); code.Person != ada.ID {
+		t.Errorf("the code is for %s", code.Person)
+	}
+	// A sibling domain can plant a cookie of this name, not with this prefix; two of one name are none.
+	victim := h.browser()
+	victim.cookies["seawall_session_acme"] = mallory.cookies[sessionCookie]
+	if p := victim.ask("prompt", "none"); p.to.Query().Get("error") != "login_required" {
+		t.Errorf("a sibling's cookie signs in: %v", p.to)
+	}
+	b.extra = &http.Cookie{Name: sessionCookie, Value: mallory.cookies[sessionCookie]}
+	if p := b.ask("prompt", "none"); p.to.Query().Get("error") != "login_required" {
+		t.Errorf("of two cookies one counts: %v", p.to)
+	}
+}
+
+func TestConsentSaysWhatItIsAbout(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	h.must(h.store.CreateAPI(t.Context(), "test", tenant.API{Tenant: "acme", ID: "bills", Audience: "https://bills.acme.example", SecretHash: secret.New("y").Hash(), Scopes: oauth.Scope{"read"}, CreatedAt: h.now}))
+	h.client(tenant.Client{ID: "orders-app", Name: "Orders & <Bills>", Type: tenant.Native, RedirectURIs: []string{"com.example.orders:/cb", "http://127.0.0.1/cb"}, APIs: []tenant.Access{
+		{Audience: api, Scopes: oauth.Scope{"read", "write"}}, {Audience: "https://bills.acme.example", Scopes: oauth.Scope{"read"}}}})
+	change := []string{"client_id", "orders-app", "redirect_uri", "com.example.orders:/cb", "scope", "openid email read write offline_access"}
+	if p := b.ask(change...); p.to == nil || p.to.Scheme != "com.example.orders" || p.to.Query().Get("error") != "invalid_target" {
+		t.Fatalf("without a resource: %v", p.to)
+	}
+	q := asking(change...)
+	q["resource"] = []string{api, "https://bills.acme.example"}
+	page := b.follow(b.get("/authorize?" + q.Encode()))
+	for _, want := range []string{"Orders &amp; &lt;Bills&gt;", "com.example.orders", api, "https://bills.acme.example", ">write<", "when you are not here", "For 180 days at most", "30 days"} {
+		if !strings.Contains(page.body, want) {
+			t.Errorf("the page doesn't say %q", want)
+		}
+	}
+	if strings.Contains(page.body, "See your name") || strings.Contains(page.body, "email") {
+		t.Error("the page says more than was asked for")
+	}
+	if policy := page.header.Get("Content-Security-Policy"); !strings.Contains(policy, "form-action 'self' com.example.orders: http://127.0.0.1;") || !strings.Contains(policy, "frame-ancestors 'none'") ||
+		page.header.Get("X-Frame-Options") != "DENY" || page.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the headers are %v", page.header)
+	}
+	code := h.code(b.decide(page, "allow"))
+	if code.Scope.String() != "openid read write offline_access" || !slices.Equal(code.Resources, []string{api, "https://bills.acme.example"}) {
+		t.Errorf("the code is %+v", code)
+	}
+	// One API need not be named, and less than was agreed to is covered.
+	h.client(tenant.Client{ID: "one", RedirectURIs: []string{callback}, APIs: []tenant.Access{{Audience: api, Scopes: oauth.Scope{"read"}}}})
+	one := h.code(b.decide(b.follow(b.ask("client_id", "one", "scope", "openid read")), "allow"))
+	if !slices.Equal(one.Resources, []string{api}) || one.Scope.String() != "openid read" {
+		t.Errorf("the code is %+v", one)
+	}
+	if plain := h.code(b.decide(b.follow(b.ask("client_id", "one", "scope", "openid")), "allow")); len(plain.Resources) != 0 {
+		t.Errorf("without the API's scopes the code is for %v", plain.Resources)
+	}
+	// A loopback port is the system's choice, and the way back is open to it.
+	loop := b.follow(b.ask("client_id", "orders-app", "redirect_uri", "http://127.0.0.1:40123/cb", "scope", "openid profile"))
+	if policy := loop.header.Get("Content-Security-Policy"); !strings.Contains(policy, "http://127.0.0.1:40123") || !strings.Contains(loop.body, "a program on your device") {
+		t.Errorf("%d, policy %q", loop.status, policy)
+	}
+	if code := h.code(b.decide(loop, "allow")); code.RedirectURI != "http://127.0.0.1:40123/cb" {
+		t.Errorf("the code goes to %s", code.RedirectURI)
+	}
+	if v6 := leadsTo(tenant.Client{}, "http://[::1]:9/cb"); v6 != "http:" {
+		t.Errorf("an IPv6 address is %q", v6)
+	}
+}
+
+// TestWhatChangedMeanwhile: a request is looked at again when it is answered.
+func TestWhatChangedMeanwhile(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	page := b.follow(b.ask())
+	h.must(h.store.SetRedirects(t.Context(), "acme", "shop", []string{"https://shop.example/new"}, nil))
+	b.decide(page, "allow").shows(t, "another address", "somewhere unknown")
+	if len(h.kinds()) != 0 {
+		t.Errorf("recorded %v", h.kinds())
+	}
+	h.must(h.store.SetRedirects(t.Context(), "acme", "shop", []string{callback}, nil))
+	page = b.follow(b.ask())
+	h.must(h.store.DisableClient(t.Context(), "test", "acme", "shop"))
+	b.decide(page, "allow").shows(t, "disabled", "not known here")
+
+	h.client(tenant.Client{ID: "late", RedirectURIs: []string{callback}})
+	page = b.follow(b.ask("client_id", "late"))
+	h.later(tenant.InteractionLife)
+	b.touch(h.person("bob"), "phr")
+	b.decide(page, "allow").shows(t, "late", "is over")
+}
+
+// TestNothingWithoutAnEntry: what can't be recorded is not done.
+func TestNothingWithoutAnEntry(t *testing.T) {
+	h := newPorch(t)
+	p, b := h.member("ada")
+	page := b.follow(b.ask())
+	h.away = errAway
+	b.decide(page, "allow").wants(t, "without the ledger", oauth.TemporarilyUnavailable)
+	if _, err := h.store.Consent(t.Context(), "acme", p.ID, "shop"); err == nil {
+		t.Error("a consent was kept that nobody recorded")
+	}
+	h.client(tenant.Client{ID: "portal", RedirectURIs: []string{callback}, Trusted: true})
+	b.ask("client_id", "portal").wants(t, "without the ledger", oauth.TemporarilyUnavailable)
+	if !strings.Contains(h.log.String(), "the ledger is away") {
+		t.Error("the log does not say why")
+	}
+	h.away = nil
+	h.code(b.ask("client_id", "portal"))
+
+	h.busy = time.Second
+	b.ask().shows(t, "too many", "Too many attempts")
+	h.code(b.ask("client_id", "portal")) // what need not be kept is not counted
+	h.busy = 0
+	h.store.Close()
+	if out := b.ask(); out.to != nil || out.status != http.StatusInternalServerError {
+		t.Errorf("without a database: %d %v", out.status, out.to)
+	}
+}
+
+// TestPostedRequests: a client's form leads to the same place, with the browser's own cookies.
+func TestPostedRequests(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	b.header.Set("Sec-Fetch-Site", "cross-site")
+	cookies := b.cookies
+	b.cookies = map[string]string{} // SameSite=Lax
+	again := b.post("/authorize", asking())
+	b.cookies = cookies
+	if page := b.follow(b.follow(again)); !strings.Contains(page.body, "Allow Shop") {
+		t.Errorf("%d %v", page.status, page.to)
+	}
+	b.post("/authorize?x=y", asking()).shows(t, "both", "can’t be read")
+	if p := b.do("PUT", "/authorize", ""); p.status != http.StatusMethodNotAllowed || p.header.Get("Allow") != "GET, POST" {
+		t.Errorf("PUT: %d %v", p.status, p.header)
+	}
+}
+
+func TestLanguageOfTheApplication(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	if page := b.follow(b.ask("ui_locales", "fr de-AT en")); !strings.Contains(page.body, "Darf Shop dich kennen?") {
+		t.Errorf("%s", page.body)
+	}
+	stranger := h.browser()
+	if sign := stranger.follow(stranger.ask("ui_locales", "de")); !strings.Contains(sign.body, "Bei acme anmelden") {
+		t.Errorf("%s", sign.body)
+	}
+}
+
+// FuzzAuthorize: whatever a request says, the browser is led to our own pages or to a registered address, and a code is
+// never without a good challenge.
+func FuzzAuthorize(f *testing.F) {
+	for _, raw := range []string{asking().Encode(), asking("redirect_uri", "https://evil.example").Encode(), asking("prompt", "none").Encode(), "client_id=shop", "a=%zz",
+		asking("code_challenge_method", "plain").Encode(), asking("scope", "openid read").Encode() + "&resource=x&resource=y", asking("state", "\x00").Encode()} {
+		f.Add(raw)
+	}
+	h := newPorch(f)
+	_, b := h.member("ada")
+	b.decide(b.follow(b.ask()), "allow")
+	f.Fuzz(func(t *testing.T, raw string) {
+		h.t = t
+		u := url.URL{RawQuery: raw}
+		if _, err := url.ParseRequestURI("/acme/authorize?" + raw); err != nil || strings.ContainsAny(raw, " \t\r\n#") || u.Query() == nil {
+			return
+		}
+		p := b.get("/authorize?" + raw)
+		if p.to == nil {
+			return
+		}
+		back := p.to.Host == "shop.example" && p.to.Path == "/cb" && p.to.Scheme == "https" && p.to.Fragment == "" && p.to.Query().Get("iss") == testBase+"/acme"
+		ours := p.to.Host == "" && p.to.Scheme == "" && (p.to.Path == "/acme/signin" || p.to.Path == "/acme/consent")
+		if !back && !ours {
+			t.Errorf("%q leads to %v", raw, p.to)
+		}
+		if back && p.to.Query().Has("code") && h.code(p).Challenge == "" {
+			t.Errorf("%q gets a code without a challenge", raw)
+		}
+	})
+}
