@@ -13,15 +13,21 @@ import (
 
 // accountView is what a person sees of themselves.
 type accountView struct {
-	Person   tenant.Person
-	Passkeys []passkeyView
-	Sessions []sessionView
-	Recovery *tenant.Recovery
-	Now      time.Time
-	Device   string
-	New      bool                     // the first passkey has just been made
-	Console  string                   // path of the console, for those who run seawall
-	Waiting  []tenant.WaitingRecovery // for the second administrator's word, which this person may give
+	Person       tenant.Person
+	Passkeys     []passkeyView
+	Sessions     []sessionView
+	Recovery     *tenant.Recovery
+	Now          time.Time
+	Device       string
+	New          bool   // the first passkey has just been made
+	Console      string // path of the console, for those who run seawall
+	Applications []application
+	Waiting      []tenant.WaitingRecovery // for the second administrator's word, which this person may give
+}
+
+// Suspended reports whether the access of any application is.
+func (v accountView) Suspended() bool {
+	return slices.ContainsFunc(v.Applications, func(a application) bool { return len(a.Suspended) > 0 })
 }
 
 type passkeyView struct {
@@ -70,6 +76,9 @@ func (d *Door) accountPage(v *visit) error {
 	if r, err := d.Store.Recovery(v.Context(), p.Tenant, p.ID); err == nil {
 		view.Recovery = &r
 	} else if !errors.Is(err, tenant.ErrNotFound) {
+		return err
+	}
+	if view.Applications, err = d.applications(v, p); err != nil {
 		return err
 	}
 	if view.Waiting, err = d.waiting(v, p); err != nil {

@@ -90,8 +90,20 @@ type Enrolments interface {
 	ApproveRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
 }
 
+// Applications keeps what people have allowed to applications.
+type Applications interface {
+	Client(ctx context.Context, tenantID, id string) (tenant.Client, error)
+	Families(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
+	Consents(ctx context.Context, tenantID, person string) ([]tenant.Consent, error)
+	// ResumeFamily lets a suspended family of a person go on.
+	ResumeFamily(ctx context.Context, tenantID, person, id string) (f tenant.Family, resumed bool, err error)
+	// WithdrawConsent takes back what a person has allowed a client and ends its families, in one act.
+	WithdrawConsent(ctx context.Context, tenantID, person, client string) (ended []tenant.Family, withdrawn bool, err error)
+}
+
 // Store is all that a door needs kept.
 type Store interface {
+	Applications
 	People
 	Passkeys
 	Sessions
@@ -113,17 +125,20 @@ const (
 	EnrolmentUsed    ActKind = "enrolment.used"
 	RecoveryStopped  ActKind = "recovery.stopped"
 	RecoveryApproved ActKind = "recovery.approved"
+	ConsentWithdrawn ActKind = "consent.withdrawn"
+	RefreshResumed   ActKind = "refresh.resumed"
 )
 
 // ActKinds lists every act.
 func ActKinds() []ActKind {
-	return []ActKind{SignedIn, PasskeyAdded, PasskeyRemoved, PasskeySuspended, PasskeyRestored, SessionEnded, EnrolmentUsed, RecoveryStopped, RecoveryApproved}
+	return []ActKind{SignedIn, PasskeyAdded, PasskeyRemoved, PasskeySuspended, PasskeyRestored, SessionEnded, EnrolmentUsed, RecoveryStopped, RecoveryApproved, ConsentWithdrawn, RefreshResumed}
 }
 
 // Act is a security act as metadata.
 type Act struct {
 	Kind           ActKind
 	Tenant, Person string
+	Client         string // the application that it is about; may be empty
 	Detail         map[string]string
 	By             string // subject of who did it; empty: the person themselves
 }
@@ -143,6 +158,8 @@ type Config struct {
 	Record func(ctx context.Context, acts ...Act) error
 	// Refused learns of every sign-in that was refused: whose, if a passkey told, and why. It must not wait.
 	Refused func(tenantID, person, reason string)
+	// Ended has the access tokens of families that have ended distrusted.
+	Ended func(ctx context.Context, t *tenant.Tenant, person string, families []tenant.Family) error
 	// Metadata tells certified authenticators; nil: none is, and tenants that ask for them enrol nobody.
 	Metadata *Metadata
 	// Each limit has a count of its own, so that a flood of one thing does not stop another. Begun bounds ceremonies that
@@ -216,24 +233,27 @@ type route struct {
 
 // routes are all our paths.
 var routes = map[string]route{
-	"/signin":                     {get: (*Door).signInPage},
-	"/signin/begin":               {post: (*Door).beginSignIn},
-	"/signin/finish":              {post: (*Door).finishSignIn},
-	"/enrol":                      {get: (*Door).enrolPage},
-	"/enrol/begin":                {post: (*Door).beginEnrol},
-	"/enrol/finish":               {post: (*Door).finishEnrol},
-	"/account":                    {get: (*Door).accountPage},
-	"/account/passkeys/begin":     {post: (*Door).beginAdd},
-	"/account/passkeys/finish":    {post: (*Door).finishAdd},
-	"/account/passkeys/rename":    {post: (*Door).renamePasskey},
-	"/account/passkeys/restore":   {post: (*Door).restorePasskey},
-	"/account/passkeys/remove":    {post: (*Door).removePasskey},
-	"/account/sessions/end":       {post: (*Door).endSession},
-	"/account/sessions/end-all":   {post: (*Door).endOtherSessions},
-	"/account/recovery/stop":      {post: (*Door).stopRecovery},
-	"/account/recoveries/approve": {post: (*Door).approveRecovery},
-	"/signout":                    {post: (*Door).signOut},
-	"/signed-out":                 {get: (*Door).signedOutPage},
+	"/signin":                       {get: (*Door).signInPage},
+	"/signin/begin":                 {post: (*Door).beginSignIn},
+	"/signin/finish":                {post: (*Door).finishSignIn},
+	"/enrol":                        {get: (*Door).enrolPage},
+	"/enrol/begin":                  {post: (*Door).beginEnrol},
+	"/enrol/finish":                 {post: (*Door).finishEnrol},
+	"/account":                      {get: (*Door).accountPage},
+	"/account/passkeys/begin":       {post: (*Door).beginAdd},
+	"/account/passkeys/finish":      {post: (*Door).finishAdd},
+	"/account/passkeys/rename":      {post: (*Door).renamePasskey},
+	"/account/passkeys/restore":     {post: (*Door).restorePasskey},
+	"/account/passkeys/remove":      {post: (*Door).removePasskey},
+	"/account/sessions/end":         {post: (*Door).endSession},
+	"/account/sessions/end-all":     {post: (*Door).endOtherSessions},
+	"/account/applications/resume":  {post: (*Door).resumeApplication},
+	"/account/applications/end":     {post: (*Door).endApplication},
+	"/account/applications/end-all": {post: (*Door).endApplications},
+	"/account/recovery/stop":        {post: (*Door).stopRecovery},
+	"/account/recoveries/approve":   {post: (*Door).approveRecovery},
+	"/signout":                      {post: (*Door).signOut},
+	"/signed-out":                   {get: (*Door).signedOutPage},
 }
 
 // Owns reports whether a path below an issuer is a door's.

@@ -147,6 +147,15 @@ func (s *Server) distrustLeaked(ctx context.Context, t *tenant.Tenant, client st
 	return s.distrustTokens(ctx, t, "client:"+client, mint.LeakedToken, tokens)
 }
 
+// accessEnded has the access tokens of a person's families distrusted, which the person has ended.
+func (s *Server) accessEnded(ctx context.Context, t *tenant.Tenant, person string, families []tenant.Family) error {
+	var tokens []tenant.Released
+	for _, f := range families {
+		tokens = append(tokens, f.Alive(s.now())...)
+	}
+	return s.distrustTokens(ctx, t, "person:"+person, mint.ByUser, tokens)
+}
+
 // distrustTokens has access tokens distrusted, one after the other: it is rare, and there are few.
 func (s *Server) distrustTokens(ctx context.Context, t *tenant.Tenant, actor string, reason mint.Reason, tokens []tenant.Released) error {
 	var errs []error

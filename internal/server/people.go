@@ -38,7 +38,7 @@ func (s *Server) newDoor() (*login.Door, error) {
 func (s *Server) recordActs(ctx context.Context, acts ...login.Act) error {
 	var entries []*mint.Entry
 	for _, a := range acts {
-		e := &mint.Entry{Kind: mint.EntryKind(a.Kind), Tenant: a.Tenant, Subject: a.Person, Actor: "person:" + cmp.Or(a.By, a.Person)}
+		e := &mint.Entry{Kind: mint.EntryKind(a.Kind), Tenant: a.Tenant, Subject: a.Person, Client: a.Client, Actor: "person:" + cmp.Or(a.By, a.Person)}
 		for name, value := range a.Detail {
 			e.Detail = append(e.Detail, mint.Field{Name: name, Value: short(value)})
 		}

@@ -42,9 +42,14 @@ func TestEveryActOfADoorIsAKindOfEntry(t *testing.T) {
 		login.SignedIn: {"acr": "phr", "passkey": "x", "session": "y"}, login.PasskeyAdded: {"passkey": "x"}, login.PasskeyRemoved: {"passkey": "x"}, login.PasskeyRestored: {"passkey": "x"},
 		login.PasskeySuspended: {"passkey": "x", "reason": "y"}, login.SessionEnded: {"reason": "x"}, login.EnrolmentUsed: {"reason": "x"},
 		login.RecoveryApproved: {"requested_by": "uid:0", "usable_from": "2026-11-28T00:00:00Z"},
+		login.ConsentWithdrawn: {"reason": "x"}, login.RefreshResumed: {"family": "x", "reason": "y"},
 	}
 	for _, kind := range login.ActKinds() {
-		if err := h.recordActs(t.Context(), login.Act{Kind: kind, Tenant: "acme", Person: p.Subject, Detail: details[kind]}); err != nil {
+		act := login.Act{Kind: kind, Tenant: "acme", Person: p.Subject, Detail: details[kind]}
+		if kind == login.ConsentWithdrawn || kind == login.RefreshResumed {
+			act.Client = "ci"
+		}
+		if err := h.recordActs(t.Context(), act); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}

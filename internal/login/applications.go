@@ -1,0 +1,186 @@
+package login
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"seawall/internal/tenant"
+)
+
+// application is what a person has allowed one client, and what it made of that.
+type application struct {
+	ID        string
+	Name      string
+	Since     time.Time
+	Used      time.Time // zero: never since it was allowed
+	Devices   int       // on which it goes on
+	Away      bool      // it goes on when the person has signed out, too
+	Suspended []suspension
+}
+
+// suspension is a family that gives nothing until the person says what it was.
+type suspension struct {
+	ID  string
+	At  time.Time
+	Why string // key of the words for it
+}
+
+// suspicions are what a person is told of why an application is suspended.
+var suspicions = map[tenant.Suspicion]string{
+	tenant.OtherClient:     "account.whyclient",
+	tenant.OtherKey:        "account.whykey",
+	tenant.OlderGeneration: "account.whytwice",
+	tenant.ReplaysInARow:   "account.whytwice",
+	tenant.Forked:          "account.whytwice",
+	tenant.ClonedPasskey:   "account.whypasskey",
+	tenant.PersonRecovered: "account.whyrecovered",
+	tenant.SuspendedByHand: "account.whyadmin",
+}
+
+// applications returns what a person's applications have, suspended ones first, then by name.
+func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
+	consents, err := d.Store.Consents(v.Context(), p.Tenant, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	families, err := d.Store.Families(v.Context(), p.Tenant, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]*application{}
+	of := func(client string, since time.Time) *application {
+		if found[client] == nil {
+			found[client] = &application{ID: client, Since: since}
+		}
+		if a := found[client]; since.Before(a.Since) {
+			a.Since = since
+		}
+		return found[client]
+	}
+	for _, c := range consents {
+		of(c.Client, c.GivenAt)
+	}
+	for _, f := range families {
+		of(f.Client, f.CreatedAt).add(f)
+	}
+	var all []application
+	for id, a := range found {
+		c, err := d.Store.Client(v.Context(), p.Tenant, id)
+		if err != nil {
+			return nil, err
+		}
+		if a.Name = c.Name; c.Live() { // a disabled one gets nothing, and never will
+			all = append(all, *a)
+		}
+	}
+	slices.SortFunc(all, func(a, b application) int {
+		if one, other := len(a.Suspended) > 0, len(b.Suspended) > 0; one != other {
+			if one {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(strings.ToLower(a.Name)+a.ID, strings.ToLower(b.Name)+b.ID)
+	})
+	return all, nil
+}
+
+func (a *application) add(f tenant.Family) {
+	if f.UsedAt.After(a.Used) {
+		a.Used = f.UsedAt
+	}
+	if a.Away = a.Away || f.Offline; f.SuspendedAt.IsZero() {
+		a.Devices++
+		return
+	}
+	a.Suspended = append(a.Suspended, suspension{f.ID, f.SuspendedAt, suspicions[f.Suspicion]})
+}
+
+// resumeApplication lets a suspended family go on. Who says so has touched their passkey a short while ago: a stolen cookie
+// must not undo what a stolen token brought about.
+func (d *Door) resumeApplication(v *visit) error {
+	id, err := v.form("family")
+	if err != nil {
+		return err
+	}
+	s, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	if !s.Fresh(v.now) {
+		where, err := d.touchAgain(v, p)
+		if err != nil {
+			return err
+		}
+		return v.goTo(where)
+	}
+	families, err := d.Store.Families(v.Context(), p.Tenant, p.ID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(families, func(f tenant.Family) bool { return f.ID == id && !f.SuspendedAt.IsZero() })
+	if i < 0 {
+		return v.goTo(d.home(v.tenant) + "/account") // it goes on, or is over
+	}
+	f := families[i]
+	if err := d.record(v, Act{Kind: RefreshResumed, Tenant: p.Tenant, Person: p.ID, Client: f.Client, Detail: map[string]string{"family": f.ID, "reason": string(f.Suspicion)}}); err != nil {
+		return err
+	}
+	if _, _, err := d.Store.ResumeFamily(v.settled(), p.Tenant, p.ID, f.ID); err != nil && !errors.Is(err, tenant.ErrNotFound) {
+		return err
+	}
+	return v.goTo(d.home(v.tenant) + "/account")
+}
+
+// endApplication takes back all that a client was allowed.
+func (d *Door) endApplication(v *visit) error {
+	client, err := v.form("client")
+	if err != nil {
+		return err
+	}
+	return d.withdraw(v, func(a application) bool { return a.ID == client })
+}
+
+// endApplications takes back all that any client was allowed.
+func (d *Door) endApplications(v *visit) error {
+	return d.withdraw(v, func(application) bool { return true })
+}
+
+// withdraw takes back what the chosen applications were allowed: written down, then done, each in one act, and then their
+// access tokens are distrusted.
+func (d *Door) withdraw(v *visit, chosen func(application) bool) error {
+	_, p, err := d.person(v)
+	if err != nil {
+		return err
+	}
+	all, err := d.applications(v, p)
+	if err != nil {
+		return err
+	}
+	var acts []Act
+	for _, a := range all {
+		if chosen(a) {
+			acts = append(acts, Act{Kind: ConsentWithdrawn, Tenant: p.Tenant, Person: p.ID, Client: a.ID, Detail: map[string]string{"reason": "ended by the person"}})
+		}
+	}
+	if len(acts) == 0 {
+		return v.goTo(d.home(v.tenant) + "/account") // what is gone already is what was wanted
+	}
+	if err := d.record(v, acts...); err != nil {
+		return err
+	}
+	var ended []tenant.Family
+	for _, a := range acts {
+		families, _, err := d.Store.WithdrawConsent(v.settled(), p.Tenant, p.ID, a.Client)
+		if err != nil {
+			return err
+		}
+		ended = append(ended, families...)
+	}
+	if err := d.Ended(v.settled(), v.tenant, p.ID, ended); err != nil {
+		return problemAway.because(err) // refresh tokens are dead; access tokens live on until they end, or until this is tried again
+	}
+	return v.goTo(d.home(v.tenant) + "/account")
+}
