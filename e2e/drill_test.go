@@ -47,6 +47,8 @@ func TestDrillStorm0558(t *testing.T) {
 		"genuine token": "", "consumer key": "key_issuer", "expired key": "key_expired", "smuggled key": "key_statement",
 		"perfect forgery": "receipt_missing", "moved receipt": "receipt_mismatch", "other ledger key": "receipt_key",
 		"rewritten signature": "", "re-signed token": "", "swapped documents": "ledger_pin",
+		"genuine sign-in": "", "sign-in by the API's key": "key_kind", "sign-in by access token": "typ",
+		"access by the sign-in key": "key_kind", "access by ID token": "typ",
 	}
 	for _, s := range report.Steps {
 		code, known := want[s.Name]
@@ -66,6 +68,11 @@ func TestDrillStorm0558(t *testing.T) {
 // A drill that would pass without the defence it names proves nothing. Each case takes one defence out of validate, by
 // an overlay at build time, and the drill must see it, in the step that names it.
 func TestDrillSeesEachMissingDefence(t *testing.T) {
+	kinds := []edit{{"validate/check.go", "case !kind:\n\t\treturn CodeKeyKind", "case false:\n\t\treturn CodeKeyKind"}}
+	types := []edit{
+		{"validate/header.go", "if h.kind == \"\" {\n\t\treturn CodeTyp", "if false {\n\t\treturn CodeTyp"},
+		{"validate/rule.go", "if !slices.Contains(i.types, w.header.kind) {\n\t\treturn CodeTyp", "if false {\n\t\treturn CodeTyp"},
+	}
 	for _, c := range []struct {
 		name  string
 		step  string // that must fail
@@ -80,6 +87,10 @@ func TestDrillSeesEachMissingDefence(t *testing.T) {
 		{"receipt presence", "perfect forgery", []edit{{"validate/check.go", "if bare == nil {\n\t\treturn CodeReceiptMissing", "if bare == nil {\n\t\treturn \"\""}}},
 		{"receipt signature", "moved receipt", []edit{{"validate/verify.go", "if !ed25519.Verify(k.public, w.signed, r.Signature[:]) {", "if false {"}}},
 		{"receipt key", "other ledger key", []edit{{"validate/verify.go", "code := CodeReceiptKey\n", "code := Code(\"\")\n"}}},
+		{"key kinds at the application", "sign-in by the API's key", kinds},
+		{"key kinds at the API", "access by the sign-in key", kinds},
+		{"types at the application", "sign-in by access token", types},
+		{"types at the API", "access by ID token", types},
 		{"ledger pin", "swapped documents", []edit{{"validate/keyset.go", "case wire.Pin(root) != pin:", "case wire.Pin(root) == \"\":"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -31,6 +31,7 @@ import (
 
 const (
 	drillAudience = "https://mail.drill.invalid"
+	drillClient   = "mail-web"
 	// drillAge is how long the drill's issuers have been running: long enough for a key of theirs to have expired.
 	drillAge = 200 * 24 * time.Hour
 )
@@ -172,10 +173,10 @@ func join(serve func(net.Conn)) mint.Dial {
 	}
 }
 
-// tenant makes a tenant of the range, with the drill's API.
+// tenant makes a tenant of the range, with the drill's API and application.
 func (g *rangeGround) tenant(ctx context.Context, id, class string) error {
 	policy := mint.Policy{Tenant: id, Issuer: drillIssuer(id), Class: class, Version: 1, Algorithm: "ES256",
-		Audiences:   []mint.Audience{{ID: drillAudience, Scopes: []string{"mail.read"}}},
+		Audiences: []mint.Audience{{ID: drillAudience, Scopes: []string{"mail.read"}}}, Clients: []string{drillClient},
 		MaxLifetime: 900, RotationDays: 30, Actor: "drill"}
 	return patiently(ctx, func() error { return g.client.CallJSON(ctx, mint.MsgPolicy, policy, new(mint.PolicyApplied)) })
 }
@@ -197,13 +198,13 @@ func patiently(ctx context.Context, do func() error) error {
 
 func drillIssuer(id string) string { return "https://login.drill.invalid/" + id }
 
-// active returns a tenant's active key and all it has, once there is one.
-func (g *rangeGround) active(ctx context.Context, tenant string) (key mint.Key, all *mint.Keys, err error) {
+// active returns a tenant's active key of a family and all it has, once there is one.
+func (g *rangeGround) active(ctx context.Context, tenant string, family mint.Family) (key mint.Key, all *mint.Keys, err error) {
 	err = patiently(ctx, func() error {
 		if all, err = g.client.Keys(ctx, mint.KeysQuery{Tenant: tenant}); err != nil {
 			return err
 		}
-		k, ok := keyring.ActiveKey(all.Keys)
+		k, ok := keyring.ActiveKey(slices.DeleteFunc(slices.Clone(all.Keys), func(k mint.Key) bool { return k.Family != family }))
 		if !ok || keyring.StateAt(k, g.now()) != keyring.Active {
 			return &mint.Refusal{Code: mint.Unavailable, Detail: "no active key yet"}
 		}
@@ -237,31 +238,45 @@ func (g *rangeGround) steal(key mint.Key, document mint.Document) (drill.Stolen,
 	return drill.Stolen{KID: key.KID, Private: private, JWK: jwk}, err
 }
 
-// issuer is what the drill knows of one tenant: the thief's copy of its key, and the ways to genuine keys and tokens.
+// issuer is what the drill knows of one tenant: the thief's copies of its keys, and the ways to genuine keys and tokens.
 func (g *rangeGround) issuer(ctx context.Context, tenant string) (drill.Issuer, error) {
-	key, all, err := g.active(ctx, tenant)
-	if err != nil {
-		return drill.Issuer{}, err
+	var stolen [2]drill.Stolen
+	for i, family := range []mint.Family{mint.FamilyAccess, mint.FamilyID} {
+		key, all, err := g.active(ctx, tenant, family)
+		if err != nil {
+			return drill.Issuer{}, err
+		}
+		if stolen[i], err = g.steal(key, all.Ledger); err != nil {
+			return drill.Issuer{}, err
+		}
 	}
-	stolen, err := g.steal(key, all.Ledger)
-	return drill.Issuer{URL: drillIssuer(tenant), Stolen: stolen,
+	issuer := drillIssuer(tenant)
+	return drill.Issuer{URL: issuer, Stolen: stolen[0], StolenID: stolen[1],
 		Keys: func(ctx context.Context) ([]byte, error) {
-			_, all, err := g.active(ctx, tenant)
+			_, all, err := g.active(ctx, tenant, mint.FamilyAccess)
 			if err != nil {
 				return nil, err
 			}
 			return server.KeyDocument(keyring.Published(all.Keys, g.now()), all.Ledger)
 		},
-		Token: func(ctx context.Context) (token string, err error) {
-			err = patiently(ctx, func() error {
-				raw, err := g.client.Mint(ctx, &mint.Request{Tenant: tenant, Issuer: drillIssuer(tenant), Kind: mint.AccessToken,
-					Subject: "reader", Audience: []string{drillAudience}, ClientID: "reader", Scope: "mail.read", JTI: mint.NewJTI(), Lifetime: 300})
-				token = string(raw)
-				return err
-			})
-			return token, err
+		Token: func(ctx context.Context) (string, error) {
+			return g.mint(ctx, &mint.Request{Tenant: tenant, Issuer: issuer, Kind: mint.AccessToken,
+				Subject: "reader", Audience: []string{drillAudience}, ClientID: "reader", Scope: "mail.read", JTI: mint.NewJTI(), Lifetime: 300})
 		},
-	}, err
+		IDToken: func(ctx context.Context) (string, error) {
+			return g.mint(ctx, &mint.Request{Tenant: tenant, Issuer: issuer, Kind: mint.IDToken, Subject: "clerk", Audience: []string{drillClient},
+				JTI: mint.NewJTI(), Lifetime: 300, SignIn: mint.SignIn{AuthTime: g.now().Unix() - 5, ACR: "phr", AMR: []string{"hwk", "user"}}})
+		},
+	}, nil
+}
+
+func (g *rangeGround) mint(ctx context.Context, q *mint.Request) (token string, err error) {
+	err = patiently(ctx, func() error {
+		raw, err := g.client.Mint(ctx, q)
+		token = string(raw)
+		return err
+	})
+	return token, err
 }
 
 // prepare runs the issuers through their past and into the present: one key of the enterprise issuer expires on the way.
@@ -274,7 +289,7 @@ func (g *rangeGround) prepare(ctx context.Context) (*drill.Range, error) {
 			return nil, errors.Join(fmt.Errorf("making the drill's tenant %s: %w", t[0], err), g.stop())
 		}
 	}
-	old, all, err := g.active(ctx, "enterprise")
+	old, all, err := g.active(ctx, "enterprise", mint.FamilyAccess)
 	if err != nil {
 		return nil, errors.Join(err, g.stop())
 	}
@@ -308,7 +323,7 @@ func (g *rangeGround) present(ctx context.Context, expired drill.Stolen) (*drill
 	if err != nil {
 		return nil, err
 	}
-	_, all, err := g.active(ctx, "enterprise")
+	_, all, err := g.active(ctx, "enterprise", mint.FamilyAccess)
 	if err != nil {
 		return nil, err
 	}
@@ -316,5 +331,5 @@ func (g *rangeGround) present(ctx context.Context, expired drill.Stolen) (*drill
 	if err != nil || len(root) != ed25519.PublicKeySize {
 		return nil, errors.New("the drill's ledger has no root")
 	}
-	return &drill.Range{Pin: mint.Pin(root), Audience: drillAudience, Consumer: consumer, Enterprise: enterprise, Expired: expired, Now: g.now}, nil
+	return &drill.Range{Pin: mint.Pin(root), Audience: drillAudience, Client: drillClient, Consumer: consumer, Enterprise: enterprise, Expired: expired, Now: g.now}, nil
 }

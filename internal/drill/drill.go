@@ -48,6 +48,7 @@ func ByID(id string) (Drill, bool) {
 type Range struct {
 	Pin        string // the ledger root's fingerprint, as an API would pin it
 	Audience   string // the API under attack
+	Client     string // the application under attack, which people sign in to
 	Consumer   Issuer
 	Enterprise Issuer
 	// Expired is a genuine key of the enterprise issuer whose time has passed.
@@ -55,14 +56,17 @@ type Range struct {
 	Now     func() time.Time
 }
 
-// Issuer is a genuine issuer and the attacker's copy of its active key.
+// Issuer is a genuine issuer and the attacker's copies of its active keys.
 type Issuer struct {
-	URL    string
-	Stolen Stolen
+	URL      string
+	Stolen   Stolen
+	StolenID Stolen // the key of ID tokens, if it has one
 	// Keys fetches the issuer's genuine key document.
 	Keys func(context.Context) ([]byte, error)
 	// Token gets a genuine token for the range's audience.
 	Token func(context.Context) (string, error)
+	// IDToken gets a genuine ID token for the range's client.
+	IDToken func(context.Context) (string, error)
 }
 
 // Stolen is a signing key in the attacker's hands.
@@ -94,7 +98,7 @@ type Step struct {
 	Attack  string  `json:"attack"`
 	Want    Verdict `json:"want"`
 	Seawall Verdict `json:"seawall"`
-	Twin    Verdict `json:"twin"` // the same token at an API behind an ordinary library
+	Twin    Verdict `json:"twin"` // the same token at an API, or a client, behind an ordinary library
 	Passed  bool    `json:"passed"`
 	Note    string  `json:"note,omitempty"`
 }

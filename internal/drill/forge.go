@@ -32,8 +32,23 @@ func forgedClaims(r *Range, jti string) []byte {
 	return body
 }
 
-func header(kid string) []byte {
-	return fmt.Appendf(nil, `{"alg":"ES256","typ":"at+jwt","kid":%q}`, kid)
+// forgedLogin says that somebody important signed in a moment ago.
+func forgedLogin(r *Range, audience, jti string) []byte {
+	now := r.Now().Unix()
+	body, err := json.Marshal(map[string]any{
+		"iss": r.Enterprise.URL, "sub": "chief-executive", "aud": audience, "auth_time": now - 5, "acr": "phrh", "amr": []string{"hwk", "user"},
+		"jti": jti, "iat": now, "exp": now + int64((5 * time.Minute).Seconds()),
+	})
+	if err != nil {
+		panic("encoding a forged sign-in") // strings and integers only
+	}
+	return body
+}
+
+func header(kid string) []byte { return typedHeader("at+jwt", kid) }
+
+func typedHeader(typ, kid string) []byte {
+	return fmt.Appendf(nil, `{"alg":"ES256","typ":%q,"kid":%q}`, typ, kid)
 }
 
 // sign makes a compact JWS (RFC 7515 §7.1) with an ES256 key.

@@ -16,27 +16,38 @@ import (
 	"seawall/validate"
 )
 
-// target is an API under attack: validate in front of one, an ordinary library
-// in front of its twin, and between both and the issuer a key mirror that the
-// attacker feeds.
+// target is an API under attack, and an application that people sign in to:
+// validate in front of one of each, an ordinary library in front of its twin,
+// and between all and the issuer a key mirror that the attacker feeds.
 type target struct {
 	mirror  atomic.Pointer[[]byte]
-	urls    struct{ mirror, api, twin string }
+	keys    string // where the mirror is
+	api     door
+	client  door
+	caller  *http.Client
 	servers []*http.Server
-	client  *http.Client
 	close   []func()
 }
 
-// open starts mirror, API and twin on loopback. The mirror serves document.
+// door is where a token is shown, twice.
+type door struct{ seawall, twin string }
+
+// open starts the mirror and both doors on loopback. The mirror serves document.
 func open(ctx context.Context, r *Range, document []byte) (*target, error) {
-	t := &target{client: &http.Client{Timeout: 10 * time.Second}}
+	t := &target{caller: &http.Client{Timeout: 10 * time.Second}}
 	t.mirror.Store(&document)
 	var err error
-	if t.urls.mirror, err = t.serve(http.HandlerFunc(t.serveKeys)); err != nil {
+	if t.keys, err = t.serve(http.HandlerFunc(t.serveKeys)); err != nil {
 		return nil, err
 	}
 	if err = t.openAPI(r); err == nil {
-		err = t.openTwin(ctx, r)
+		err = t.openClient(r)
+	}
+	if err == nil {
+		t.api.twin, err = t.openTwin(ctx, r, r.Audience)
+	}
+	if err == nil {
+		t.client.twin, err = t.openTwin(ctx, r, r.Client)
 	}
 	if err != nil {
 		t.shut()
@@ -53,21 +64,46 @@ func (t *target) serveKeys(w http.ResponseWriter, _ *http.Request) {
 
 // openAPI is the API as an application writes it: the three lines.
 func (t *target) openAPI(r *Range) error {
-	issuer := validate.SeawallIssuer(r.Enterprise.URL, r.Pin).WithKeys(validate.RemoteKeys(t.urls.mirror))
+	issuer := validate.SeawallIssuer(r.Enterprise.URL, r.Pin).WithKeys(validate.RemoteKeys(t.keys))
 	v, err := validate.New(validate.Config{Issuers: []validate.Issuer{issuer}, Audiences: []string{r.Audience}, Now: r.Now})
 	if err != nil {
 		return fmt.Errorf("building the validator: %w", err)
 	}
 	t.close = append(t.close, func() { v.Close() })
-	t.urls.api, err = t.serve(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if _, err := v.Request(req); err != nil {
+	t.api.seawall, err = t.serve(answering(func(req *http.Request) error {
+		_, err := v.Request(req)
+		return err
+	}))
+	return err
+}
+
+// openClient is the place where an application takes an ID token that somebody
+// signs in with.
+func (t *target) openClient(r *Range) error {
+	issuer := validate.SeawallIssuer(r.Enterprise.URL, r.Pin).WithKeys(validate.RemoteKeys(t.keys))
+	v, err := validate.NewIDTokens(r.Client, validate.Config{Issuers: []validate.Issuer{issuer}, Now: r.Now})
+	if err != nil {
+		return fmt.Errorf("building the judge of ID tokens: %w", err)
+	}
+	t.close = append(t.close, func() { v.Close() })
+	t.client.seawall, err = t.serve(answering(func(req *http.Request) error {
+		raw, _ := bearer(req)
+		_, err := v.Token(req.Context(), raw, validate.Login{})
+		return err
+	}))
+	return err
+}
+
+// answering tells what became of a token.
+func answering(judge func(*http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if err := judge(req); err != nil {
 			w.WriteHeader(http.StatusUnauthorized)
 			json.NewEncoder(w).Encode(refusedFor(err))
 			return
 		}
 		json.NewEncoder(w).Encode(Verdict{Accepted: true})
-	}))
-	return err
+	})
 }
 
 func refusedFor(err error) Verdict {
@@ -78,13 +114,12 @@ func refusedFor(err error) Verdict {
 	return Verdict{Code: string(refusal.Code)}
 }
 
-// openTwin is the same API on coreos/go-oidc, with issuer, audience, algorithm
+// openTwin is the same door on coreos/go-oidc, with issuer, audience, algorithm
 // and expiry checked: as careful as that library's users are.
-func (t *target) openTwin(ctx context.Context, r *Range) error {
-	verifier := oidc.NewVerifier(r.Enterprise.URL, oidc.NewRemoteKeySet(ctx, t.urls.mirror),
-		&oidc.Config{ClientID: r.Audience, SupportedSigningAlgs: []string{oidc.ES256}, Now: r.Now})
-	var err error
-	t.urls.twin, err = t.serve(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+func (t *target) openTwin(ctx context.Context, r *Range, audience string) (url string, err error) {
+	verifier := oidc.NewVerifier(r.Enterprise.URL, oidc.NewRemoteKeySet(ctx, t.keys),
+		&oidc.Config{ClientID: audience, SupportedSigningAlgs: []string{oidc.ES256}, Now: r.Now})
+	return t.serve(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		raw, _ := bearer(req)
 		if _, err := verifier.Verify(req.Context(), raw); err != nil {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -93,7 +128,6 @@ func (t *target) openTwin(ctx context.Context, r *Range) error {
 		}
 		json.NewEncoder(w).Encode(Verdict{Accepted: true})
 	}))
-	return err
 }
 
 func bearer(req *http.Request) (string, bool) {
@@ -124,12 +158,12 @@ func (t *target) shut() {
 	}
 }
 
-// try sends one token to both APIs as a client would.
-func (t *target) try(ctx context.Context, token string) (seawall, twin Verdict, err error) {
-	if seawall, err = t.send(ctx, t.urls.api, token); err != nil {
+// try sends one token to both sides of a door as a client would.
+func (t *target) try(ctx context.Context, d door, token string) (seawall, twin Verdict, err error) {
+	if seawall, err = t.send(ctx, d.seawall, token); err != nil {
 		return seawall, twin, err
 	}
-	twin, err = t.send(ctx, t.urls.twin, token)
+	twin, err = t.send(ctx, d.twin, token)
 	return seawall, twin, err
 }
 
@@ -139,7 +173,7 @@ func (t *target) send(ctx context.Context, url, token string) (v Verdict, err er
 		return v, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := t.client.Do(req)
+	resp, err := t.caller.Do(req)
 	if err != nil {
 		return v, fmt.Errorf("calling an API under drill: %w", err)
 	}

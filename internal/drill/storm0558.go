@@ -35,6 +35,7 @@ func storm0558(ctx context.Context, r *Range) ([]Step, error) {
 	}
 	for _, attack := range []func() error{
 		s.control, s.consumerKey, s.expiredKey, s.smuggledKey, s.perfectForgery, s.stolenReceipt, s.otherLedger, s.otherForm, s.resigned, s.swappedDocuments,
+		s.signIn, s.accessKeySignsIn, s.accessTokenSignsIn, s.idKeyAtTheAPI, s.idTokenAtTheAPI,
 	} {
 		if err := attack(); err != nil {
 			return s.steps, err
@@ -53,8 +54,13 @@ type storm struct {
 	smuggled Stolen
 }
 
+// run sends a token to the API.
 func (s *storm) run(name, attack, token string, want Verdict, note string) error {
-	got, twin, err := s.t.try(s.ctx, token)
+	return s.runAt(s.t.api, name, attack, token, want, note)
+}
+
+func (s *storm) runAt(d door, name, attack, token string, want Verdict, note string) error {
+	got, twin, err := s.t.try(s.ctx, d, token)
 	if err != nil {
 		return fmt.Errorf("step %q: %w", name, err)
 	}
@@ -172,6 +178,47 @@ func (s *storm) swappedDocuments() error {
 	defer func() { s.t = kept }()
 	return s.run("swapped documents", "keys, ledger root, statements and receipts all replaced by the attacker's own, consistently",
 		token, refused(validate.CodeLedgerPin), "trust comes from the pinned root, not from what the front end serves")
+}
+
+// A consumer key that signed enterprise tokens was a key used for what it was
+// never meant for. Inside one issuer that can happen too: APIs and the
+// applications that people sign in to trust the same key set.
+
+func (s *storm) signIn() error {
+	token, err := s.r.Enterprise.IDToken(s.ctx)
+	if err != nil {
+		return fmt.Errorf("getting a genuine ID token: %w", err)
+	}
+	return s.runAt(s.t.client, "genuine sign-in", "none: an ID token of the issuer's own, at the application that it is for", token, Verdict{Accepted: true}, "")
+}
+
+// mistake signs what a key is not for, or shows a token where it does not belong.
+func (s *storm) mistake(d door, name, attack, typ string, claims []byte, key Stolen, want validate.Code, note string) error {
+	token, err := sign(typedHeader(typ, key.KID), claims, key.Private)
+	if err != nil {
+		return err
+	}
+	return s.runAt(d, name, attack, token, refused(want), note)
+}
+
+func (s *storm) accessKeySignsIn() error {
+	return s.mistake(s.t.client, "sign-in by the API's key", "an ID token for anybody, signed with the stolen key of access tokens",
+		"JWT", forgedLogin(s.r, s.r.Client, "forged-sign-in-0001"), s.r.Enterprise.Stolen, validate.CodeKeyKind, "a key signs one family of tokens, and the ledger's root has said which")
+}
+
+func (s *storm) accessTokenSignsIn() error {
+	return s.mistake(s.t.client, "sign-in by access token", "an access token shown to an application as if it told who signed in",
+		"at+jwt", forgedLogin(s.r, s.r.Client, "forged-sign-in-0002"), s.r.Enterprise.Stolen, validate.CodeTyp, "an application takes ID tokens, and nothing that only looks like one")
+}
+
+func (s *storm) idKeyAtTheAPI() error {
+	return s.mistake(s.t.api, "access by the sign-in key", "an access token signed with the stolen key of ID tokens",
+		"at+jwt", forgedClaims(s.r, "forged-id-key-0001"), s.r.Enterprise.StolenID, validate.CodeKeyKind, "the same from the other side")
+}
+
+func (s *storm) idTokenAtTheAPI() error {
+	return s.mistake(s.t.api, "access by ID token", "an ID token shown to an API as if it allowed something",
+		"JWT", forgedLogin(s.r, s.r.Audience, "forged-id-token-0001"), s.r.Enterprise.StolenID, validate.CodeTyp, "it says who signed in, and is no permission to call anything")
 }
 
 // mixedDocument is the enterprise issuer's genuine set with more keys listed in
