@@ -112,6 +112,16 @@ func TestBreakGlass(t *testing.T) {
 			t.Errorf("%v says\n%s", args, out)
 		}
 	}
+	// New codes are for a terminal, and are not even made where there is none.
+	for _, args := range [][]string{{"tenant", "complete", "acme", "--new-codes"}, {"tenant", "complete", "acme", "--new-codes", "--json"}} {
+		out, err := s.Command(args...).CombinedOutput()
+		if err == nil || glassCode.Match(out) || !strings.Contains(string(out), "shown on a terminal only") {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	if strings.Contains(s.Run("log", "search", "--json"), "break-glass.sealed") {
+		t.Error("codes were made that nobody has seen")
+	}
 	codes := glassCode.FindAllString(onTerminal(t, s, "", "tenant", "complete", "acme"), -1)
 	if len(codes) != 2 || codes[0] == codes[1] {
 		t.Fatalf("%d codes are shown", len(codes))
@@ -121,6 +131,27 @@ func TestBreakGlass(t *testing.T) {
 	}
 	if again := onTerminal(t, s, "", "tenant", "complete", "acme"); glassCode.MatchString(again) || !strings.Contains(again, "Tenant acme is complete.") {
 		t.Errorf("completing it again shows\n%s", glassCode.ReplaceAllString(again, "swb_…"))
+	}
+
+	prove := func(code string, args ...string) (string, error) {
+		cmd := s.Command(append([]string{"break-glass", "prove", "--tenant", "acme"}, args...)...)
+		cmd.Stdin = strings.NewReader(code + "\n")
+		out, err := cmd.CombinedOutput()
+		if glassCode.Match(out) {
+			t.Errorf("a code is printed:\n%s", out)
+		}
+		return string(out), err
+	}
+	if out := s.Run("person", "list", "--tenant", "acme"); strings.Count(out, "never") != 2 {
+		t.Errorf("before anybody has tried:\n%s", out)
+	}
+	for _, args := range [][]string{nil, {"--json"}} {
+		if out, err := prove(codes[0], args...); err != nil || !strings.Contains(out, "break-glass-1") {
+			t.Errorf("proving a code: %v\n%s", err, out)
+		}
+	}
+	if out := s.Run("tenant", "show", "acme"); !strings.Contains(out, "break-glass-1: a code, proven today; break-glass-2: a code, proven never") {
+		t.Errorf("after one was proven:\n%s", out)
 	}
 
 	use := func(code, file string) error {
@@ -146,13 +177,26 @@ func TestBreakGlass(t *testing.T) {
 	if err := use(codes[0], filepath.Join(dir, "again")); !errors.As(err, &exit) {
 		t.Errorf("a code that was used: %v", err)
 	}
+	if out := s.Run("tenant", "show", "acme"); !strings.Contains(out, "the code of break-glass-1 was used, and no new one has taken its place") {
+		t.Errorf("a code is used up, and nobody is told:\n%s", out)
+	}
+	if out, err := prove(codes[0]); err == nil {
+		t.Errorf("a used code was proven:\n%s", out)
+	}
 	shown := onTerminal(t, s, codes[1]+"\n", "break-glass", "use", "--tenant", "acme") // it shows the link, and what takes the code's place
 	if next := glassCode.FindAllString(strings.ReplaceAll(shown, codes[1], ""), -1); len(next) != 1 || !strings.Contains(shown, "/acme/enrol#swe_prod_") {
 		t.Errorf("using a code on a terminal shows %d new ones", len(next))
 	}
 
+	if next := glassCode.FindAllString(onTerminal(t, s, "", "tenant", "complete", "acme"), -1); len(next) != 1 {
+		t.Errorf("completing the tenant makes %d codes in place of the one that was used", len(next))
+	}
+	if out := s.Run("tenant", "show", "acme"); strings.Contains(out, "It lacks something") {
+		t.Errorf("after a new code:\n%s", out)
+	}
+
 	log := s.Run("log", "search", "--json")
-	for kind, want := range map[string]int{"break-glass.sealed": 3, "break-glass.used": 2, "enrolment.issued": 3} {
+	for kind, want := range map[string]int{"break-glass.sealed": 4, "break-glass.proven": 2, "break-glass.used": 2, "enrolment.issued": 3} {
 		if got := strings.Count(log, `"`+kind+`"`); got != want {
 			t.Errorf("%s is recorded %d times, want %d", kind, got, want)
 		}

@@ -30,6 +30,7 @@ func personCommands() []command {
 func breakGlassCommands() []command {
 	return []command{
 		{name: "use", help: "use a code: it gives its principal a link for one passkey", run: adapt("break-glass use", breakGlassUse)},
+		{name: "prove", help: "show that a code is at hand and works, without using it up", run: adapt("break-glass prove", glassProve)},
 	}
 }
 

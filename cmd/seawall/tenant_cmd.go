@@ -108,6 +108,7 @@ func tenantShow(ctx context.Context, c *call) error {
 		[2]string{"longest life", span(time.Duration(t.MaxLifetime) * time.Second)},
 		[2]string{"key rotation", fmt.Sprintf("every %d days", t.RotationDays)},
 		[2]string{"passkeys", strings.TrimSpace(t.Passkeys + " " + strings.Join(t.Models, " "))},
+		[2]string{"break glass", glassText(t.Glass)},
 		[2]string{"policy", policy},
 		[2]string{"created", moment(t.Created, time.Now())})
 	if err == nil && len(t.Findings) > 0 {

@@ -319,6 +319,23 @@ func TestAPersonsDay(t *testing.T) {
 	}
 }
 
+// TestAnotherLinkInTheSameTab: only what is after # changes, so the browser loads nothing by itself, and the page must.
+func TestAnotherLinkInTheSameTab(t *testing.T) {
+	s := start(t)
+	acme(s)
+	adas, bobs := person(t, s, "ada@acme.example", "Ada Lovelace"), person(t, s, "bob@acme.example", "Bob Kahn")
+	b := open(t)
+	for _, one := range [][2]string{{adas, "ada@acme.example"}, {bobs, "bob@acme.example"}} {
+		b.go2(one[0])
+		b.until(fmt.Sprintf(`document.getElementById("who-login").textContent.trim() === %q`, one[1]))
+	}
+	b.click("#go")
+	b.at("/acme/account")
+	if text := b.text(); !strings.Contains(text, "Bob Kahn") || strings.Contains(text, "Ada Lovelace") {
+		t.Errorf("the passkey is somebody else's:\n%s", text)
+	}
+}
+
 // listen opens a free port of loopback.
 func listen(t *testing.T) net.Listener {
 	t.Helper()

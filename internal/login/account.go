@@ -166,7 +166,7 @@ func (d *Door) finishAdd(v *visit) error {
 	if c.Person != p.ID {
 		return problemOther
 	}
-	k, err := d.registered(v, p, name, state, answer)
+	k, err := d.registered(v, p, "", name, state, answer)
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func (d *Door) registration(v *visit, c tenant.Ceremony, p tenant.Person, why te
 }
 
 // registered checks an authenticator's answer to a registration.
-func (d *Door) registered(v *visit, p tenant.Person, name string, state *webauthn.SessionData, answer *protocol.ParsedCredentialCreationData) (tenant.Passkey, error) {
+func (d *Door) registered(v *visit, p tenant.Person, why tenant.Reason, name string, state *webauthn.SessionData, answer *protocol.ParsedCredentialCreationData) (tenant.Passkey, error) {
 	rp, err := d.relyingParty(v.tenant)
 	if err != nil {
 		return tenant.Passkey{}, err
@@ -183,7 +183,7 @@ func (d *Door) registered(v *visit, p tenant.Person, name string, state *webauth
 	if k, err = tenant.NewPasskey(k); err != nil {
 		return tenant.Passkey{}, problemMalformed.because(err)
 	}
-	if err := v.tenant.AdmitsPasskey(k); err != nil {
+	if err := errors.Join(v.tenant.AdmitsPasskey(k), p.Admits(k, why)); err != nil {
 		return tenant.Passkey{}, problemTier.because(err)
 	}
 	return k, nil

@@ -93,7 +93,7 @@ func (d *Door) finishEnrol(v *visit) error {
 	if err != nil {
 		return problemLink.because(err)
 	}
-	k, err := d.registered(v, p, name, state, answer)
+	k, err := d.registered(v, p, e.Why, name, state, answer)
 	if err != nil {
 		return err
 	}
@@ -108,6 +108,7 @@ func (d *Door) finishEnrol(v *visit) error {
 	if err := d.Store.Enrol(v.settled(), c.Enrolment, k, session, d.replaced(v)); err != nil {
 		return enrolProblem(err)
 	}
+	d.alarm(v, p, session)
 	d.setCookie(v.w, sessionCookie, v.tenant.ID, value)
 	return v.answer(http.StatusOK, next{d.home(v.tenant) + "/account"})
 }

@@ -224,3 +224,29 @@ func TestTouches(t *testing.T) {
 		t.Errorf("a stolen cookie made %+v of the passkeys, %v", keys, err)
 	}
 }
+
+// TestABreakGlassPrincipalIsLoud: whoever comes in by one is heard, and what it is given beforehand can't be copied about.
+func TestABreakGlassPrincipalIsLoud(t *testing.T) {
+	h := newHall(t, nil)
+	glass, err := h.store.Person(t.Context(), "acme", "break-glass-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, b, key := h.link(glass), h.browser(), h.authenticator()
+	key.flags |= flagBE | flagBS
+	if a := b.enrol(link, key); a.problem != "tier" || len(h.kinds()) != 0 {
+		t.Errorf("a synced passkey: %d %q, and %v are recorded", a.status, a.problem, h.kinds())
+	}
+	key = h.authenticator()
+	heard := func() int { return strings.Count(h.log.String(), "a break-glass principal is signed in") }
+	if a := b.enrol(link, key); a.status != http.StatusOK || heard() != 1 {
+		t.Errorf("enrolling: %d %q, heard %d times", a.status, a.problem, heard())
+	}
+	if a := b.signIn(key); a.status != http.StatusOK || heard() != 2 {
+		t.Errorf("signing in: %d %q, heard %d times", a.status, a.problem, heard())
+	}
+	h.member("ada@acme.example")
+	if heard() != 2 {
+		t.Error("a person is heard, too")
+	}
+}

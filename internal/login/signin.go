@@ -202,12 +202,20 @@ func (d *Door) signIn(v *visit, p tenant.Person, used tenant.Passkey, cloned boo
 	case err != nil:
 		return lesserOr(problemRefused, err)
 	}
+	d.alarm(v, p, session)
 	d.setCookie(v.w, sessionCookie, v.tenant.ID, value)
 	where, err := d.onward(v, session, handle)
 	if err != nil {
 		return err
 	}
 	return v.answer(http.StatusOK, next{where})
+}
+
+// alarm is loud about a break-glass principal who is in: somebody is there because every other way was shut, or should not be.
+func (d *Door) alarm(v *visit, p tenant.Person, s tenant.Session) {
+	if p.Kind == tenant.BreakGlass {
+		d.Log.ErrorContext(v.Context(), "a break-glass principal is signed in", "tenant", p.Tenant, "principal", p.Login, "session", s.ID, "place", s.Place)
+	}
 }
 
 // counterWentBack and the like are what the ledger hears of a suspension.

@@ -54,6 +54,7 @@ func adminLines() []adminLine {
 		{"POST /v1/tenants/{tenant}/disable", (*Server).disableTenant, landlords},
 		{"POST /v1/tenants/{tenant}/complete", (*Server).completeTenant, landlords},
 		{"POST /v1/tenants/{tenant}/break-glass", (*Server).breakGlass, operators},
+		{"POST /v1/tenants/{tenant}/break-glass/prove", (*Server).proveGlass, operators},
 		{"POST /v1/tenants/{tenant}/apis", (*Server).createAPI, landlords},
 		{"GET /v1/tenants/{tenant}/apis", (*Server).listAPIs, overseers},
 		{"GET /v1/tenants/{tenant}/apis/{api}", (*Server).showAPI, overseers},

@@ -25,19 +25,11 @@ type People interface {
 	CompleteTenant(ctx context.Context, given tenant.Tenant) (tenant.Tenant, error)
 }
 
-// Glass tells about break-glass codes.
-type Glass interface {
-	GlassProofs(ctx context.Context, tenantID string) (map[string]tenant.GlassProof, error)
-}
-
-// Links makes links, recoveries and codes. Each method is one whole act.
+// Links makes links and recoveries. Each method is one whole act.
 type Links interface {
 	IssueEnrolment(ctx context.Context, e tenant.Enrolment) (tenant.Enrolment, error)
 	RequestRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
 	ApproveRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
-	KeepBreakGlassCode(ctx context.Context, c tenant.BreakGlassCode) error
-	BreakGlassHolder(ctx context.Context, tenantID string, code secret.Hash) (person string, err error)
-	BreakGlass(ctx context.Context, tenantID string, code secret.Hash, e tenant.Enrolment) (tenant.Enrolment, error)
 }
 
 // addPerson records a new person and keeps them. Called with acts held.
@@ -210,6 +202,9 @@ func (s *Server) invite(ctx context.Context, actor string, t *tenant.Tenant, p t
 	if err != nil {
 		return link, e, err
 	}
+	if len(keys) > 0 && p.Kind == tenant.BreakGlass {
+		return link, e, tenant.Refuse(tenant.ErrConflict, "use its code: `seawall break-glass use`", "%s has a passkey, and gets another by its code only", p.Login)
+	}
 	if len(keys) > 0 {
 		e.Why = tenant.Recovered
 		r, err := s.config.Store.Recovery(ctx, t.ID, p.ID)
@@ -224,8 +219,8 @@ func (s *Server) invite(ctx context.Context, actor string, t *tenant.Tenant, p t
 			return link, e, err
 		}
 	}
-	if !p.Live() || p.Kind != tenant.Human {
-		return link, e, tenant.Refuse(tenant.ErrConflict, "a disabled person stays disabled, and a break-glass principal has its code", "%s gets no link", p.Login)
+	if !p.Live() {
+		return link, e, tenant.Refuse(tenant.ErrConflict, "a disabled person stays disabled: create another", "%s gets no link", p.Login)
 	}
 	if err := s.vaults.record(ctx, issued(e, actor)); err != nil {
 		return link, e, err
@@ -257,6 +252,12 @@ func (s *Server) enrolPerson(a act) (any, error) {
 	}
 	if err := a.admit("let in", p); err != nil {
 		return nil, err
+	}
+	if p.Kind == tenant.BreakGlass {
+		if a.role != tenant.Owner {
+			return nil, &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden, Description: "only an owner gives a break-glass principal a passkey", Hint: "ask an owner"}
+		}
+		s.log.ErrorContext(a.Context(), "a break-glass principal is given a link", "tenant", t.ID, "principal", p.Login, "actor", a.actor)
 	}
 	link, e, err := s.invite(context.WithoutCancel(a.Context()), a.actor, t, p)
 	if err != nil {
@@ -379,15 +380,6 @@ func (s *Server) everybody(ctx context.Context, t tenant.Tenant) ([]tenant.Perso
 	return people, ways, err
 }
 
-// findings lists what a tenant lacks.
-func (s *Server) findings(ctx context.Context, t tenant.Tenant) ([]adminapi.Finding, error) {
-	people, ways, err := s.everybody(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	return showFindings(t.Findings(people, ways)), nil
-}
-
 func showFindings(found []tenant.Finding) []adminapi.Finding {
 	list := []adminapi.Finding{}
 	for _, f := range found {
@@ -460,71 +452,4 @@ func (s *Server) wouldBe(t tenant.Tenant, findings []adminapi.Finding) *adminapi
 	shown := showTenant(&t)
 	shown.Findings = findings
 	return &shown
-}
-
-// sealGlass keeps the hash of a code that whoever holds the terminal has made: the code itself never comes here.
-func (s *Server) sealGlass(a act) (any, error) {
-	var q adminapi.SealGlass
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, p, err := s.findPerson(a)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.admit("make a code for", p); err != nil {
-		return nil, err
-	}
-	if p.Kind != tenant.BreakGlass || len(q.Hash) != len(secret.Hash{}) {
-		return nil, tenant.Refuse(tenant.ErrConflict, "", "%s is no break-glass principal, or the hash is none", p.Login)
-	}
-	ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.GlassSealed, Tenant: t.ID, Subject: p.ID})
-	if err != nil {
-		return nil, err
-	}
-	c := tenant.BreakGlassCode{Tenant: t.ID, Person: p.ID, Hash: secret.Hash(q.Hash), IssuedBy: a.actor, IssuedAt: s.now()}
-	return struct{}{}, s.config.Store.KeepBreakGlassCode(ctx, c)
-}
-
-// breakGlass uses a code up and answers with a link for its principal. It signs nobody in, and it is loud.
-func (s *Server) breakGlass(a act) (any, error) {
-	var q adminapi.BreakGlass
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, err := s.liveTenant(a)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.named(); err != nil {
-		return nil, err
-	}
-	code := secret.New(q.Code)
-	person, err := s.config.Store.BreakGlassHolder(a.Context(), t.ID, code.Hash())
-	if err != nil {
-		s.log.WarnContext(a.Context(), "a wrong break-glass code was given", "tenant", t.ID, "actor", a.actor)
-		return nil, err
-	}
-	p, err := s.config.Store.Person(a.Context(), t.ID, person)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.admit("break the glass for", p); err != nil {
-		return nil, err
-	}
-	e, link := s.newEnrolment(a.actor, t, p)
-	e.Why = tenant.GlassBroken
-	s.log.ErrorContext(a.Context(), "a break-glass code is used", "tenant", t.ID, "principal", p.Login, "actor", a.actor)
-	ctx := context.WithoutCancel(a.Context())
-	if err := s.vaults.record(ctx, &mint.Entry{Kind: mint.GlassBroken, Tenant: t.ID, Subject: p.ID, Actor: a.actor}, issued(e, a.actor)); err != nil {
-		return nil, err
-	}
-	if e, err = s.config.Store.BreakGlass(ctx, t.ID, code.Hash(), e); err != nil {
-		return nil, err
-	}
-	return showLink(t, link, e, p), nil
 }

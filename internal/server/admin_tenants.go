@@ -154,7 +154,8 @@ func (s *Server) tenantNow(ctx context.Context, id, waiting string) (any, error)
 	}
 	shown := showTenant(&t)
 	shown.Pending = waiting
-	shown.Findings, err = s.findings(ctx, t)
+	people, ways, err := s.everybody(ctx, t)
+	shown.Findings, shown.Glass = showFindings(t.Findings(people, ways)), showGlass(people, ways)
 	return shown, err
 }
 

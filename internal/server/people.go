@@ -70,8 +70,12 @@ type Invitation struct {
 	Expires time.Time
 }
 
-// Found makes the operators' tenant and its first owner, if they are not there yet, and returns a link for that owner for
-// as long as no owner has a passkey: nil from then on, and where the base URL has no name. Each link makes the one before it useless.
+// Found makes the operators' tenant and its first owner, if they are not there yet, and returns a link for that owner as
+// long as no owner ever had a passkey: nil from then on, and where the base URL has no name. Each link makes the one before
+// it useless.
+//
+// Owners who had passkeys and get in no more are not invited again: a link that turns up by a restart would be a recovery
+// that nobody approved. Their way back is a break-glass code of the operators' tenant, which is loud; so is this, about it.
 func (s *Server) Found(ctx context.Context) (*Invitation, error) {
 	if s.named() != nil {
 		return nil, nil // nobody could sign in here
@@ -82,25 +86,30 @@ func (s *Server) Found(ctx context.Context) (*Invitation, error) {
 	if err != nil {
 		return nil, err
 	}
-	people, err := s.config.Store.People(ctx, t.ID)
-	if err != nil {
-		return nil, err
-	}
-	ways, err := s.config.Store.WaysIn(ctx, *t)
+	people, ways, err := s.everybody(ctx, *t)
 	if err != nil {
 		return nil, err
 	}
 	var first *tenant.Person
+	had, in := false, false
 	for i, p := range people {
 		if p.Kind != tenant.Human || p.Role != tenant.Owner || !p.Live() {
 			continue
 		}
-		if ways[p.ID].In() > 0 {
-			return nil, nil
+		keys, err := s.config.Store.Passkeys(ctx, p.Tenant, p.ID)
+		if err != nil {
+			return nil, err
 		}
+		had, in = had || len(keys) > 0, in || ways[p.ID].In() > 0
 		if p.Login == firstAdministrator {
 			first = &people[i]
 		}
+	}
+	if had {
+		if !in {
+			s.log.ErrorContext(ctx, "no owner can sign in any more: a break-glass code lets one in", "do", "seawall break-glass use --tenant "+t.ID)
+		}
+		return nil, nil
 	}
 	if first == nil {
 		p, err := s.addPerson(ctx, "house", tenant.Person{Tenant: t.ID, Login: firstAdministrator, Name: "First administrator", Role: tenant.Owner})

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"slices"
@@ -87,6 +88,9 @@ func TestFoundMakesTheFirstAdministratorOnce(t *testing.T) {
 	if later, err := h.Found(t.Context()); later != nil || err != nil {
 		t.Errorf("once there is an owner: %v, %v", later, err)
 	}
+	if strings.Contains(h.log.String(), "no owner can sign in") {
+		t.Error("there is an alarm about nothing")
+	}
 	if _, err := h.op.DisablePerson(t.Context(), tenant.Operators, "administrator"); err == nil || !strings.Contains(err.Error(), "is the last owner") {
 		t.Errorf("disabling the last owner: %v", err)
 	}
@@ -100,6 +104,54 @@ func TestFoundMakesTheFirstAdministratorOnce(t *testing.T) {
 	if strings.Contains(h.log.String(), "swe_") {
 		t.Error("a link is in the log")
 	}
+}
+
+// TestTheOnlyOwnerIsSuspended: a restart is no way in, says what is, and that one works and is loud.
+func TestTheOnlyOwnerIsSuspended(t *testing.T) {
+	h := houseWithName(t)
+	ctx := t.Context()
+	if _, err := h.Found(ctx); err != nil {
+		t.Fatal(err)
+	}
+	owner, err := h.op.Person(ctx, tenant.Operators, firstAdministrator)
+	must(t, owner, err)
+	k, err := h.store.AddPasskey(ctx, tenant.Passkey{Tenant: tenant.Operators, Person: owner.Subject, ID: []byte("id"), Key: []byte("key"), Count: 7, CreatedAt: time.Now()})
+	must(t, k, err)
+	if err := h.store.SignIn(ctx, tenant.Session{ID: "copy", Tenant: tenant.Operators, Person: owner.Subject, Passkey: k.ID}, k, secret.Hash{}); !errors.Is(err, tenant.ErrCounter) {
+		t.Fatal(err)
+	}
+	if invited, err := h.Found(ctx); invited != nil || err != nil {
+		t.Errorf("a restart invites %v, %v", invited, err)
+	}
+	if !strings.Contains(h.log.String(), "no owner can sign in any more") || !strings.Contains(h.log.String(), "seawall break-glass use --tenant operators") {
+		t.Error("the log doesn't say what is wrong, and what to do")
+	}
+	code := secret.Generate(secret.BreakGlass, secret.Production)
+	hash := code.Hash()
+	if err := h.op.SealGlass(ctx, tenant.Operators, "break-glass-1", adminapi.SealGlass{Hash: hash[:]}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := h.op.BreakGlass(ctx, tenant.Operators, adminapi.BreakGlass{Code: code.Reveal()})
+	if must(t, l, err); !strings.Contains(l.Link, "/operators/enrol#") || !strings.Contains(h.log.String(), "a break-glass code is used") {
+		t.Errorf("the way back is %q", l.Reason)
+	}
+}
+
+// TestAGlassIsGivenAPasskey beforehand, by an owner only, loudly, and once.
+func TestAGlassIsGivenAPasskey(t *testing.T) {
+	h := houseWithName(t)
+	h.acme()
+	ctx, staff := t.Context(), h.staff()
+	for _, role := range []tenant.Role{tenant.Operator, tenant.HelpDesk} {
+		refused(t, string(role), second(h.as(staff[role]).EnrolPerson(ctx, "acme", "break-glass-1")), adminapi.CodeForbidden, "only an owner")
+	}
+	l, err := h.as(staff[tenant.Owner]).EnrolPerson(ctx, "acme", "break-glass-1")
+	if must(t, l, err); l.Reason != "first" || !strings.Contains(h.log.String(), "a break-glass principal is given a link") {
+		t.Errorf("the link is for %q", l.Reason)
+	}
+	k, err := h.store.AddPasskey(ctx, tenant.Passkey{Tenant: "acme", Person: l.Subject, ID: []byte("id"), Key: []byte("key"), CreatedAt: time.Now()})
+	must(t, k, err)
+	refused(t, "twice", second(h.as(staff[tenant.Owner]).EnrolPerson(ctx, "acme", "break-glass-1")), adminapi.CodeConflict, "by its code only")
 }
 
 func TestNobodyIsInvitedToAnAddress(t *testing.T) {
@@ -134,8 +186,7 @@ func TestPeopleOverTheSocket(t *testing.T) {
 			_, err := h.op.CreatePerson(ctx, "hooli", adminapi.CreatePerson{Login: "bob@acme.example"})
 			return err
 		},
-		"nobody's link":  func() error { _, err := h.op.EnrolPerson(ctx, "acme", "nobody"); return err },
-		"a glass's link": func() error { _, err := h.op.EnrolPerson(ctx, "acme", "break-glass-1"); return err },
+		"nobody's link": func() error { _, err := h.op.EnrolPerson(ctx, "acme", "nobody"); return err },
 		"no passkey yet": func() error {
 			_, err := h.op.RecoverPerson(ctx, "acme", p.Login, adminapi.RecoverPerson{Step: "request"})
 			return err
@@ -190,7 +241,27 @@ func TestBreakGlassOverTheSocket(t *testing.T) {
 	if must(t, done, err); len(done.Findings) != 0 {
 		t.Errorf("findings of a completed one: %+v", done.Findings)
 	}
+	glass := func(login string) adminapi.Glass {
+		t.Helper()
+		shown, err := h.op.Tenant(ctx, "acme")
+		must(t, shown, err)
+		i := slices.IndexFunc(shown.Glass, func(g adminapi.Glass) bool { return g.Login == login })
+		if i < 0 {
+			t.Fatalf("%s is not shown: %+v", login, shown.Glass)
+		}
+		return shown.Glass[i]
+	}
 	code := codes["break-glass-1"].Reveal()
+	if g := glass("break-glass-1"); !g.Code || g.CodeUsed || !g.Proven.IsZero() {
+		t.Errorf("with a code: %+v", g)
+	}
+	if _, err := h.op.ProveGlass(ctx, "acme", adminapi.BreakGlass{Code: code[:len(code)-1] + "!"}); err == nil {
+		t.Error("a wrong code was proven")
+	}
+	p, err := h.op.ProveGlass(ctx, "acme", adminapi.BreakGlass{Code: code})
+	if must(t, p, err); p.Login != "break-glass-1" || glass(p.Login).Proven.IsZero() || !glass("break-glass-2").Proven.IsZero() {
+		t.Errorf("it proved %+v", p)
+	}
 	if _, err := h.op.BreakGlass(ctx, "acme", adminapi.BreakGlass{Code: code[:len(code)-1] + "!"}); err == nil {
 		t.Error("a wrong code worked")
 	}
@@ -201,9 +272,27 @@ func TestBreakGlassOverTheSocket(t *testing.T) {
 	if _, err := h.op.BreakGlass(ctx, "acme", adminapi.BreakGlass{Code: code}); err == nil {
 		t.Error("a code worked twice")
 	}
-	after, err := h.op.Tenant(ctx, "acme")
-	if must(t, after, err); len(after.Findings) != 1 {
-		t.Errorf("once a code is used: %+v", after.Findings)
+	used := func() bool {
+		t.Helper()
+		shown, err := h.op.Tenant(ctx, "acme")
+		must(t, shown, err)
+		return slices.ContainsFunc(shown.Findings, func(f adminapi.Finding) bool {
+			return f.ID == "break-glass-used" && strings.Contains(f.What, "break-glass-1") && !strings.Contains(f.What, "break-glass-2")
+		})
+	}
+	if !used() {
+		t.Error("nobody is told that a code is used up")
+	}
+	key := tenant.Passkey{Tenant: "acme", Person: l.Subject, ID: []byte("of the glass"), Key: []byte("key"), CreatedAt: time.Now()}
+	if _, err := h.store.AddPasskey(ctx, key); err != nil {
+		t.Fatal(err)
+	}
+	if !used() {
+		t.Error("a passkey that came of it takes the code's place") // it is with whoever broke the glass
+	}
+	hash := secret.Generate(secret.BreakGlass, secret.Production).Hash()
+	if err := h.op.SealGlass(ctx, "acme", "break-glass-1", adminapi.SealGlass{Hash: hash[:]}); err != nil || used() {
+		t.Errorf("a new code is not enough, %v", err)
 	}
 	for _, leak := range []string{"swb_", "swe_"} {
 		if strings.Contains(h.log.String(), leak) {
@@ -213,7 +302,7 @@ func TestBreakGlassOverTheSocket(t *testing.T) {
 	if !strings.Contains(h.log.String(), "a break-glass code is used") {
 		t.Error("nobody is told that a glass was broken")
 	}
-	for kind, want := range map[mint.EntryKind]int{mint.GlassSealed: 2, mint.GlassBroken: 1, mint.EnrolmentIssued: 1, mint.TenantCompleted: 1} {
+	for kind, want := range map[mint.EntryKind]int{mint.GlassSealed: 3, mint.GlassBroken: 1, mint.GlassProven: 1, mint.EnrolmentIssued: 1, mint.TenantCompleted: 1} {
 		if got := len(h.vaults.recorded(kind)); got != want {
 			t.Errorf("%s is recorded %d times, want %d", kind, got, want)
 		}

@@ -23,6 +23,7 @@ var mayTable = map[string]string{
 	"POST /v1/tenants/{tenant}/disable":                        "op!",
 	"POST /v1/tenants/{tenant}/complete":                       "op!",
 	"POST /v1/tenants/{tenant}/break-glass":                    "op",
+	"POST /v1/tenants/{tenant}/break-glass/prove":              "op",
 	"POST /v1/tenants/{tenant}/apis":                           "op!",
 	"GET /v1/tenants/{tenant}/apis":                            "opa",
 	"GET /v1/tenants/{tenant}/apis/{api}":                      "opa",

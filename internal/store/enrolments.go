@@ -14,20 +14,21 @@ const recoveryColumns = `tenant, person, requested_by, requested_at, first_by, a
 const enrolmentColumns = `hash, tenant, person, why, issued_by, issued_at, expires_at`
 
 // IssueEnrolment keeps a link for a person and makes their earlier ones useless. Somebody who has a passkey gets one
-// only if a recovery is ready, which is over with it; otherwise [tenant.ErrConflict]. Why is set accordingly.
+// only if a recovery is ready, which is over with it; otherwise [tenant.ErrConflict]. Why is set accordingly. A break-glass
+// principal gets its first passkey so, and all others by its code.
 func (s *Store) IssueEnrolment(ctx context.Context, e tenant.Enrolment) (tenant.Enrolment, error) {
 	err := s.act(ctx, func(x *tx) error {
 		p, _, err := livePerson(x, e.Tenant, e.Person)
 		if err != nil {
 			return err
 		}
-		if p.Kind == tenant.BreakGlass {
-			return tenant.Refuse(tenant.ErrConflict, "use its code: `seawall break-glass use`", "%s gets a link by its code only", p.Login)
-		}
 		e.Why = tenant.FirstPasskey
 		keys, err := passkeysOf(x, e.Tenant, e.Person)
 		if err != nil {
 			return err
+		}
+		if len(keys) > 0 && p.Kind == tenant.BreakGlass {
+			return tenant.Refuse(tenant.ErrConflict, "use its code: `seawall break-glass use`", "%s has a passkey, and gets another by its code only", p.Login)
 		}
 		if len(keys) > 0 {
 			e.Why = tenant.Recovered
@@ -97,6 +98,13 @@ func (s *Store) Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, s
 	return s.act(ctx, func(x *tx) error {
 		e, err := one(x, scanEnrolment, `delete from enrolment where hash = $1 and tenant = $2 and person = $3 returning `+enrolmentColumns, hash[:], k.Tenant, k.Person)
 		if err := linkOver(err, err == nil && !e.Live(x.now)); err != nil {
+			return err
+		}
+		p, err := personByID(x, k.Tenant, k.Person)
+		if err != nil {
+			return err
+		}
+		if err := p.Admits(k, e.Why); err != nil {
 			return err
 		}
 		if e.Why == tenant.Recovered {

@@ -173,6 +173,15 @@ func ParseLogin(s string) (string, error) {
 	return s, nil
 }
 
+// Admits says whether a person may register a passkey, whatever their tenant asks for. A break-glass principal that is given
+// one beforehand gets one that lies in a safe, not one that is copied about; when the glass is broken, what is at hand will do.
+func (p Person) Admits(k Passkey, why Reason) error {
+	if p.Kind == BreakGlass && why != GlassBroken && k.Synced() {
+		return invalid("passkey", "it may be copied to other devices, and "+p.Login+" wants one that stays in a safe", "use a security key")
+	}
+	return nil
+}
+
 // BreakGlassPeople are the principals that a tenant has for when every other way in is shut.
 func BreakGlassPeople(tenantID string, now time.Time) ([]Person, error) {
 	var both []Person

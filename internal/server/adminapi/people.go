@@ -140,6 +140,23 @@ type BreakGlass struct {
 	Code string `json:"code"`
 }
 
+// Glass is a break-glass principal, and what is known of its ways in.
+type Glass struct {
+	Login    string    `json:"login"`
+	Subject  string    `json:"subject"`
+	Passkeys int       `json:"passkeys"`
+	Code     bool      `json:"code"`                // there is one that was not used
+	CodeUsed bool      `json:"code_used,omitempty"` // it was used, and no new one has taken its place
+	Proven   time.Time `json:"proven,omitzero"`     // when a way in was last seen to work
+}
+
+// ProvenGlass says whose a code is that was proven.
+type ProvenGlass struct {
+	Login   string    `json:"login"`
+	Subject string    `json:"subject"`
+	Proven  time.Time `json:"proven"`
+}
+
 // CreatePerson makes a person.
 func (o *Operator) CreatePerson(ctx context.Context, tenant string, q CreatePerson) (*Person, error) {
 	return call[Person](ctx, o, "POST", q, "tenants", tenant, "people")
@@ -204,4 +221,9 @@ func (o *Operator) Recoveries(ctx context.Context) ([]WaitingRecovery, error) {
 // Self tells who the caller is to seawall.
 func (o *Operator) Self(ctx context.Context) (*Self, error) {
 	return call[Self](ctx, o, "GET", nil, "self")
+}
+
+// ProveGlass notes that a break-glass code is at hand and works. The code stays good.
+func (o *Operator) ProveGlass(ctx context.Context, tenant string, q BreakGlass) (*ProvenGlass, error) {
+	return call[ProvenGlass](ctx, o, "POST", q, "tenants", tenant, "break-glass", "prove")
 }

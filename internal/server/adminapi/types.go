@@ -37,6 +37,8 @@ type Tenant struct {
 	Models        []string  `json:"models,omitempty"`  // AAGUIDs that attested admits; none: every certified one
 	// Findings is what it lacks; in answers about one tenant only.
 	Findings []Finding `json:"findings,omitempty"`
+	// Glass are its break-glass principals; in answers about one tenant only.
+	Glass []Glass `json:"break_glass,omitempty"`
 	// PolicyVersion is the version the signer should have, PolicyApplied the
 	// last one it confirmed.
 	PolicyVersion uint64 `json:"policy_version"`

@@ -218,7 +218,17 @@ func testBreakGlass(t *testing.T, f *fixture) {
 	if holder := ok(f.ProveBreakGlass(ctx, "acme", code))(t); holder != glass.ID || ways()[glass.ID] != (tenant.Ways{Code: true, Proven: f.clock.Now()}) {
 		t.Errorf("a code that was proven is %s's, and its ways are %v", holder, ways())
 	}
-	_, err = f.IssueEnrolment(ctx, newEnrolment(glass, start)) // nobody gets a link for it but by its code
+	link := ok(f.IssueEnrolment(ctx, newEnrolment(glass, start)))(t) // it may be given a passkey, that is not copied about
+	copied := newPasskey(glass, "copied")
+	if err := f.Enrol(ctx, link.Hash, copied, newSession(copied, start), secret.Hash{}); err == nil {
+		t.Error("a break-glass principal was given a passkey that can be copied")
+	}
+	key := newPasskey(glass, "key")
+	key.Flags = 0x05
+	if err := f.Enrol(ctx, link.Hash, key, newSession(key, start), secret.Hash{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.IssueEnrolment(ctx, newEnrolment(glass, start)) // once; from then on it has its code
 	wantReason(t, err, tenant.ErrConflict)
 	_, err = f.BreakGlass(ctx, "globex", code, newEnrolment(glass, start))
 	wantReason(t, err, tenant.ErrNotFound)
@@ -246,7 +256,7 @@ func testBreakGlass(t *testing.T, f *fixture) {
 	if won != 1 {
 		t.Errorf("a code was used %d times", won)
 	}
-	if w := ways()[glass.ID]; w.In() != 0 || !w.CodeUsed {
+	if w := ways()[glass.ID]; w.Passkeys != 1 || w.Code || !w.CodeUsed {
 		t.Errorf("once its code is used: %+v", w)
 	}
 	_, err = f.ProveBreakGlass(ctx, "acme", code)
@@ -254,8 +264,11 @@ func testBreakGlass(t *testing.T, f *fixture) {
 	if err := keep(glass, randomHash()); err != nil {
 		t.Fatal(err)
 	}
-	if w := ways()[glass.ID]; w != (tenant.Ways{Code: true}) { // a new paper is not proven by the old one
+	if w := ways()[glass.ID]; !w.Code || w.CodeUsed {
 		t.Errorf("with a new code: %+v", w)
+	}
+	if proof := ok(f.GlassProofs(ctx, "acme"))(t)[glass.ID]; !proof.ProvenAt.IsZero() { // a new paper is not proven by the old one
+		t.Errorf("a new code was proven at %v", proof.ProvenAt)
 	}
 	if proof := ok(f.GlassProofs(ctx, "acme"))(t)[glass.ID]; !proof.SealedAt.Equal(start) || !proof.UsedAt.Equal(f.clock.Now()) {
 		t.Errorf("after its use: sealed at %v, used at %v", proof.SealedAt, proof.UsedAt)
