@@ -33,11 +33,12 @@ type scanner struct {
 	seen  int      // how often it came up
 }
 
-// text is a string value: its unescaped bytes and, if it had no escape, where they begin in the input.
+// text is a string value: its unescaped bytes and, if it had no escape, where they begin in the input,
+// which has less than 2 GiB.
 type text struct {
 	b     []byte
-	off   int  // -1 if the bytes are not a part of the input
-	plain bool // printable ASCII throughout
+	off   int32 // -1 if the bytes are not a part of the input
+	plain bool  // printable ASCII throughout
 }
 
 // reset starts a new text; buffers are kept.
@@ -115,6 +116,43 @@ func (s *scanner) object() members {
 // member moves to the next member and leaves the scanner at its value. At the object's end it
 // checks that no name came twice, and gives false.
 func (s *scanner) member(o *members) bool {
+	if o.name = s.usualName(o.more); o.name == nil && !s.anyName(o) {
+		return false
+	}
+	o.more = true
+	if s.watch != "" && string(o.name) == s.watch {
+		s.seen++
+	}
+	if !s.lax || s.depth == 1 {
+		s.remember(o)
+	}
+	return !s.fault
+}
+
+// usualName reads a name as nearly everybody writes it: without an escape, and without white space up
+// to the value. It gives nil, and has read nothing, if the name is written otherwise or there is none.
+func (s *scanner) usualName(more bool) []byte {
+	data, from := s.data, s.pos
+	if more {
+		if from >= len(data) || data[from] != ',' {
+			return nil
+		}
+		from++
+	}
+	if from >= len(data) || data[from] != '"' {
+		return nil
+	}
+	from++
+	end := ordinaryEnd(data, from)
+	if end+2 >= len(data) || data[end] != '"' || data[end+1] != ':' || data[end+2] <= ' ' {
+		return nil
+	}
+	s.pos = end + 2
+	return data[from:end]
+}
+
+// anyName reads a name however it is written. It gives false at the object's end.
+func (s *scanner) anyName(o *members) bool {
 	s.space()
 	if s.fault {
 		return false
@@ -130,7 +168,6 @@ func (s *scanner) member(o *members) bool {
 		}
 		s.space()
 	}
-	o.more = true
 	o.name = s.text().b
 	s.space()
 	if s.fault || !s.take(':') {
@@ -138,25 +175,20 @@ func (s *scanner) member(o *members) bool {
 		return false
 	}
 	s.space()
-	if s.watch != "" && string(o.name) == s.watch {
-		s.seen++
-	}
-	if !s.lax || s.depth == 1 {
-		s.remember(o)
-	}
-	return !s.fault
+	return true
 }
 
 // fewNames is how many members an object may have until its names are sorted to find a repetition.
 const fewNames = 32
 
 // remember puts a member's name on the stack. While there are few, a name is compared with those
-// before it at once, and only if its fingerprint came up already.
+// before it at once, and only if its fingerprint came up already. The factors are such that those of
+// the claims that tokens usually have are hardly ever the same.
 func (s *scanner) remember(o *members) {
 	n := len(o.name)
 	bit := uint64(1)
 	if n > 0 {
-		bit = 1 << ((uint(o.name[0])*5 + uint(o.name[n-1])*3 + uint(n)) % 64)
+		bit = 1 << ((uint(o.name[0])*4 + uint(o.name[n-1])*9 + uint(n)*17) % 64)
 	}
 	before := s.names[o.base:]
 	if o.seen&bit != 0 && len(before) < fewNames {
@@ -282,13 +314,15 @@ func (s *scanner) number() []byte {
 }
 
 func (s *scanner) digits() {
-	from := s.pos
-	for s.pos < len(s.data) && s.data[s.pos]-'0' <= 9 {
-		s.pos++
+	end := s.pos
+	for end < len(s.data) && s.data[end]-'0' <= 9 {
+		end++
 	}
-	if s.pos == from {
+	if end == s.pos {
 		s.fail()
+		return
 	}
+	s.pos = end
 }
 
 // ordinary marks printable ASCII but for the quote and the backslash: what needs no second look.
@@ -301,44 +335,52 @@ var ordinary = func() (t [256]bool) {
 
 // text reads a string (RFC 8259 §7).
 func (s *scanner) text() text {
-	if !s.take('"') {
+	if s.peek() != '"' {
 		s.fail()
 		return text{}
 	}
-	from, plain := s.pos, true
+	from := s.pos + 1
+	end := ordinaryEnd(s.data, from)
+	if end < len(s.data) && s.data[end] == '"' {
+		s.pos = end + 1
+		return text{b: s.data[from:end], off: int32(from), plain: true}
+	}
+	s.pos = end
+	return s.unusualText(from)
+}
+
+// unusualText reads on in a string at its first byte that is not ordinary.
+func (s *scanner) unusualText(from int) text {
 	for {
-		s.ordinaryRun()
 		switch c := s.peek(); {
 		case c == '"':
 			s.pos++
-			return text{b: s.data[from : s.pos-1], off: from, plain: plain}
+			return text{b: s.data[from : s.pos-1], off: int32(from)}
 		case c == '\\':
 			return s.escaped(from)
 		case !s.unusual(c):
 			s.fail()
 			return text{}
 		}
-		plain = false
+		s.pos = ordinaryEnd(s.data, s.pos)
 	}
 }
 
-// ordinaryRun steps over ordinary bytes, eight at a time where it can. The mask has the high bit of
-// each byte that is below 0x20, a quote, a backslash, or above 0x7e; borrows and carries can only
-// spoil bytes after the first such one.
-func (s *scanner) ordinaryRun() {
+// ordinaryEnd gives where a run of ordinary bytes ends, reading eight at a time where it can. The mask
+// has the high bit of each byte that is below 0x20, a quote, a backslash, or above 0x7e; borrows and
+// carries can only spoil bytes after the first such one.
+func ordinaryEnd(data []byte, i int) int {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
-	i := s.pos
-	for ; i+8 <= len(s.data); i += 8 {
-		x := binary.LittleEndian.Uint64(s.data[i:])
+	for ; i+8 <= len(data); i += 8 {
+		x := binary.LittleEndian.Uint64(data[i:])
 		mask := (x - 0x20*ones) | (x ^ '"'*ones - ones) | (x ^ '\\'*ones - ones) | x | (x + ones)
 		if mask &= high; mask != 0 {
-			s.pos = i + bits.TrailingZeros64(mask)/8
-			return
+			return i + bits.TrailingZeros64(mask)/8
 		}
 	}
-	for ; i < len(s.data) && ordinary[s.data[i]]; i++ {
+	for ; i < len(data) && ordinary[data[i]]; i++ {
 	}
-	s.pos = i
+	return i
 }
 
 // unusual steps over DEL or one well-formed UTF-8 sequence of two bytes or more.
@@ -372,7 +414,7 @@ func (s *scanner) escaped(from int) text {
 				return text{}
 			}
 		}
-		s.ordinaryRun()
+		s.pos = ordinaryEnd(s.data, s.pos)
 	}
 }
 

@@ -144,7 +144,7 @@ func FuzzScanner(f *testing.F) {
 				if err := json.Unmarshal(raw, &text); err != nil {
 					t.Fatal(err)
 				}
-				if mine := s.text(); string(mine.b) != text || mine.off >= 0 && string(data[mine.off:mine.off+len(mine.b)]) != text {
+				if mine := s.text(); string(mine.b) != text || mine.off >= 0 && string(data[mine.off:][:len(mine.b)]) != text {
 					t.Fatalf("%q: read %q, want %q", data, mine.b, text)
 				}
 				continue

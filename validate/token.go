@@ -49,7 +49,7 @@ func (t *Token) read(w *work, k *key, recorded bool) {
 	c := &w.claims
 	keep := func(t text) string {
 		if len(t.b) > 0 && t.off >= 0 {
-			return payload[t.off : t.off+len(t.b)]
+			return payload[t.off:][:len(t.b)]
 		}
 		return string(t.b)
 	}
