@@ -68,11 +68,11 @@ func (v *Validator) Presented(ctx context.Context, raw string, p Presentation) (
 		code = v.sender(ctx, w, t, raw, &p, now)
 	}
 	w.release()
-	return v.conclude(t, code, e)
+	return v.conclude(t, code, &e)
 }
 
 // conclude tells what became of a token and gives it, or the reason.
-func (v *Validator) conclude(t *Token, code Code, e Event) (*Token, error) {
+func (v *Validator) conclude(t *Token, code Code, e *Event) (*Token, error) {
 	if code == "" {
 		v.tell(e)
 		return t, nil
@@ -155,7 +155,8 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Tim
 	return d, ""
 }
 
-// parse takes a token apart: form, header, payload, in this order.
+// parse takes a token apart: form, header, signature, payload, in this order. Each is decoded when it
+// is looked at, so that garbage costs little.
 func (v *Validator) parse(w *work, raw string) Code {
 	w.header = header{}
 	if len(raw) > v.maxBytes {
@@ -164,14 +165,21 @@ func (v *Validator) parse(w *work, raw string) Code {
 	if raw == "" {
 		return CodeMissing
 	}
-	if code := w.split(raw); code != "" {
-		return code
+	s, ok := split(raw)
+	if !ok {
+		return CodeMalformed
+	}
+	if w.headerBytes, ok = appendBase64(w.headerBytes[:0], s.header); !ok {
+		return CodeEncoding
 	}
 	if code := v.scanHeader(&w.header, &w.headerScan, w.headerBytes); code != "" {
 		return code
 	}
-	if len(w.signature) == 0 { // looked for after the header, so that an unsecured token is called by its name
+	if s.signature == "" { // looked for after the header, so that an unsecured token is called by its name
 		return CodeMalformed
+	}
+	if !w.decode(s) {
+		return CodeEncoding
 	}
 	if !v.scanClaims(&w.claims, &w.payloadScan, w.payloadBytes) {
 		return CodeJSON
@@ -179,25 +187,31 @@ func (v *Validator) parse(w *work, raw string) Code {
 	return ""
 }
 
-// split decodes the segments of a JWS in compact form (RFC 7515 §7.1). The signature may be empty.
-func (w *work) split(raw string) Code {
+// segments are the parts of a JWS in compact form (RFC 7515 §7.1), as they were sent.
+type segments struct {
+	signed                     string // header, dot, payload
+	header, payload, signature string // only the signature may be empty
+}
+
+func split(raw string) (s segments, ok bool) {
 	first := strings.IndexByte(raw, '.')
-	last := strings.LastIndexByte(raw, '.')
-	if first <= 0 || last <= first+1 || strings.IndexByte(raw[first+1:last], '.') >= 0 {
-		return CodeMalformed
+	if first <= 0 {
+		return s, false
 	}
-	var ok bool
-	if w.headerBytes, ok = appendBase64(w.headerBytes[:0], raw[:first]); !ok {
-		return CodeEncoding
+	second := first + 1 + strings.IndexByte(raw[first+1:], '.')
+	if second <= first+1 || strings.IndexByte(raw[second+1:], '.') >= 0 {
+		return s, false
 	}
-	if w.payloadBytes, ok = appendBase64(w.payloadBytes[:0], raw[first+1:last]); !ok {
-		return CodeEncoding
-	}
-	if w.signature, ok = appendBase64(w.signature[:0], raw[last+1:]); !ok {
-		return CodeEncoding
-	}
-	w.signed = append(w.signed[:0], raw[:last]...)
-	return ""
+	return segments{signed: raw[:second], header: raw[:first], payload: raw[first+1 : second], signature: raw[second+1:]}, true
+}
+
+// decode decodes what comes after the header.
+func (w *work) decode(s segments) bool {
+	var okPayload, okSignature bool
+	w.payloadBytes, okPayload = appendBase64(w.payloadBytes[:0], s.payload)
+	w.signature, okSignature = appendBase64(w.signature[:0], s.signature)
+	w.signed = append(w.signed[:0], s.signed...)
+	return okPayload && okSignature
 }
 
 // issuerOf finds the one issuer that the token names and checks the tenant. An issuer of exactly

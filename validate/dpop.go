@@ -161,7 +161,11 @@ func (d *proving) use(ctx context.Context, key Thumbprint, jti string, now time.
 
 // read takes a proof apart. It is held to the same form as a token, byte for byte.
 func (pr *proof) read(w *work, text string, maxBytes int) Code {
-	if len(text) > maxBytes || w.split(text) != "" || len(w.signature) == 0 {
+	s, ok := split(text)
+	if len(text) > maxBytes || !ok || s.signature == "" {
+		return CodeDPoPForm
+	}
+	if w.headerBytes, ok = appendBase64(w.headerBytes[:0], s.header); !ok || !w.decode(s) {
 		return CodeDPoPForm
 	}
 	if !pr.readHeader(&w.headerScan, w.headerBytes) || !pr.readClaims(&w.payloadScan, w.payloadBytes) {

@@ -108,7 +108,7 @@ func (v *Validator) examine(ctx context.Context, raw string, also func(t *Token,
 	if code == "" {
 		code = also(t, e.Algorithm, now)
 	}
-	return v.conclude(t, code, e)
+	return v.conclude(t, code, &e)
 }
 
 // print writes a token of any family as metadata.
