@@ -86,7 +86,8 @@ func (v *Validator) conclude(t *Token, code Code, e *Event) (*Token, error) {
 // no second look at its signature and its JSON; everything else is looked at every time.
 func (v *Validator) judge(ctx context.Context, w *work, raw string, now time.Time, e *Event) (*Token, Code) {
 	w.hasText, w.hashed = false, 0
-	if known := v.memory.find(w, raw); known != nil {
+	place := v.memory.place(raw)
+	if known := place.find(w, raw); known != nil {
 		if t, code, ok := v.again(ctx, known, now, e); ok {
 			return t, code
 		}
@@ -98,7 +99,7 @@ func (v *Validator) judge(ctx context.Context, w *work, raw string, now time.Tim
 	if code := v.standing(ctx, d, now); code != "" {
 		return nil, code
 	}
-	v.memory.keep(w, raw, d, now)
+	place.keep(w, raw, d, now)
 	return &d.token, ""
 }
 
@@ -148,8 +149,8 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Tim
 		return nil, code
 	}
 	d := &verdict{issuer: in, key: k, audience: w.claims.audience, kind: w.header.kind, alg: w.header.alg}
-	if len(set.keys[k.id]) == 1 {
-		d.set = set.number // else which of them counts may change with the clock
+	if !set.shared[k.id] {
+		d.set = set.number // else which of its keys counts may change with the clock
 	}
 	d.token.read(w, k, in.terms.seawall)
 	return d, ""
@@ -313,7 +314,7 @@ func verifySeawall(w *work, set *keySet, k *key) Code {
 func (k *key) covers(h *header, c *claims) Code {
 	kind := false
 	for _, allowed := range k.kinds {
-		kind = kind || equalASCII(allowed, h.kind)
+		kind = kind || equalFold([]byte(allowed), h.kind)
 	}
 	switch {
 	case !kind:

@@ -19,6 +19,7 @@ const maxNotes = 20
 type keySet struct {
 	number   uint64 // of this process; what is remembered of a token names its set by it
 	keys     map[string][]*key
+	shared   map[string]bool   // names that more than one key has
 	literal  map[string]bool   // issuers that some key of the set names literally
 	receipts []receiptKey      // certified by the pinned root
 	owner    pattern           // what keys call the issuer, where that is not its name
@@ -85,7 +86,7 @@ func newKeySet(doc []byte, t terms) (*keySet, *loadError) {
 	if !ok {
 		return nil, loadErrorf(CodeKeysUnavailable, "the key document is not a JWK Set")
 	}
-	set := &keySet{number: keySets.Add(1), keys: make(map[string][]*key), literal: make(map[string]bool)}
+	set := &keySet{number: keySets.Add(1), keys: make(map[string][]*key), shared: make(map[string]bool), literal: make(map[string]bool)}
 	if t.keyIssuer != t.issuer {
 		set.owner = newPattern(t.keyIssuer)
 	}
@@ -154,6 +155,9 @@ func (set *keySet) add(k *key) {
 		set.note("key %.64q skipped: it is none of the pinned keys", k.id)
 	case !k.suited():
 		set.note("key %.64q skipped: its alg is unknown, or is none for such a key", k.id)
+	}
+	if len(set.keys[k.id]) > 0 {
+		set.shared[k.id] = true
 	}
 	set.keys[k.id] = append(set.keys[k.id], k)
 	if k.bound && k.issuer.exact() {
@@ -371,14 +375,13 @@ func (k *key) vouch(root ed25519.PublicKey) {
 // outranks everything else about it, so that a key in the wrong set is called by its true fault.
 func (set *keySet) find(c *claims, kid []byte, now instant) (*key, Code) {
 	iss := set.nameOf(c)
-	literal := set.literal[string(iss)]
 	var found *key
 	reason := CodeKeyUnknown
 	for _, k := range set.keys[string(kid)] {
 		fault := k.state(now)
 		// If any key names this issuer literally, only such keys count: a key for all tenants
 		// can't stand in for one that a single issuer keeps for itself.
-		if excluded := literal && !k.names(iss); excluded && k.flaw == "" {
+		if k.flaw == "" && !k.names(iss) && set.literal[string(iss)] {
 			fault = CodeKeyIssuer
 		}
 		switch {

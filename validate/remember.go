@@ -24,7 +24,6 @@ const NoMemory = -1
 type verdict struct {
 	token    Token
 	text     [sha256.Size]byte // digest of the token as it was sent, byte for byte
-	tag      uint64
 	issuer   *issuer
 	set      uint64 // the number of the key set; a pointer would keep every old set alive
 	key      *key
@@ -34,11 +33,18 @@ type verdict struct {
 	recent   atomic.Bool // asked for since the last look for a slot to clear
 }
 
-// memory holds verdicts. It never grows: each slot is one pointer, and one verdict costs, beside the
+// memory holds verdicts. It never grows: each slot is two words, and one verdict costs, beside the
 // claims that its Token keeps, about half a kilobyte. Reading takes no lock.
 type memory struct {
 	seed  maphash.Seed
-	slots []atomic.Pointer[verdict] // buckets of ways slots, a power of two of them; nil without memory
+	slots []slot // buckets of ways slots, a power of two of them; nil without memory
+}
+
+// slot is room for one verdict. The tag is a hint, which may be that of another verdict for a moment:
+// it spares a look at verdicts on other tokens, which lie all over the memory of the process.
+type slot struct {
+	tag     atomic.Uint64
+	verdict atomic.Pointer[verdict]
 }
 
 func newMemory(tokens int) memory {
@@ -49,29 +55,37 @@ func newMemory(tokens int) memory {
 	for buckets*ways < tokens {
 		buckets *= 2
 	}
-	return memory{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[verdict], buckets*ways)}
+	return memory{seed: maphash.MakeSeed(), slots: make([]slot, buckets*ways)}
 }
 
 // tailLength is how much of a token the quick hash reads: the end of its signature, which is as good as
 // random and that nobody can choose for a token that is accepted.
 const tailLength = 64
 
-// bucket gives the slots where a token may be. The tag is a quick hash under a secret seed, so most
-// tokens that were not seen cost no digest, and nobody can aim at a bucket.
-func (m *memory) bucket(raw string) (tag uint64, slots []atomic.Pointer[verdict]) {
+// place is where in the memory a token may be.
+type place struct {
+	tag   uint64
+	slots []slot // empty if it is not worth remembering
+}
+
+// place finds a token's place by a quick hash under a secret seed, so most tokens that were not seen
+// cost no digest, and nobody can aim at a bucket.
+func (m *memory) place(raw string) place {
 	if m.slots == nil || len(raw) > maxRememberedText {
-		return 0, nil
+		return place{}
 	}
-	tag = maphash.String(m.seed, raw[max(0, len(raw)-tailLength):])
+	tag := maphash.String(m.seed, raw[max(0, len(raw)-tailLength):])
 	at := int(tag) & (len(m.slots) - 1) &^ (ways - 1)
-	return tag, m.slots[at : at+ways]
+	return place{tag, m.slots[at : at+ways]}
 }
 
 // find gives the verdict on exactly this text, or nil.
-func (m *memory) find(w *work, raw string) *verdict {
-	tag, slots := m.bucket(raw)
-	for i := range slots {
-		if d := slots[i].Load(); d != nil && d.tag == tag && d.text == w.textSum(raw) {
+func (p place) find(w *work, raw string) *verdict {
+	for i := range p.slots {
+		if p.slots[i].tag.Load() != p.tag {
+			continue
+		}
+		if d := p.slots[i].verdict.Load(); d != nil && d.text == w.textSum(raw) {
 			if !d.recent.Load() {
 				d.recent.Store(true)
 			}
@@ -83,19 +97,19 @@ func (m *memory) find(w *work, raw string) *verdict {
 
 // keep puts a verdict in the place of an older one on the same text, or else of none, of one whose
 // token is over, or of one that was not asked for lately.
-func (m *memory) keep(w *work, raw string, d *verdict, now time.Time) {
-	tag, slots := m.bucket(raw)
-	if slots == nil {
+func (p place) keep(w *work, raw string, d *verdict, now time.Time) {
+	if len(p.slots) == 0 {
 		return
 	}
-	d.tag, d.text = tag, w.textSum(raw)
-	best, worth := &slots[tag>>60%ways], 4
-	for i := range slots {
-		if n := slots[i].Load().worth(d, now); n < worth {
-			best, worth = &slots[i], n
+	d.text = w.textSum(raw)
+	best, worth := &p.slots[p.tag>>60%ways], 4
+	for i := range p.slots {
+		if n := p.slots[i].verdict.Load().worth(d, now); n < worth {
+			best, worth = &p.slots[i], n
 		}
 	}
-	best.Store(d)
+	best.verdict.Store(d)
+	best.tag.Store(p.tag)
 }
 
 // worth ranks how much would be lost if fresh took this verdict's place.
@@ -103,7 +117,7 @@ func (d *verdict) worth(fresh *verdict, now time.Time) int {
 	switch {
 	case d == nil:
 		return 1
-	case d.tag == fresh.tag && d.text == fresh.text:
+	case d.text == fresh.text:
 		return 0
 	case !d.token.expires.after(instantOf(now.Add(-maxLeeway))):
 		return 2
