@@ -35,6 +35,8 @@ type work struct {
 	hash    hash.Hash // SHA-256
 	hashed  int       // how much of the token it has read, from the beginning
 	rest    []byte
+
+	counted counted // at the end of the work before
 }
 
 var works = sync.Pool{New: func() any { return &work{hash: sha256.New()} }}
@@ -67,19 +69,20 @@ func (v *Validator) Presented(ctx context.Context, raw string, p Presentation) (
 	if code == "" {
 		code = v.sender(ctx, w, t, raw, &p, now)
 	}
-	w.release()
-	return v.conclude(t, code, &e)
+	return v.conclude(w, t, code, &e)
 }
 
-// conclude tells what became of a token and gives it, or the reason.
-func (v *Validator) conclude(t *Token, code Code, e *Event) (*Token, error) {
-	if code == "" {
-		v.tell(e)
-		return t, nil
+// conclude ends the work on a token: it tells what became of it and gives it, or the reason.
+func (v *Validator) conclude(w *work, t *Token, code Code, e *Event) (*Token, error) {
+	if code != "" {
+		e.Kind, e.Code = TokenRefused, code
 	}
-	e.Kind, e.Code = TokenRefused, code
-	v.tell(e)
-	return nil, refuse(code)
+	v.tell(e, &w.counted)
+	w.release()
+	if code != "" {
+		return nil, refuse(code)
+	}
+	return t, nil
 }
 
 // judge decides about a token by itself, whoever presents it. A token that was accepted before needs

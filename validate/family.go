@@ -104,11 +104,10 @@ func (v *Validator) examine(ctx context.Context, raw string, also func(t *Token,
 	e := Event{Kind: TokenAccepted}
 	now := v.now()
 	t, code := v.judge(ctx, w, raw, now, &e)
-	w.release()
 	if code == "" {
 		code = also(t, e.Algorithm, now)
 	}
-	return v.conclude(t, code, &e)
+	return v.conclude(w, t, code, &e)
 }
 
 // print writes a token of any family as metadata.

@@ -89,7 +89,7 @@ func newFeed(c *Feed, in *issuer, v *Validator) *feed {
 		leeway:    v.leeway,
 		client:    newFeedClient(c.Transport),
 		now:       v.now,
-		told:      func(e Event) { v.tell(&e) },
+		told:      func(e Event) { v.tell(&e, new(counted)) },
 		keys: func(ctx context.Context) (*keySet, Code) {
 			set, _, code := in.current(ctx, v.now())
 			return set, code

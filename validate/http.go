@@ -22,7 +22,7 @@ func (v *Validator) Request(r *http.Request) (*Token, error) {
 func (v *Validator) request(r *http.Request) (t *Token, scheme string, err error) {
 	raw, p, code := v.presentation(r)
 	if code != "" {
-		v.tell(&Event{Kind: TokenRefused, Code: code})
+		v.tell(&Event{Kind: TokenRefused, Code: code}, new(counted))
 		return nil, p.Scheme, refuse(code)
 	}
 	t, err = v.Presented(r.Context(), raw, p)

@@ -16,8 +16,7 @@ func (v *Validator) Inspect(ctx context.Context, raw string) (*Inspection, error
 	w := works.Get().(*work)
 	e := Event{Kind: TokenAccepted}
 	t, code := v.judge(ctx, w, raw, v.now(), &e)
-	w.release()
-	t, err := v.conclude(t, code, &e)
+	t, err := v.conclude(w, t, code, &e)
 	if err != nil {
 		return nil, err
 	}

@@ -34,8 +34,8 @@ type Event struct {
 }
 
 // tell counts what happened and passes it on.
-func (v *Validator) tell(e *Event) {
-	v.counters.count(e)
+func (v *Validator) tell(e *Event, last *counted) {
+	v.counters.count(e, last)
 	if v.observe != nil {
 		v.observe(*e)
 	}
@@ -46,5 +46,5 @@ func (v *Validator) tellKeys(e Event, set *keySet) {
 	if set != nil {
 		v.counters.forget(e.Issuer, set, time.Now())
 	}
-	v.tell(&e)
+	v.tell(&e, new(counted))
 }

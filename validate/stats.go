@@ -123,16 +123,27 @@ func (c *counters) all() map[outcome]*counter {
 	return nil
 }
 
-func (c *counters) count(e *Event) {
+// counted is where an outcome was counted, so that the same outcome after it need not be looked up.
+type counted struct {
+	cells *map[outcome]*counter // another map, of the same counters or of others, means looking again
+	outcome
+	*counter
+}
+
+// count counts what happened. last is the caller's alone.
+func (c *counters) count(e *Event, last *counted) {
 	o := outcome{e.Kind, e.Issuer, e.Audience, e.Type, e.KeyID, e.Code}
 	if len(o.key) > maxKeyName {
 		o.key = Other
 	}
-	cell := c.all()[o]
-	if cell == nil {
-		cell = c.grow(o)
+	if cells := c.cells.Load(); cells == nil || last.cells != cells || last.outcome != o {
+		cell := c.all()[o]
+		if cell == nil {
+			cell = c.grow(o)
+		}
+		*last = counted{cells, o, cell}
 	}
-	cell.add()
+	last.add()
 }
 
 // grow makes a counter for an outcome that was not seen before. When there are too many, which only
