@@ -25,6 +25,8 @@ type work struct {
 	ruleScan    scanner
 
 	headerBytes  []byte
+	bare         []byte // the header without its receipt; nil until that is cut
+	unkept       unkept
 	payloadBytes []byte
 	signature    []byte
 	der          []byte // the same as ASN.1, for ES256
@@ -151,6 +153,7 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Tim
 	if code != "" {
 		return nil, code
 	}
+	w.unkept.keep(w.header)
 	d := &verdict{issuer: in, key: k, audience: w.claims.audience, kind: w.header.kind, alg: w.header.alg}
 	if !set.shared[k.id] {
 		d.set = set.number // else which of its keys counts may change with the clock
@@ -162,7 +165,7 @@ func (v *Validator) check(ctx context.Context, w *work, raw string, now time.Tim
 // parse takes a token apart: form, header, signature, payload, in this order. Each is decoded when it
 // is looked at, so that garbage costs little.
 func (v *Validator) parse(w *work, raw string) Code {
-	w.header = header{}
+	w.header, w.bare, w.unkept = header{}, nil, unkept{}
 	if len(raw) > v.maxBytes {
 		return CodeTooLarge
 	}
@@ -176,7 +179,7 @@ func (v *Validator) parse(w *work, raw string) Code {
 	if w.headerBytes, ok = appendBase64(w.headerBytes[:0], s.header); !ok {
 		return CodeEncoding
 	}
-	if code := v.scanHeader(&w.header, &w.headerScan, w.headerBytes); code != "" {
+	if code := v.readHeader(w); code != "" {
 		return code
 	}
 	if s.signature == "" { // looked for after the header, so that an unsecured token is called by its name
@@ -292,12 +295,8 @@ func verifySeawall(w *work, set *keySet, k *key) Code {
 	if code := k.covers(&w.header, &w.claims); code != "" {
 		return code
 	}
-	var bare []byte
-	if w.header.receipts > 0 {
-		var ok bool
-		if bare, ok = w.header.cutReceipt(w.headerBytes, &w.receipt); !ok {
-			return CodeReceiptForm
-		}
+	if w.header.receipts > 0 && w.bare == nil && (w.header.receipts > 1 || !w.cutReceipt()) {
+		return CodeReceiptForm
 	}
 	if w.header.alg != EdDSA {
 		w.sumSigned()
@@ -305,10 +304,10 @@ func verifySeawall(w *work, set *keySet, k *key) Code {
 	if !k.verify(w) {
 		return CodeSignature
 	}
-	if bare == nil {
+	if w.bare == nil {
 		return CodeReceiptMissing
 	}
-	w.signed = wire.AppendDigestInput(w.signed[:0], bare, w.payloadBytes)
+	w.signed = wire.AppendDigestInput(w.signed[:0], w.bare, w.payloadBytes)
 	w.digest = sha256.Sum256(w.signed)
 	return set.checkReceipt(w)
 }

@@ -123,25 +123,27 @@ func hasControl(b []byte) bool {
 	return false
 }
 
-// cutReceipt takes the receipt out of a header that has one, bytewise, as the ledger saw it: the
+// cutReceipt takes the receipt out of a header that ends in one, bytewise, as the ledger saw it: the
 // last wire.ReceiptTail bytes become one closing brace. Any other form is refused, because parsing
 // and writing a header again would let one receipt cover two headers. In a sound JSON object that
-// ends like this, with that name in no other place, it is the last member. It changes data.
-func (h *header) cutReceipt(data []byte, r *wire.Receipt) (bare []byte, ok bool) {
+// ends like this, with that name in no other place, it is the last member.
+func (w *work) cutReceipt() bool {
+	data := w.headerBytes
 	at := len(data) - wire.ReceiptTail
-	if h.receipts != 1 || at < 0 {
-		return nil, false
+	if at < 0 {
+		return false
 	}
 	spelled := data[at+len(wire.ReceiptOpen):]
 	if string(data[at:at+len(wire.ReceiptOpen)]) != wire.ReceiptOpen ||
 		string(spelled[wire.ReceiptChars:]) != wire.ReceiptClose {
-		return nil, false
+		return false
 	}
 	var room [wire.ReceiptBytes + 8]byte // appendBase64 wants some to spare
 	receipt, ok := appendBase64(room[:0], spelled[:wire.ReceiptChars])
-	if !ok || !r.Parse(receipt) {
-		return nil, false
+	if !ok || !w.receipt.Parse(receipt) {
+		return false
 	}
 	data[at] = '}'
-	return data[:at+1], true
+	w.bare = data[:at+1]
+	return true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -92,6 +93,7 @@ type Validator struct {
 	maxLifetime time.Duration
 	maxBytes    int
 	clients     map[string]bool // nil for every client
+	headers     headers
 	memory      memory
 	dpop        proving
 	speaksDPoP  bool // Config.DPoP was given, so clients are told of it
@@ -110,6 +112,7 @@ func New(c Config) (*Validator, error) { return newFamily(accessTokens, c) }
 func newFamily(f family, c Config) (*Validator, error) {
 	v := &Validator{
 		family:      f,
+		headers:     headers{seed: maphash.MakeSeed()},
 		issuers:     make(map[string]*issuer),
 		audiences:   slices.Clone(c.Audiences),
 		leeway:      c.Leeway,
