@@ -26,7 +26,7 @@ type overviewView struct {
 type process struct {
 	Name   string // key
 	State  cell
-	Detail string
+	Detail cell
 	Why    string // it is away
 }
 
@@ -49,13 +49,12 @@ func (o *Console) overview(v *visit) error {
 		v.w.Header().Set("Refresh", watchEvery)
 	}
 	view.Processes = []process{
-		{Name: "console.house", State: badge("ok", "console.answers"), Detail: status.House.Level},
-		part(status, "console.signer", status.Signer.Level, "signer", "policy"),
-		part(status, "console.ledger", "", "ledger", "ledger-root", "log"),
+		{Name: "console.house", State: badge("ok", "console.answers"), Detail: text(status.House.Level)},
+		part(status, "console.signer", text(status.Signer.Level), "signer", "policy"),
+		part(status, "console.ledger", word("console.entries", status.LogSize), "ledger", "ledger-root", "log"),
 	}
 	view.Facts = []fact{
 		{"console.issuing", yes(status.Ready, "console.issues", "console.issuesnot")},
-		{"console.entries", text(fmt.Sprint(status.LogSize))},
 		{"console.lastentry", v.when(status.LogTime)},
 		{"console.custody", orNone(status.Signer.Custody)},
 		{"console.policies", text(fmt.Sprint(status.PoliciesPending))},
@@ -80,7 +79,7 @@ func (o *Console) overview(v *visit) error {
 }
 
 // part is a process as the house sees it.
-func part(s *adminapi.Status, name, detail string, parts ...string) process {
+func part(s *adminapi.Status, name string, detail cell, parts ...string) process {
 	p := process{Name: name, State: badge("ok", "console.answers"), Detail: detail}
 	var why []string
 	for _, a := range s.Away {

@@ -113,6 +113,8 @@ func (v *visit) recoveryOf(p *adminapi.Person) cell {
 	switch {
 	case r == nil:
 		return word("console.norecovery")
+	case r.FirstBy == "":
+		return badge("warn", "console.recoverywaitstwo", r.RequestedBy)
 	case r.ApprovedBy == "":
 		return badge("warn", "console.recoverywaits", r.RequestedBy)
 	case v.now.Before(r.UsableFrom):
@@ -180,7 +182,7 @@ func (o *Console) recovering(v *visit) error {
 	case r == nil:
 		f.Button, f.Fields = "console.recovergo", []field{{Name: "step", Kind: "hidden", Value: "request"}}
 		f.Facts = append(f.Facts, fact{"console.happens", word("console.recoverhappens", p.Login)}, fact{"console.mustagree", word("console.recoveragree")}, fact{"console.undo", word("console.recoverundo")})
-	case r.ApprovedBy == "" && r.RequestedBy != v.self.Actor:
+	case r.ApprovedBy == "" && r.FirstBy != v.self.Actor:
 		f.Button, f.Fields = "console.approvego", []field{{Name: "step", Label: "console.step", Kind: "choice", Value: "approve", Options: []option{{Value: "approve", Key: "console.stepapprove"}, {Value: "stop", Key: "console.stepstop"}}}}
 		f.Facts = append(f.Facts, fact{"console.happens", word("console.approvehappens", p.Login)}, fact{"console.undo", word("console.recoverundo")})
 	default:
@@ -232,7 +234,7 @@ func (o *Console) endingSessions(v *visit) error {
 	}
 	id := cmp.Or(v.value("session"), v.URL.Query().Get("session"))
 	f := form{Button: "console.endallgo", Back: here(p), Fields: v.fill(field{Name: "session", Kind: "hidden", Value: id}),
-		Facts: []fact{{"console.happens", word("console.endallhappens", len(p.Sessions), p.Login)}}}
+		Facts: []fact{{"console.happens", word("console.endallhappens", p.Login, len(p.Sessions))}}}
 	if i := slices.IndexFunc(p.Sessions, func(n adminapi.Session) bool { return n.ID == id }); i >= 0 {
 		f.Button, f.Facts = "console.endonego", []fact{{"console.happens", word("console.endonehappens", p.Sessions[i].Device, p.Login)}, {"console.place", text(p.Sessions[i].Place)}}
 	}
