@@ -25,6 +25,9 @@ func ACRValues(t *tenant.Tenant) []string {
 	return []string{tenant.PhishingResistant}
 }
 
+// Languages lists the languages that our pages speak, for ui_locales.
+func Languages() []string { return look.Languages() }
+
 // authorizePosted takes a request that a form of the client's has sent (OpenID Connect Core §3.1.2.1) and has the browser
 // ask again with GET: with a form of another site it sends no cookies of ours.
 func (e *Endpoint) authorizePosted(v *visit) error {

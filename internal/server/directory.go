@@ -32,6 +32,12 @@ type Assertions interface {
 	ConsumeAssertion(ctx context.Context, tenantID, clientID, jti string, until time.Time) (first bool, err error)
 }
 
+// ClientKinds tells what kinds of clients there are.
+type ClientKinds interface {
+	// ClientTypes returns the types of a tenant's live clients, each once.
+	ClientTypes(ctx context.Context, tenantID string) ([]tenant.ClientType, error)
+}
+
 // How much is kept in memory at most. A client takes about 1 KB, a tenant about 10.
 const (
 	maxCachedTenants = 2048
@@ -44,6 +50,7 @@ const (
 // fresh.
 type directory struct {
 	registry   Registry
+	kinds      ClientKinds
 	assertions Assertions
 
 	mu      sync.RWMutex
@@ -69,13 +76,14 @@ type entry struct {
 type resident struct {
 	tenant   tenant.Tenant
 	apis     []tenant.API
+	clients  []tenant.ClientType // of which there are live ones
 	keys     atomic.Pointer[keyPage]
 	metadata atomic.Pointer[metadataPage]
 	judges   judges
 }
 
-func newDirectory(r Registry, a Assertions) *directory {
-	return &directory{registry: r, assertions: a, tenants: map[string]*entry{}, unknown: map[string]uint64{}, clients: map[clientName]cachedClient{}}
+func newDirectory(r Registry, k ClientKinds, a Assertions) *directory {
+	return &directory{registry: r, kinds: k, assertions: a, tenants: map[string]*entry{}, unknown: map[string]uint64{}, clients: map[clientName]cachedClient{}}
 }
 
 // tenant returns a tenant by the name in a path, nil if there is none. Names are compared as they are: only the id as it
@@ -115,6 +123,9 @@ func (d *directory) loadTenant(ctx context.Context, id string, generation uint64
 	}
 	r := &resident{tenant: t}
 	if r.apis, err = d.registry.APIs(ctx, id); err != nil {
+		return nil, err
+	}
+	if r.clients, err = d.kinds.ClientTypes(ctx, id); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()

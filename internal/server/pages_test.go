@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -118,6 +119,89 @@ func TestMetadataTellsTheTruth(t *testing.T) {
 	}
 	if scopes := m["scopes_supported"].([]any); len(scopes) != 2 {
 		t.Errorf("scopes_supported is %v", scopes)
+	}
+}
+
+// TestMetadataOfSignIn: what a tenant's document says about people follows from the clients that it has, and every address
+// in it answers.
+func TestMetadataOfSignIn(t *testing.T) {
+	h := newHouse(t, options{})
+	h.acme()
+	type document struct {
+		Authorization string   `json:"authorization_endpoint"`
+		EndSession    string   `json:"end_session_endpoint"`
+		Userinfo      string   `json:"userinfo_endpoint"`
+		Responses     []string `json:"response_types_supported"`
+		Modes         []string `json:"response_modes_supported"`
+		Iss           bool     `json:"authorization_response_iss_parameter_supported"`
+		Challenges    []string `json:"code_challenge_methods_supported"`
+		Prompts       []string `json:"prompt_values_supported"`
+		ACR           []string `json:"acr_values_supported"`
+		Scopes        []string `json:"scopes_supported"`
+		Claims        []string `json:"claims_supported"`
+		Grants        []string `json:"grant_types_supported"`
+		Auth          []string `json:"token_endpoint_auth_methods_supported"`
+		DPoP          []string `json:"dpop_signing_alg_values_supported"`
+		RequestURI    *bool    `json:"request_uri_parameter_supported"`
+	}
+	read := func() (m document) {
+		if err := json.Unmarshal(h.do("GET", "/acme/.well-known/openid-configuration", "").body, &m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	if m := read(); m.Authorization+m.EndSession+m.Userinfo != "" || len(m.Grants) != 1 || slices.Contains(m.Auth, "none") || len(m.DPoP) != 4 {
+		t.Errorf("with services only: %+v", m)
+	}
+	_, err := h.op.CreateClient(t.Context(), "acme", adminapi.CreateClient{ClientID: "shop", Type: "web", RedirectURIs: []string{"https://shop.example/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := read()
+	if !slices.Equal(m.Responses, []string{"code"}) || !slices.Equal(m.Modes, []string{"query"}) || !m.Iss || !slices.Equal(m.Challenges, []string{"S256"}) || len(m.Prompts) != 4 ||
+		!slices.Equal(m.ACR, []string{"phr"}) || !slices.Equal(m.Scopes, []string{"offline_access", "openid", "profile", "read", "write"}) || len(m.Grants) != 3 || slices.Contains(m.Auth, "none") || m.RequestURI == nil || *m.RequestURI {
+		t.Errorf("with a web client: %+v", m)
+	}
+	for address, status := range map[string]int{m.Authorization: 400, m.EndSession: 303, m.Userinfo: 401} {
+		if r := h.do("GET", address, ""); r.status != status {
+			t.Errorf("%s answers %d, want %d", address, r.status, status)
+		}
+	}
+	about := reflect.TypeOf(userinfo{})
+	for i := range about.NumField() {
+		if name, _, _ := strings.Cut(about.Field(i).Tag.Get("json"), ","); !slices.Contains(m.Claims, name) {
+			t.Errorf("the claim %s is not announced", name)
+		}
+	}
+	spa, err := h.op.CreateClient(t.Context(), "acme", adminapi.CreateClient{ClientID: "spa", Type: "spa", RedirectURIs: []string{"https://shop.example/"}})
+	if must(t, spa, err); !slices.Contains(read().Auth, "none") {
+		t.Error("with a SPA, nobody says that public clients may come")
+	}
+	for _, id := range []string{"shop", "spa"} {
+		if _, err := h.op.DisableClient(t.Context(), "acme", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := read(); m.Authorization != "" || slices.Contains(m.Auth, "none") {
+		t.Errorf("without them: %+v", m)
+	}
+}
+
+// TestCredentialsInURLs: they are refused everywhere, but for the one that a standard puts into the address of a logout.
+func TestCredentialsInURLs(t *testing.T) {
+	h := newHouse(t, options{})
+	h.acme()
+	const jwt = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA"
+	for path, refused := range map[string]bool{
+		"/acme/authorize?id_token_hint=" + jwt: true, "/acme/authorize?code=x": true, "/acme/authorize?state=" + jwt: false, "/acme/authorize?nonce=" + jwt: true, "/acme/consent?id_token_hint=" + jwt: true,
+		"/acme/logout?id_token_hint=" + jwt: false, "/acme/logout?id_token_hint=" + jwt + "&access_token=x": true, "/acme/logout?state=" + jwt: false, "/acme/signin?state=" + jwt: true, "/acme/logout/?id_token_hint=" + jwt: true,
+	} {
+		if r := h.do("GET", path, ""); strings.Contains(string(r.body), "looks like a credential") != refused {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
+	}
+	if strings.Contains(h.log.String(), "eyJ") {
+		t.Error("an ID token is in the log")
 	}
 }
 

@@ -190,12 +190,16 @@ func allowed(w http.ResponseWriter, r *http.Request, methods string) bool {
 var credentialNames = []string{"access_token", "assertion", "client_assertion", "client_secret", "code", "id_token", "id_token_hint", "password", "refresh_token", "token"}
 
 // credentialIn reports whether a URL holds a credential, by a parameter's name or by what a value looks like. URLs are
-// kept in logs and histories that nobody thinks of. One place takes one that its standard puts there (OpenID Connect
-// RP-Initiated Logout 1.0 §2): the ID token of a logout, which opens nothing, and is gone from the address at the next step.
+// kept in logs and histories that nobody thinks of. Where applications send people, their state may look like anything;
+// and one address takes a credential that its standard puts there (OpenID Connect RP-Initiated Logout 1.0 §2): the ID token
+// of a logout, which opens nothing, and is gone from the address at the next step.
 func (s *Server) credentialIn(r *http.Request) bool {
 	query, raw := r.URL.Query(), r.URL.RawQuery
-	if _, rest := s.split(r.URL.Path); rest == authorize.LogoutPath && query.Has("id_token_hint") {
-		query.Del("id_token_hint")
+	if _, rest := s.split(r.URL.Path); rest == authorize.Path || rest == authorize.LogoutPath {
+		query.Del("state")
+		if rest == authorize.LogoutPath {
+			query.Del("id_token_hint")
+		}
 		raw = query.Encode()
 	}
 	for name := range query {
