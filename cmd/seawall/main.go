@@ -35,6 +35,7 @@ func commands() []command {
 		{name: "api", help: "register, list, show and disable APIs", sub: apiCommands()},
 		{name: "client", help: "register, list, show and disable clients, and rotate their secrets", sub: clientCommands()},
 		{name: "person", help: "make people, give them links for passkeys, recover and disable them", sub: personCommands()},
+		{name: "access", help: "see, suspend, resume and end what applications have of a person", sub: accessCommands()},
 		{name: "break-glass", help: "get in when every other way is shut", sub: breakGlassCommands()},
 		{name: "keys", help: "list a tenant's signing keys, rotate and distrust them", sub: keysCommands()},
 		{name: "token", help: "revoke tokens, and take that back", sub: tokenCommands()},

@@ -73,6 +73,8 @@ func adminLines() []adminLine {
 		{"POST /v1/tenants/{tenant}/people/{person}/enrol", (*Server).enrolPerson, desk},
 		{"POST /v1/tenants/{tenant}/people/{person}/recover", (*Server).recoverPerson, desk},
 		{"POST /v1/tenants/{tenant}/people/{person}/end-sessions", (*Server).endSessions, desk},
+		{"GET /v1/tenants/{tenant}/people/{person}/access", (*Server).listAccess, anyone},
+		{"POST /v1/tenants/{tenant}/people/{person}/access", (*Server).changeAccess, desk},
 		{"POST /v1/tenants/{tenant}/people/{person}/seal", (*Server).sealGlass, operators},
 		{"GET /v1/tenants/{tenant}/keys", (*Server).listKeys, overseers},
 		{"POST /v1/tenants/{tenant}/keys/rotate", (*Server).rotateKeys, operators},

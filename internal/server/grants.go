@@ -24,6 +24,7 @@ type Grants interface {
 	// AnyFamily reports whether any refresh token was ever given out.
 	AnyFamily(ctx context.Context) (bool, error)
 	RevokeFamily(ctx context.Context, tenantID, id string) (tenant.Family, error)
+	SuspendFamily(ctx context.Context, tenantID, person, id string, why tenant.Suspicion) (f tenant.Family, suspended bool, err error)
 }
 
 // pepperFile has the secret of the house that refresh tokens are made with, see [grant.Pepper].

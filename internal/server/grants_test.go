@@ -463,3 +463,76 @@ func TestBrowsersMayAsk(t *testing.T) {
 		t.Errorf("who is no browser gets %s", got)
 	}
 }
+
+// TestAccessByAdministrators: what applications have of a person is seen, suspended, resumed and ended over the admin API.
+func TestAccessByAdministrators(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	if _, err := w.store.SaveConsent(ctx, tenant.Consent{Tenant: "acme", Person: w.ada.ID, Client: "spa"}.With(oauth.Scope{"openid", "read"}, []string{ordersAPI})); err != nil {
+		t.Fatal(err)
+	}
+	one, other, web := w.signIn("spa"), w.signIn("spa"), w.signIn("web")
+	all, err := w.op.Access(ctx, "acme", "ada@acme.example")
+	if must(t, all, err); len(all.Access) != 3 || len(all.Consents) != 1 || all.Consents[0].Terms[ordersAPI][0] != "openid" {
+		t.Fatalf("%+v", all)
+	}
+	bob, err := w.op.CreatePerson(ctx, "acme", adminapi.CreatePerson{Login: "bob@acme.example"})
+	must(t, bob, err)
+	change := func(person string, q adminapi.ChangeAccess) *adminapi.Accesses {
+		t.Helper()
+		all, err := w.op.ChangeAccess(ctx, "acme", person, q)
+		if err != nil {
+			return nil
+		}
+		return all
+	}
+	id := ""
+	for _, a := range all.Access {
+		if a.Client == "web" {
+			id = a.ID
+		}
+	}
+	for name, q := range map[string]adminapi.ChangeAccess{"no step": {ID: id}, "no id": {Step: "suspend"}, "both": {Step: "end", ID: id, Client: "web"}, "a strange step": {Step: "delete", ID: id}, "no id at all": {Step: "resume", ID: "x"}} {
+		if change(w.ada.ID, q) != nil {
+			t.Errorf("%s: done", name)
+		}
+	}
+	if change(bob.Subject, adminapi.ChangeAccess{Step: "end", ID: id}) != nil {
+		t.Error("ended as somebody else's")
+	}
+	if got := change(w.ada.ID, adminapi.ChangeAccess{Step: "suspend", ID: strings.ToUpper(id)}); got == nil || got.Access[0].Suspended.IsZero() && got.Access[1].Suspended.IsZero() && got.Access[2].Suspended.IsZero() {
+		t.Errorf("suspended: %+v", got)
+	}
+	change(w.ada.ID, adminapi.ChangeAccess{Step: "suspend", ID: id}) // again changes nothing
+	w.form("/acme/token", refreshing("web", web.Refresh), w.web).wants(t, "suspended", 400, "invalid_grant", "suspended")
+	if got := w.introspect(w.api, web.Access); got["active"] != true {
+		t.Errorf("suspended, its access token is %v", got)
+	}
+	if change(w.ada.ID, adminapi.ChangeAccess{Step: "resume", ID: id}) == nil {
+		t.Error("not resumed")
+	}
+	web = w.tokens(w.form("/acme/token", refreshing("web", web.Refresh), w.web))
+	if got := change(w.ada.ID, adminapi.ChangeAccess{Step: "end", ID: id}); got == nil || len(got.Access) != 2 {
+		t.Errorf("ended: %+v", got)
+	}
+	if got := w.introspect(w.api, web.Access); got["active"] != false {
+		t.Errorf("ended, its access token is %v", got)
+	}
+	if got := change(w.ada.ID, adminapi.ChangeAccess{Step: "end", Client: "spa"}); got == nil || len(got.Access) != 0 || len(got.Consents) != 0 {
+		t.Errorf("ended: %+v", got)
+	}
+	for _, gone := range []townTokens{one, other} {
+		w.form("/acme/token", refreshing("spa", gone.Refresh), nil).wants(t, "ended", 400, "invalid_grant", "not good")
+	}
+	seen := map[string]int{}
+	page, err := w.op.Entries(ctx, adminapi.EntryQuery{Limit: 200})
+	must(t, page, err)
+	for _, e := range page.Entries {
+		if strings.HasPrefix(e.Actor, "uid:") {
+			seen[e.Kind]++
+		}
+	}
+	if seen["refresh.suspended"] != 1 || seen["refresh.resumed"] != 1 || seen["refresh.ended"] != 1 || seen["consent.withdrawn"] != 1 || seen["distrust.stated"] != 4 {
+		t.Errorf("the log has %v", seen)
+	}
+}

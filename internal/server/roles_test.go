@@ -42,6 +42,8 @@ var mayTable = map[string]string{
 	"POST /v1/tenants/{tenant}/people/{person}/enrol":          "oph",
 	"POST /v1/tenants/{tenant}/people/{person}/recover":        "oph",
 	"POST /v1/tenants/{tenant}/people/{person}/end-sessions":   "oph",
+	"GET /v1/tenants/{tenant}/people/{person}/access":          "opha",
+	"POST /v1/tenants/{tenant}/people/{person}/access":         "oph",
 	"POST /v1/tenants/{tenant}/people/{person}/seal":           "op",
 	"GET /v1/tenants/{tenant}/keys":                            "opa",
 	"POST /v1/tenants/{tenant}/keys/rotate":                    "op",

@@ -35,7 +35,7 @@ func (s *Store) Family(ctx context.Context, tenantID, id string) (f tenant.Famil
 func familyByID(q querier, tenantID, id string) (tenant.Family, error) {
 	f, err := one(q, scanFamily, `select `+familyColumns+` from family where id = $1 and tenant = $2`, id, tenantID)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = tenant.Refuse(tenant.ErrNotFound, "see `seawall session list`", "no application has such an access")
+		err = tenant.Refuse(tenant.ErrNotFound, "see `seawall access list`", "no application has such an access")
 	}
 	return f, err
 }
@@ -132,7 +132,7 @@ func (s *Store) SuspendFamily(ctx context.Context, tenantID, person, id string, 
 func (x *tx) familyOf(tenantID, person, id string) (tenant.Family, error) {
 	f, err := familyByID(x, tenantID, id)
 	if err == nil && (f.Person != person || f.Over(x.now)) {
-		err = tenant.Refuse(tenant.ErrNotFound, "see `seawall session list`", "no application has such an access")
+		err = tenant.Refuse(tenant.ErrNotFound, "see `seawall access list`", "no application has such an access")
 	}
 	return f, err
 }

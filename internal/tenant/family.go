@@ -209,7 +209,7 @@ func (f Family) Alive(now time.Time) []Released {
 func ParseFamilyID(s string) (string, error) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if raw, err := familyText.DecodeString(s); err != nil || len(raw) != len(FamilyID{}) || familyText.EncodeToString(raw) != s {
-		return "", invalid("id", quote(s)+" names no application's access", "`seawall family list` shows them")
+		return "", invalid("id", quote(s)+" names no application's access", "`seawall access list` shows them")
 	}
 	return s, nil
 }
