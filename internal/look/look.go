@@ -13,12 +13,14 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
 	"maps"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,11 +60,15 @@ func New(prefix string, files fs.FS) (*Book, error) {
 		}
 	}
 	for _, lang := range Languages() {
-		frame, err := template.New("frame").Funcs(b.words(lang)).ParseFS(base, "*.html")
+		names, err := fs.Glob(base, "*.html")
 		if err != nil {
+			return nil, err
+		}
+		frame := template.New("frame").Funcs(b.words(lang))
+		if err := parse(frame, lang, base, names...); err != nil {
 			return nil, fmt.Errorf("the frame of pages: %w", err)
 		}
-		if b.pages[lang], err = pagesOf(frame, files); err != nil {
+		if b.pages[lang], err = pagesOf(frame, lang, files); err != nil {
 			return nil, err
 		}
 	}
@@ -84,15 +90,39 @@ func (b *Book) addAssets(files fs.FS) error {
 	})
 }
 
+// plainWords is a call for words that are the same in every rendering.
+var plainWords = regexp.MustCompile(`\{\{t "([a-z.]+)"\}\}`)
+
+// parse adds files to a template. Words that never change are put in here, once, and not in each rendering: that is most of
+// what a page does.
+func parse(t *template.Template, lang string, files fs.FS, names ...string) error {
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		var unknown error
+		settled := plainWords.ReplaceAllStringFunc(string(text), func(call string) string {
+			words, err := say(lang, plainWords.FindStringSubmatch(call)[1])
+			unknown = errors.Join(unknown, err)
+			return template.HTMLEscapeString(words)
+		})
+		if _, err := t.New(name).Parse(settled); err != nil || unknown != nil {
+			return errors.Join(err, unknown)
+		}
+	}
+	return nil
+}
+
 // pagesOf parses each page by itself on top of the frame, so that pages can't see each other's blocks. What several pages
 // of a room share is in files whose names begin with an underscore.
-func pagesOf(frame *template.Template, files fs.FS) (map[string]*template.Template, error) {
+func pagesOf(frame *template.Template, lang string, files fs.FS) (map[string]*template.Template, error) {
 	names, err := fs.Glob(files, "*.html")
 	if err != nil {
 		return nil, err
 	}
 	if shared, err := fs.Glob(files, "_*.html"); err == nil && len(shared) > 0 {
-		if frame, err = frame.ParseFS(files, shared...); err != nil {
+		if err := parse(frame, lang, files, shared...); err != nil {
 			return nil, fmt.Errorf("what pages share: %w", err)
 		}
 	}
@@ -103,7 +133,7 @@ func pagesOf(frame *template.Template, files fs.FS) (map[string]*template.Templa
 		}
 		page, err := frame.Clone()
 		if err == nil {
-			page, err = page.ParseFS(files, name)
+			err = parse(page, lang, files, name)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the page %s: %w", name, err)
