@@ -34,6 +34,7 @@ var house = []room{
 	{"validate/internal/forge", []string{"validate/internal/wire"}},
 	{"validate/internal/wire", nil},
 	{"examples/api", []string{"validate"}},
+	{"examples/webapp", []string{"validate"}},
 
 	// Ground floor: words and rules.
 	{"internal/secret", nil},

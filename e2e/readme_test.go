@@ -1,85 +1,24 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"seawall/internal/testenv"
 )
 
-var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
-
 // TestREADME does what the README says, in its order and nothing else: `make run` in one terminal, everything else in
-// another. Only the port differs, since it may be taken here.
+// another. The application of its chapter about people runs in a test with a browser.
 func TestREADME(t *testing.T) {
-	root := testenv.Root(t)
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var blocks []string
-	for _, m := range shellBlock.FindAllStringSubmatch(string(text), -1) {
-		blocks = append(blocks, m[1])
-	}
-	if len(blocks) < 6 || blocks[0] != "make run\n" {
-		t.Fatalf("the README begins with %q and has %d blocks: the first must be make run", blocks, len(blocks))
-	}
-	address, data := strings.Replace(testenv.FreeAddress(t), "127.0.0.1", "localhost", 1), filepath.Join(testenv.Dir(t, 0), "data")
-	run := exec.Command("make", "--no-print-directory", "run", "DATA="+data, "LISTEN="+address)
-	run.Dir = root
-	run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a terminal would: an interrupt reaches make and seawall
-	var said testenv.Transcript
-	run.Stdout, run.Stderr = &said, &said
-	if err := run.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- run.Wait() }()
-	t.Cleanup(func() {
-		syscall.Kill(-run.Process.Pid, syscall.SIGINT)
-		<-ended
-	})
-	ready := "seawall: ready at http://" + address
-	for deadline := time.Now().Add(5 * time.Minute); !strings.Contains(said.String(), ready); time.Sleep(10 * time.Millisecond) {
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("make run ended: %v\n%s", err, said.String())
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("make run did not get ready:\n%s", said.String())
-		}
-	}
-
-	// The second terminal stands in a directory of its own, with bin beside it as in the repository, and is one shell for
-	// all blocks, because variables live on between them.
-	dir := testenv.Dir(t, 0)
-	if err := os.Symlink(filepath.Join(root, "bin"), filepath.Join(dir, "bin")); err != nil {
-		t.Fatal(err)
-	}
-	var script strings.Builder
-	script.WriteString("set -euo pipefail\n")
-	for i, block := range blocks[1:] {
-		fmt.Fprintf(&script, "echo '=== block %d'\n%s", i+2, strings.ReplaceAll(block, "localhost:8420", address))
-	}
-	shell := exec.Command("bash", "-c", script.String())
-	shell.Dir = dir
-	shell.Env = append(os.Environ(), "SEAWALL_DATA="+data)
-	out, err := shell.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, want := range []string{"Tenant acme is ready.", "is registered.", `"client_id":"ci"`, "token.issued"} {
-		if !bytes.Contains(bytes.ReplaceAll(out, []byte(`": "`), []byte(`":"`)), []byte(want)) {
+	r := testenv.FollowREADME(t)
+	out := strings.ReplaceAll(r.Shell(r.Blocks...), `": "`, `":"`)
+	for _, want := range []string{"Tenant acme is ready.", "is registered.", `"client_id":"ci"`, "token.issued", "Client notes is registered."} {
+		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in what it printed:\n%s", want, out)
 		}
 	}
