@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
@@ -180,7 +181,16 @@ func (s *Server) refuseAct(w http.ResponseWriter, r *http.Request, err error) {
 	writeAdminError(w, e)
 }
 
-func writeAdminError(w http.ResponseWriter, e *adminapi.Error) { writeJSON(w, e.Status, e) }
+// writeAdminError answers with e. What a token lacks is also said in the way of RFC 6750 and RFC 9470.
+func writeAdminError(w http.ResponseWriter, e *adminapi.Error) {
+	switch e.Code {
+	case adminapi.CodeStepUp:
+		w.Header().Set("WWW-Authenticate", `DPoP error="`+e.Code+`", error_description="a more recent sign-in is required", max_age="`+strconv.FormatInt(e.MaxAge, 10)+`"`)
+	case adminapi.CodeToken:
+		w.Header().Set("WWW-Authenticate", `DPoP error="`+e.Code+`", error_description="revoked"`)
+	}
+	writeJSON(w, e.Status, e)
+}
 
 // adminError says what an error means to an operator; nil for one that nobody expected.
 func adminError(err error) *adminapi.Error {

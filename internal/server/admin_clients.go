@@ -56,20 +56,7 @@ func (s *Server) createClient(a act) (any, error) {
 	if err := s.mayCreateClient(a.Context(), &t, apis, &c); err != nil {
 		return nil, err
 	}
-	e := &mint.Entry{Kind: mint.ClientCreated, Tenant: t.ID, Issuer: t.Issuer, Client: c.ID, Subject: c.ID, Detail: []mint.Field{
-		{Name: "auth", Value: string(c.Auth)}, {Name: "grants", Value: words(c.Grants)}, {Name: "type", Value: string(c.Type)},
-	}}
-	e.Detail = append(e.Detail, signInDetails(&c)...)
-	for _, access := range c.APIs[:min(len(c.APIs), mint.MaxAudiences)] {
-		e.Audience = append(e.Audience, access.Audience)
-	}
-	if scopes := scopesOf(&c); len(scopes) > 0 {
-		e.Detail = append(e.Detail, mint.Field{Name: "scopes", Value: short(scopes.String())})
-	}
-	if !given.IsZero() {
-		e.Detail = append(e.Detail, mint.Field{Name: "secret_id", Value: secretID(given.Hash())})
-	}
-	ctx, err := s.begin(a, c.MayGetIDTokens(), e)
+	ctx, err := s.begin(a, c.MayGetIDTokens(), clientEntry(&t, &c, given))
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +69,24 @@ func (s *Server) createClient(a act) (any, error) {
 		shown.Pending = pending(s.tellSigner(ctx, t.ID))
 	}
 	return shown, nil
+}
+
+// clientEntry tells the ledger of a new client.
+func clientEntry(t *tenant.Tenant, c *tenant.Client, given secret.Text) *mint.Entry {
+	e := &mint.Entry{Kind: mint.ClientCreated, Tenant: t.ID, Issuer: t.Issuer, Client: c.ID, Subject: c.ID, Detail: []mint.Field{
+		{Name: "auth", Value: string(c.Auth)}, {Name: "grants", Value: words(c.Grants)}, {Name: "type", Value: string(c.Type)},
+	}}
+	e.Detail = append(e.Detail, signInDetails(c)...)
+	for _, access := range c.APIs[:min(len(c.APIs), mint.MaxAudiences)] {
+		e.Audience = append(e.Audience, access.Audience)
+	}
+	if scopes := scopesOf(c); len(scopes) > 0 {
+		e.Detail = append(e.Detail, mint.Field{Name: "scopes", Value: short(scopes.String())})
+	}
+	if !given.IsZero() {
+		e.Detail = append(e.Detail, mint.Field{Name: "secret_id", Value: secretID(given.Hash())})
+	}
+	return e
 }
 
 // newClient makes a checked client of what was asked for, and its secret if its method has one.

@@ -86,6 +86,9 @@ func (s *Server) Found(ctx context.Context) (*Invitation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.foundCommandLine(ctx, t); err != nil {
+		return nil, err
+	}
 	people, ways, err := s.everybody(ctx, *t)
 	if err != nil {
 		return nil, err

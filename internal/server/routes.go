@@ -76,8 +76,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			serve, methods = s.serveAuthorize, their
 		}
 	}
-	if serve == nil && id == tenant.Operators && console.Owns(rest) {
-		serve, methods = s.serveConsole, their
+	if serve == nil && id == tenant.Operators {
+		switch {
+		case console.Owns(rest):
+			serve, methods = s.serveConsole, their
+		case strings.HasPrefix(rest, pathAdmin+"/"):
+			serve, methods = s.serveAdmin, their
+		}
 	}
 	if serve == nil {
 		oauth.WriteError(w, errNothing)

@@ -31,6 +31,7 @@ import (
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
 	"seawall/internal/token"
+	"seawall/validate"
 )
 
 // Store is what the server keeps things in. The parts say what each method promises.
@@ -80,28 +81,29 @@ type Config struct {
 
 // Server is the house. Make one with [New].
 type Server struct {
-	config    Config
-	now       func() time.Time
-	log       *slog.Logger
-	prefix    string // path of the base URL
-	host      string // name in the base URL
-	assets    string // path of the pages' styles and scripts
-	hsts      []string
-	directory *directory
-	vaults    *vaults
-	keys      *keys
-	policies  *policies
-	feeds     *feeds
-	failures  *failures
-	limit     *grant.FailureLimit
-	tokens    *grant.Handler
-	people    *login.Door
-	authorize *authorize.Endpoint
-	console   *console.Console
-	api       http.Handler // the admin API
-	started   time.Time
-	acts      sync.Mutex // writes of the admin API, one at a time
-	loops     sync.WaitGroup
+	config      Config
+	now         func() time.Time
+	log         *slog.Logger
+	prefix      string // path of the base URL
+	host        string // name in the base URL
+	assets      string // path of the pages' styles and scripts
+	hsts        []string
+	directory   *directory
+	vaults      *vaults
+	keys        *keys
+	policies    *policies
+	feeds       *feeds
+	failures    *failures
+	limit       *grant.FailureLimit
+	tokens      *grant.Handler
+	people      *login.Door
+	authorize   *authorize.Endpoint
+	console     *console.Console
+	api         http.Handler     // the admin API
+	adminProofs validate.Replays // proofs that were used there
+	started     time.Time
+	acts        sync.Mutex // writes of the admin API, one at a time
+	loops       sync.WaitGroup
 }
 
 // New makes a server and connects it to the vaults until ctx ends. It fails when what the house remembers is damaged or
@@ -121,7 +123,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if c.FailuresPerMinute == 0 {
 		c.FailuresPerMinute = 50
 	}
-	s.started, s.api = s.now(), s.adminHandler()
+	s.started, s.api, s.adminProofs = s.now(), s.adminHandler(), validate.NewReplays(0)
 	s.vaults = newVaults(ctx, c.Signer, c.Ledger, c.Head, c.Log, s.now)
 	if s.keys, err = newKeys(c.Dir, s.vaults.signer.Keys, &s.vaults.root, c.Log); err != nil {
 		return nil, err
