@@ -30,10 +30,10 @@ type DPoP struct {
 	// nil demands none.
 	Nonces Nonces
 
-	// Origin is the scheme and host that clients see, such as https://api.example, for an API behind
-	// a proxy. htu is compared with Origin and the request's path. Default: what the request says,
-	// https if it came over TLS here. It counts for Request and Handler; whoever calls Presented
-	// gives the whole URL.
+	// Origin is the scheme and host that clients call, such as https://api.example: htu is compared with
+	// it and the request's path. Request and Handler refuse the scheme DPoP without it, with
+	// CodeDPoPOrigin: the Host header is the sender's choice, so whoever gets hold of a proof that was
+	// made for another API could make it fit this one. Whoever calls Presented gives the whole URL.
 	Origin string
 
 	// Replays remembers which proofs were used. Default: a memory of this Validator's own, NewReplays.

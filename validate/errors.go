@@ -64,6 +64,7 @@ const (
 	CodeDPoPRequired   Code = "dpop_required"   // DPoP.Required, and the token is bound to no key
 	CodeDPoPScheme     Code = "dpop_scheme"     // the token is bound to a key, and came as a bearer token
 	CodeDPoPUnbound    Code = "dpop_unbound"    // the scheme is DPoP, and the token is bound to no key
+	CodeDPoPOrigin     Code = "dpop_origin"     // DPoP.Origin is not set, so Request and Handler can't tell what a proof must be for
 	CodeDPoPMissing    Code = "dpop_missing"    // there is no proof
 	CodeDPoPMany       Code = "dpop_many"       // there is more than one proof
 	CodeDPoPForm       Code = "dpop_form"       // the proof is no strict JWS, or lacks a member, or has one of the wrong form
@@ -161,6 +162,7 @@ var reasons = map[Code]string{
 	CodeDPoPRequired:    "this API accepts only tokens that are bound to a DPoP key",
 	CodeDPoPScheme:      "the token is bound to a DPoP key and can't be used as a bearer token",
 	CodeDPoPUnbound:     "the token came with the DPoP scheme but is bound to no key",
+	CodeDPoPOrigin:      "this API has not been told by which origin clients call it, so it can't check DPoP proofs",
 	CodeDPoPMissing:     "there is no DPoP proof",
 	CodeDPoPMany:        "there is more than one DPoP proof",
 	CodeDPoPForm:        "the DPoP proof is malformed or lacks a member",

@@ -10,7 +10,8 @@ import (
 // (RFC 9449 §7.1), and holds the request to what the token is bound to. Tokens in a form or in a URL
 // are never looked at. Two Authorization headers are refused with CodeRequest.
 //
-// The URL of the request is DPoP.Origin, or what the request itself says, and its path as it came.
+// The URL of the request is DPoP.Origin and its path as it came; without an Origin the scheme DPoP is
+// refused.
 // The client certificate is that of r.TLS: behind a proxy that ends TLS, give it to Presented, from a
 // header that the proxy alone can set.
 func (v *Validator) Request(r *http.Request) (*Token, error) {
@@ -49,6 +50,9 @@ func (v *Validator) presentation(r *http.Request) (raw string, p Presentation, c
 		return "", p, CodeRequest
 	}
 	if dpop {
+		if v.dpop.origin == "" {
+			return "", p, CodeDPoPOrigin
+		}
 		p.URL = v.dpop.url(r)
 		p.Proofs = r.Header.Values("DPoP")
 	}
@@ -60,18 +64,10 @@ func (v *Validator) presentation(r *http.Request) (raw string, p Presentation, c
 
 // url gives the URL by which the client called, with the path as it came over the wire.
 func (d *proving) url(r *http.Request) string {
-	origin := d.origin
-	switch {
-	case origin != "":
-	case r.TLS != nil:
-		origin = "https://" + r.Host
-	default:
-		origin = "http://" + r.Host
-	}
 	if strings.HasPrefix(r.RequestURI, "/") {
-		return origin + r.RequestURI
+		return d.origin + r.RequestURI
 	}
-	return origin + r.URL.EscapedPath()
+	return d.origin + r.URL.EscapedPath()
 }
 
 // Handler lets requests with a good token that fulfils every requirement through to next, which finds
@@ -152,6 +148,8 @@ func (v *Validator) schemes(scheme string, code Code) []string {
 	realm := ` realm="` + quoted(v.audiences[0]) + `"`
 	bearer, dpop := "Bearer"+realm, "DPoP"+realm+`, algs="ES256 RS256 PS256 EdDSA"`
 	switch {
+	case code == CodeDPoPOrigin:
+		return []string{bearer} // it is no use trying DPoP again
 	case v.dpop.required || strings.EqualFold(scheme, "DPoP") || strings.HasPrefix(string(code), "dpop_"):
 		return []string{dpop}
 	case code == CodeMissing && v.speaksDPoP:

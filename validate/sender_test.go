@@ -97,21 +97,36 @@ func TestHandlerDPoP(t *testing.T) {
 	}
 }
 
-// Without an Origin the request itself says by which URL it was called.
+// What a client called is Origin and the path as it came over the wire. The Host header says nothing, or a proof that
+// was made for one API would be good at every other that has the same path.
 func TestRequestURL(t *testing.T) {
 	clock := still()
 	issuer := validatetest.NewIssuer(validatetest.Config{Clock: clock})
 	prover := validatetest.NewProver(validate.EdDSA, clock)
-	v := newValidator(t, issuer)
+	v := newValidator(t, issuer, func(c *validate.Config) { c.DPoP = &validate.DPoP{Origin: "https://api.example"} })
 	token := issuer.Token(validatetest.Claims{"aud": audience, "cnf": prover.Confirmation()})
-	for url, want := range map[string]string{"http://api.example/a%2Fb?x": "", "https://api.example/a%2Fb?x": "", "https://api.example:8443/": "", "https://api.example/a/b": "dpop_url"} {
-		r := httptest.NewRequest("GET", url, nil)
+	for name, c := range map[string]struct {
+		url, requested string // "" is what url says
+		host           string // likewise
+		want           validate.Code
+	}{
+		"as it is":              {"https://api.example/a%2Fb?x", "", "", ""},
+		"at another address":    {"https://api.example/a%2Fb", "", "10.0.0.7", ""},
+		"made for another API":  {"https://elsewhere.example/a%2Fb", "", "", validate.CodeDPoPURL},
+		"made for plain HTTP":   {"http://api.example/a%2Fb", "", "", validate.CodeDPoPURL},
+		"made for another port": {"https://api.example:8443/a%2Fb", "", "", validate.CodeDPoPURL},
+		"made for another path": {"https://api.example/a/b", "/a%2Fb", "", validate.CodeDPoPURL},
+	} {
+		r := httptest.NewRequest("GET", c.url, nil)
 		prover.Sign(r, token)
-		if want != "" {
-			r.RequestURI = "/a%2Fb"
+		if c.requested != "" {
+			r.RequestURI = c.requested
 		}
-		if _, err := v.Request(r); want == "" && err != nil || want != "" && !errors.Is(err, validate.Code(want)) {
-			t.Errorf("%s: %v, want %q", url, err, want)
+		if c.host != "" {
+			r.Host = c.host
+		}
+		if _, err := v.Request(r); c.want == "" && err != nil || c.want != "" && !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 	r := httptest.NewRequest("GET", "https://api.example/a%2Fb", nil)
@@ -119,6 +134,25 @@ func TestRequestURL(t *testing.T) {
 	r.RequestURI = "" // as a program that serves by hand may leave it
 	if _, err := v.Request(r); err != nil {
 		t.Errorf("without RequestURI: %v", err)
+	}
+}
+
+// An API that was not told its origin takes no proof, and tells whoever looks after it so. It still takes bearer tokens.
+func TestNoOrigin(t *testing.T) {
+	clock := still()
+	issuer := validatetest.NewIssuer(validatetest.Config{Clock: clock})
+	prover := validatetest.NewProver("", clock)
+	v := newValidator(t, issuer)
+	r := httptest.NewRequest("GET", itemsURL, nil)
+	prover.Sign(r, issuer.Token(validatetest.Claims{"aud": audience, "cnf": prover.Confirmation()}))
+	w := answer(v, r)
+	if want := `Bearer realm="https://api.example", error="invalid_token", error_description="dpop_origin"`; w.Code != 401 || w.Header().Get("WWW-Authenticate") != want {
+		t.Errorf("%d %q", w.Code, w.Header()["Www-Authenticate"])
+	}
+	r = httptest.NewRequest("GET", itemsURL, nil)
+	r.Header.Set("Authorization", "Bearer "+issuer.Token(validatetest.Claims{"aud": audience}))
+	if w := answer(v, r); w.Code != 204 {
+		t.Errorf("a bearer token: %d", w.Code)
 	}
 }
 
@@ -130,7 +164,7 @@ func TestNonces(t *testing.T) {
 	}
 	issuer := validatetest.NewIssuer(validatetest.Config{Clock: clock})
 	prover := validatetest.NewProver("", clock)
-	v := newValidator(t, issuer, func(c *validate.Config) { c.DPoP = &validate.DPoP{Nonces: nonces} })
+	v := newValidator(t, issuer, func(c *validate.Config) { c.DPoP = &validate.DPoP{Origin: "https://api.example", Nonces: nonces} })
 	token := issuer.Token(validatetest.Claims{"aud": audience, "cnf": prover.Confirmation(), "exp": clock.Now().Unix() + 3000})
 	send := func(changes ...validatetest.Claims) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("GET", itemsURL, nil)
@@ -292,7 +326,9 @@ func TestBrokenReplayMemory(t *testing.T) {
 	clock := still()
 	issuer := validatetest.NewIssuer(validatetest.Config{Clock: clock})
 	prover := validatetest.NewProver("", clock)
-	v := newValidator(t, issuer, func(c *validate.Config) { c.DPoP = &validate.DPoP{Replays: brokenMemory{}} })
+	v := newValidator(t, issuer, func(c *validate.Config) {
+		c.DPoP = &validate.DPoP{Origin: "https://api.example", Replays: brokenMemory{}}
+	})
 	r := httptest.NewRequest("GET", itemsURL, nil)
 	prover.Sign(r, issuer.Token(validatetest.Claims{"aud": audience, "cnf": prover.Confirmation()}))
 	if _, err := v.Request(r); !errors.Is(err, validate.CodeDPoPFull) {

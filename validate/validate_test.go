@@ -320,7 +320,7 @@ func TestEveryCodeHasAReason(t *testing.T) {
 		validate.CodeLedgerAnnounced, validate.CodeKeyUnknown, validate.CodeKeyUnusable, validate.CodeKeyIssuer, validate.CodeKeyRevoked, validate.CodeKeyNotYetValid,
 		validate.CodeKeyExpired, validate.CodeKeyStatement, validate.CodeKeyAmbiguous, validate.CodeKeyAlg, validate.CodeKeyKind, validate.CodeKeySigningEnded,
 		validate.CodeKeyOutlived, validate.CodeReceiptForm, validate.CodeSignature, validate.CodeReceiptMissing, validate.CodeReceiptKey, validate.CodeReceiptTime, validate.CodeReceiptMismatch,
-		validate.CodeMTLSRequired, validate.CodeMTLSMissing, validate.CodeMTLSMismatch, validate.CodeDPoPRequired, validate.CodeDPoPScheme, validate.CodeDPoPUnbound, validate.CodeDPoPMissing,
+		validate.CodeMTLSRequired, validate.CodeMTLSMissing, validate.CodeMTLSMismatch, validate.CodeDPoPRequired, validate.CodeDPoPScheme, validate.CodeDPoPUnbound, validate.CodeDPoPOrigin, validate.CodeDPoPMissing,
 		validate.CodeDPoPMany, validate.CodeDPoPForm, validate.CodeDPoPAlg, validate.CodeDPoPMethod, validate.CodeDPoPURL, validate.CodeDPoPToken, validate.CodeDPoPTime, validate.CodeDPoPNonce,
 		validate.CodeDPoPKey, validate.CodeDPoPThumbprint, validate.CodeDPoPSignature, validate.CodeDPoPReplay, validate.CodeDPoPFull, validate.CodeScope, validate.CodeACR, validate.CodeAuthTime,
 		validate.CodeKind, validate.CodeNonce, validate.CodeHash, validate.CodeReplay, validate.CodeFull,

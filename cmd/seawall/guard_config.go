@@ -64,8 +64,7 @@ type guardConfig struct {
 	// Clients are the client ids that are accepted. Default: all.
 	Clients []string `json:"clients,omitempty"`
 	// Base is the scheme and host under which clients reach the API, such as https://api.example. DPoP proofs are compared
-	// with it (RFC 9449). Without it a guard that a proxy asks refuses every proof, because the name that a request gives is
-	// the client's choice.
+	// with it (RFC 9449). Without it every proof is refused, because the name that a request gives is the client's choice.
 	Base string `json:"base,omitempty"`
 	// RequireDPoP and RequireMTLS refuse tokens that are not bound to a key or a certificate of their sender. One that is
 	// bound is held to it in any case.

@@ -482,7 +482,7 @@ func TestAProofIsForTheNameInTheConfiguration(t *testing.T) {
 		}
 		for _, origin := range []string{"http://" + host, "https://" + host, "http://", audience} {
 			h := http.Header{"Authorization": {"DPoP " + bound}, "Dpop": {prover.Proof(bound, "GET", origin+"/orders")}}
-			if answer := question(t, p, "GET", "/orders", h); answer.StatusCode != 401 || why(answer) != "dpop_url" {
+			if answer := question(t, p, "GET", "/orders", h); answer.StatusCode != 401 || why(answer) != "dpop_origin" {
 				t.Errorf("%s, a proof for %s: %d %q", kind, origin, answer.StatusCode, why(answer))
 			}
 		}
