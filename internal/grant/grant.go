@@ -46,9 +46,9 @@ type Request struct {
 	Tenant   *tenant.Tenant
 	Client   *Client
 	Form     *Form
-	Evidence [32]byte // what proved the client, for the ledger
-	Key      string   // thumbprint of the key that the client has proved to have (RFC 9449); empty: none
-	Now      time.Time
+	Evidence [32]byte  // what proved the client, for the ledger
+	Key      string    // thumbprint of the key that the client has proved to have (RFC 9449); empty: none
+	Now      time.Time // when it arrived
 	house    *Config
 }
 
@@ -220,7 +220,7 @@ func (h *Handler) identify(r *http.Request, t *tenant.Tenant, form *Form) (clien
 }
 
 func (h *Handler) issue(w http.ResponseWriter, r *http.Request, t *tenant.Tenant) (token.Token, error) {
-	ctx := r.Context()
+	ctx, now := r.Context(), h.config.Now()
 	client, form, proof, err := h.admit(r, t, "resource")
 	if err != nil {
 		return token.Token{}, err
@@ -229,7 +229,7 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request, t *tenant.Tenant
 	if err != nil {
 		return token.Token{}, err
 	}
-	q := &Request{Tenant: t, Client: client, Form: form, Evidence: proof, Now: h.config.Now(), house: &h.config}
+	q := &Request{Tenant: t, Client: client, Form: form, Evidence: proof, Now: now, house: &h.config}
 	possession, err := h.possession(w, r, q)
 	if err != nil {
 		return token.Token{}, err
@@ -268,6 +268,9 @@ func (h *Handler) choose(t *tenant.Tenant, client *Client, form *Form) (Grant, e
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, t *tenant.Tenant, err error) {
+	if classified := (*oauth.Error)(nil); r.Context().Err() != nil && !errors.As(err, &classified) {
+		err = oauth.Unavailable(time.Second, err) // who asked has hung up, which is no fault of ours
+	}
 	e := oauth.WriteError(w, err)
 	switch {
 	case e.Incident != "":

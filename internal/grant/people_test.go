@@ -566,6 +566,13 @@ func TestRefreshReplay(t *testing.T) {
 			t.Errorf("%s: recorded %+v", c.name, v.acts)
 		}
 		next := v.wantTokens(v.ask(refreshing("spa", b.Refresh), c.header(3)...), c.name+", the successor")
+		v.advance(time.Millisecond) // in the very same one it might have been on its way already
+		hungUp, hangUp := context.WithCancel(t.Context())
+		hangUp()
+		v.do(request(refreshing("spa", a.Refresh).Encode(), c.header(13)...).WithContext(hungUp)).wants(t, c.name+", by who has hung up", 503, oauth.TemporarilyUnavailable, "Try again")
+		if f := v.family(a.Refresh); !f.SuspendedAt.IsZero() {
+			t.Errorf("%s: who has hung up brought it under suspicion", c.name)
+		}
 		v.ask(refreshing("spa", a.Refresh), c.header(4)...).wants(t, c.name+", after its successor was used", 400, oauth.InvalidGrant, "suspended")
 		if f := v.family(a.Refresh); f.Suspicion != tenant.OlderGeneration || !f.RevokedAt.IsZero() {
 			t.Errorf("%s: suspended for %q", c.name, f.Suspicion)

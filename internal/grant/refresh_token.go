@@ -47,7 +47,7 @@ func (refresh) Authorize(ctx context.Context, q *Request) (*token.Authorization,
 	case tenant.Refused:
 		return nil, nil, p.refused(p.family)
 	case tenant.Suspends:
-		f, verdict, err := q.house.Families.RotateFamily(context.WithoutCancel(ctx), q.Tenant.ID, tenant.Rotation{Presented: p.shown})
+		f, verdict, err := p.judged(ctx, tenant.Rotation{Presented: p.shown})
 		switch {
 		case err != nil:
 			return nil, nil, err
@@ -93,7 +93,7 @@ func present(ctx context.Context, q *Request) (*presentation, error) {
 		return nil, err
 	}
 	p := &presentation{Request: q, token: given, family: f, shown: tenant.Presented{Family: f.ID, Generation: given.generation,
-		Hash: raw.Hash(), Client: q.Client.registered.ID, JKT: q.Key, Window: tenant.BoundReplay}}
+		Hash: raw.Hash(), Client: q.Client.registered.ID, JKT: q.Key, Window: tenant.BoundReplay, At: q.Now}}
 	if q.Client.public() && f.JKT == "" {
 		p.shown.Window = tenant.UnboundReplay
 	}
@@ -109,7 +109,7 @@ func (p *presentation) rotate(ctx context.Context, made token.Token, lifetime in
 	if err != nil {
 		return token.Token{}, err
 	}
-	f, verdict, err := p.house.Families.RotateFamily(ctx, p.Tenant.ID, tenant.Rotation{Presented: p.shown, Bind: p.binds(), Successor: next.text.Hash(), Sealed: sealed,
+	f, verdict, err := p.judged(ctx, tenant.Rotation{Presented: p.shown, Bind: p.binds(), Successor: next.text.Hash(), Sealed: sealed,
 		Token: tenant.Released{JTI: made.JTI(), ExpiresAt: p.Now.Add(time.Duration(lifetime) * time.Second)}})
 	if err != nil {
 		return token.Token{}, err
@@ -123,6 +123,15 @@ func (p *presentation) rotate(ctx context.Context, made token.Token, lifetime in
 		return token.Token{}, p.suspended(ctx, f)
 	}
 	return token.Token{}, p.refused(f)
+}
+
+// judged has the store judge the token and do what follows. Who has hung up meanwhile gets nothing and so decides nothing:
+// a client that gave up on a request and asked anew must not come under suspicion for the first.
+func (p *presentation) judged(ctx context.Context, r tenant.Rotation) (tenant.Family, tenant.Verdict, error) {
+	if err := ctx.Err(); err != nil {
+		return tenant.Family{}, tenant.Refused, err
+	}
+	return p.house.Families.RotateFamily(ctx, p.Tenant.ID, r)
 }
 
 // replayed gives the successor that was given before. A replay that can't be recorded gives nothing, and can be tried again.

@@ -140,6 +140,7 @@ type Presented struct {
 	Client     string        // who brought it
 	JKT        string        // thumbprint of the key that came with it; empty: none
 	Window     time.Duration // for how long the one before may come again
+	At         time.Time     // when the request arrived
 }
 
 // Rotation is what follows on a refresh token that is used for the first time, and the access token that goes with it.
@@ -180,6 +181,8 @@ func (f Family) Judge(p Presented, now time.Time) (Verdict, Suspicion) {
 		return Rotates, ""
 	case p.Generation == f.Generation:
 		return Suspends, Forked
+	case p.Generation+2 == f.Generation && wholeMillis(p.At).Compare(f.ConsumedAt) <= 0:
+		return Refused, "" // when it came it was in time, and its successor was used while it waited
 	case p.Generation+1 != f.Generation || p.Hash != f.Previous || f.ConsumedAt.IsZero() || now.Sub(f.ConsumedAt) >= p.Window:
 		return Suspends, OlderGeneration
 	case f.Replayed != 0 && f.Replayed+1 == p.Generation:

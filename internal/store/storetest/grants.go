@@ -420,6 +420,7 @@ func testSuspicions(t *testing.T, f *fixture) {
 		older   bool          // the token of the first generation, with two after it
 		used    bool          // the token of the first generation, with one after it
 		wait    time.Duration // before it comes
+		late    bool          // it arrived in time, and was judged when its successor had been used
 		verdict tenant.Verdict
 		why     tenant.Suspicion
 	}{
@@ -429,8 +430,10 @@ func testSuspicions(t *testing.T, f *fixture) {
 		{name: "another key, used", change: func(r *tenant.Rotation) { r.JKT = "other" }, used: true, verdict: tenant.Suspends, why: tenant.OtherKey},
 		{name: "no key", change: func(r *tenant.Rotation) { r.JKT = "" }, verdict: tenant.Refused},
 		{name: "no key, older", change: func(r *tenant.Rotation) { r.JKT = "" }, older: true, verdict: tenant.Refused},
+		{name: "older, and in time when it arrived", older: true, late: true, verdict: tenant.Refused},
+		{name: "another client's, in time when it arrived", older: true, late: true, change: func(r *tenant.Rotation) { r.Client = "cli" }, verdict: tenant.Suspends, why: tenant.OtherClient},
 		{name: "older", older: true, verdict: tenant.Suspends, why: tenant.OlderGeneration},
-		{name: "used, in time", used: true, wait: tenant.BoundReplay - time.Millisecond, verdict: tenant.Replays},
+		{name: "used, in time", used: true, wait: tenant.BoundReplay - 3*time.Millisecond, verdict: tenant.Replays},
 		{name: "used, too late", used: true, wait: tenant.BoundReplay, verdict: tenant.Suspends, why: tenant.OlderGeneration},
 		{name: "forked", change: func(r *tenant.Rotation) { r.Hash = randomHash() }, verdict: tenant.Suspends, why: tenant.Forked},
 		{name: "used and forged", change: func(r *tenant.Rotation) { r.Hash = randomHash() }, used: true, verdict: tenant.Suspends, why: tenant.OlderGeneration},
@@ -439,13 +442,17 @@ func testSuspicions(t *testing.T, f *fixture) {
 		one := f.mustFamily(p, true, bind)
 		r, now := next(one, "x"), one
 		r.Window = tenant.BoundReplay
+		r.At = f.clock.Now()
 		if c.used || c.older {
 			now = f.mustRotate(now, "second")
 		}
-		if c.older {
+		if f.clock.advance(time.Millisecond); c.older {
 			now = f.mustRotate(now, "third")
 		}
-		f.clock.advance(c.wait)
+		if f.clock.advance(c.wait); !c.late {
+			f.clock.advance(time.Millisecond)
+			r.At = f.clock.Now()
+		}
 		if c.change != nil {
 			c.change(&r)
 		}
