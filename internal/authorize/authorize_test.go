@@ -29,7 +29,7 @@ func TestFromRequestToCode(t *testing.T) {
 		t.Fatalf("after signing in: %v", back.to)
 	}
 	page := b.follow(back)
-	for _, want := range []string{"Allow Shop to know you?", "shop.example", "Dr. ada", "Recognise you", "See your name and login", "Until you sign out, and for 7 days at most."} {
+	for _, want := range []string{"Continue to Shop?", "shop.example", "Dr. ada", "Recognise you", "See your name and login", "Until you sign out here, and up to 10 minutes longer. 7 days at most."} {
 		if !strings.Contains(page.body, want) {
 			t.Errorf("the page doesn't say %q", want)
 		}
@@ -221,13 +221,13 @@ func TestPrompts(t *testing.T) {
 	b.ask("prompt", "none", "max_age", "0").wants(t, "too old", oauth.LoginRequired)
 	b.ask("prompt", "none", "max_age", "59").wants(t, "older than a minute", oauth.LoginRequired)
 	h.code(b.ask("prompt", "none", "max_age", "3600"))
-	if q := b.ask("prompt", "consent"); !strings.Contains(b.follow(q).body, "Allow Shop to know you?") {
+	if q := b.ask("prompt", "consent"); !strings.Contains(b.follow(q).body, "Continue to Shop?") {
 		t.Error("prompt=consent does not ask")
 	}
 	// The organisation's own are not asked about, unless they want to.
 	h.client(tenant.Client{ID: "portal", RedirectURIs: []string{callback}, Trusted: true})
 	h.code(b.ask("client_id", "portal"))
-	if q := b.ask("client_id", "portal", "prompt", "consent"); !strings.Contains(b.follow(q).body, "Allow portal to know you?") {
+	if q := b.ask("client_id", "portal", "prompt", "consent"); !strings.Contains(b.follow(q).body, "Continue to portal?") {
 		t.Error("prompt=consent does not ask for a trusted client")
 	}
 	h.must(h.store.DisablePerson(t.Context(), "acme", p.ID))
@@ -418,6 +418,14 @@ func TestConsentSaysWhatItIsAbout(t *testing.T) {
 	if code.Scope.String() != "openid read write offline_access" || !slices.Equal(code.Resources, []string{api, "https://bills.acme.example"}) {
 		t.Errorf("the code is %+v", code)
 	}
+	h.client(tenant.Client{ID: "brief", RedirectURIs: []string{callback}, Grants: []oauth.GrantType{oauth.AuthorizationCode}, Lifetime: 90 * time.Second})
+	brief := b.follow(b.ask("client_id", "brief", "scope", "openid offline_access"))
+	if !strings.Contains(brief.body, "For 2 minutes each time") || strings.Contains(brief.body, "not here") {
+		t.Errorf("who can't refresh may\n%s", brief.body)
+	}
+	if code := h.code(b.decide(brief, "allow")); code.Scope.String() != "openid" {
+		t.Errorf("who can't refresh gets the scope %s", code.Scope)
+	}
 	// One API need not be named, and less than was agreed to is covered.
 	h.client(tenant.Client{ID: "one", RedirectURIs: []string{callback}, APIs: []tenant.Access{{Audience: api, Scopes: oauth.Scope{"read"}}}})
 	one := h.code(b.decide(b.follow(b.ask("client_id", "one", "scope", "openid read")), "allow"))
@@ -499,7 +507,7 @@ func TestPostedRequests(t *testing.T) {
 	b.cookies = map[string]string{} // SameSite=Lax
 	again := b.post("/authorize", asking())
 	b.cookies = cookies
-	if page := b.follow(b.follow(again)); !strings.Contains(page.body, "Allow Shop") {
+	if page := b.follow(b.follow(again)); !strings.Contains(page.body, "Continue to Shop?") {
 		t.Errorf("%d %v", page.status, page.to)
 	}
 	b.post("/authorize?x=y", asking()).shows(t, "both", "can’t be read")
@@ -511,7 +519,7 @@ func TestPostedRequests(t *testing.T) {
 func TestLanguageOfTheApplication(t *testing.T) {
 	h := newPorch(t)
 	_, b := h.member("ada")
-	if page := b.follow(b.ask("ui_locales", "fr de-AT en")); !strings.Contains(page.body, "Darf Shop dich kennen?") {
+	if page := b.follow(b.ask("ui_locales", "fr de-AT en")); !strings.Contains(page.body, "Weiter zu Shop?") {
 		t.Errorf("%s", page.body)
 	}
 	stranger := h.browser()

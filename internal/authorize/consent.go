@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"seawall/internal/login"
 	"seawall/internal/look"
@@ -20,9 +21,11 @@ type consentView struct {
 	Place        place // where they go on
 	Name         bool  // the application gets their name
 	APIs         []tenant.Access
-	Offline      bool
-	Longest      int // days that it may last
-	Idle         int // days after which it ends when it is not used
+	Offline      bool // it goes on when nobody is signed in
+	Session      bool // it goes on for as long as somebody is
+	Longest      int  // days that it may last
+	Idle         int  // days after which it ends when it is not used
+	Minutes      int  // that one token may last
 	Changed      bool
 	Other        string // where to be somebody else
 }
@@ -98,7 +101,8 @@ func (e *Endpoint) showConsent(v *visit, q *request, h handle, who *login.SignIn
 	}
 	view := consentView{
 		Handle: h.text, Form: h.form(who.Session), Client: q.client, Person: p, Place: placeOf(q.redirect), Name: q.scope.Has(oauth.ScopeProfile),
-		Offline: q.scope.Has(oauth.ScopeOffline), Longest: days(tenant.SessionLongest), Changed: v.URL.Query().Has("changed"), Other: e.consentURL(v, h) + "&other=1",
+		Offline: q.scope.Has(oauth.ScopeOffline), Session: q.client.MayUse(oauth.RefreshToken), Longest: days(tenant.SessionLongest),
+		Minutes: int((min(q.client.Lifetime, v.tenant.MaxLifetime) + time.Minute - 1) / time.Minute), Changed: v.URL.Query().Has("changed"), Other: e.consentURL(v, h) + "&other=1",
 	}
 	if view.Offline {
 		view.Longest, view.Idle = days(tenant.FamilyLongest), days(tenant.FamilyIdle)

@@ -134,8 +134,8 @@ var words = map[string]line{
 
 	// Consent.
 	"agree.title":   {"Sign in to %s", "Bei %s anmelden"},
-	"agree.heading": {"Allow %s to know you?", "Darf %s dich kennen?"},
-	"agree.at":      {"You came from, and go back to", "Du kommst von hier und gehst hierhin zurück:"},
+	"agree.heading": {"Continue to %s?", "Weiter zu %s?"},
+	"agree.at":      {"You go on at", "Weiter geht es bei"},
 	"agree.app":     {"It is an app on your device:", "Es ist eine App auf deinem Gerät:"},
 	"agree.device":  {"It is a program on your device.", "Es ist ein Programm auf deinem Gerät."},
 	"agree.changed": {"Somebody else signed in meanwhile, or you did again, so nothing was decided. Look once more.", "Inzwischen hat sich jemand anders angemeldet, oder du noch einmal. Darum ist nichts entschieden. Sieh noch einmal hin."},
@@ -143,14 +143,16 @@ var words = map[string]line{
 	"agree.other":   {"Not you? Use another account", "Nicht du? Anderes Konto nehmen"},
 	"agree.gets":    {"If you agree, it can:", "Wenn du zustimmst, kann es:"},
 	"agree.know":    {"Recognise you", "Dich wiedererkennen"},
-	"agree.knowing": {"It gets a number that stands for you, and learns when and how you signed in. Never your passkey.", "Es bekommt eine Nummer, die für dich steht, und erfährt, wann und wie du dich angemeldet hast. Nie deinen Passkey."},
+	"agree.knowing": {"It gets an identifier that stands for you, and learns when and how you signed in. Never your passkey.", "Es bekommt eine Kennung, die für dich steht, und erfährt, wann und wie du dich angemeldet hast. Nie deinen Passkey."},
 	"agree.name":    {"See your name and login", "Deinen Namen und Anmeldenamen sehen"},
 	"agree.api":     {"Act for you at", "Für dich handeln bei"},
 	"agree.scopes":  {"What it may do there", "Was es dort darf"},
 	"agree.offline": {"Stay connected when you are not here", "Verbunden bleiben, wenn du nicht da bist"},
 	"agree.lasting": {"For %d days at most, and until it has not been used for %d days. Signing out does not end it; you do, on your account.", "Höchstens %d Tage lang, und bis es %d Tage nicht benutzt wurde. Abmelden beendet es nicht; das tust du in deinem Konto."},
 	"agree.session": {"Stay connected while you are signed in here", "Verbunden bleiben, solange du hier angemeldet bist"},
-	"agree.ending":  {"Until you sign out, and for %d days at most.", "Bis du dich abmeldest, höchstens %d Tage lang."},
+	"agree.ending":  {"Until you sign out here, and up to %d minutes longer. %d days at most.", "Bis du dich hier abmeldest, und bis zu %d Minuten länger. Höchstens %d Tage."},
+	"agree.once":    {"Use this for a short while", "Das für kurze Zeit benutzen"},
+	"agree.minutes": {"For %d minutes each time you come from it.", "Jedes Mal, wenn du von dort kommst, %d Minuten lang."},
 	"agree.allow":   {"Allow and go on", "Zustimmen und weiter"},
 	"agree.deny":    {"Don’t allow", "Nicht zustimmen"},
 	"agree.back":    {"You can take this back on your account page whenever you like.", "Das kannst du auf deiner Kontoseite jederzeit zurücknehmen."},
@@ -247,15 +249,15 @@ var words = map[string]line{
 
 	"problem.request.what":  {"The application’s request can’t be read.", "Die Anfrage der Anwendung ist nicht zu lesen."},
 	"problem.request.means": {"It is too long or malformed, so we don’t know what was asked for. You were sent nowhere, and nothing was given away.", "Sie ist zu lang oder fehlerhaft, darum wissen wir nicht, was gemeint ist. Du wurdest nirgendwohin geschickt, und nichts wurde weitergegeben."},
-	"problem.request.do":    {"Go back to the application and begin again. If it stays like this, tell whoever runs it the reference.", "Geh zur Anwendung zurück und beginne noch einmal. Bleibt es so, nenne denen, die sie betreiben, die Kennung."},
+	"problem.request.do":    {"Go back to the application and begin again. If it stays like this, tell your administrator the reference.", "Geh zur Anwendung zurück und beginne noch einmal. Bleibt es so, nenne deiner Administration die Kennung."},
 
 	"problem.client.what":  {"This application is not known here.", "Diese Anwendung ist hier nicht bekannt."},
 	"problem.client.means": {"It was never registered, was switched off, or has a mistake in its settings. You were sent nowhere, and nothing was given away.", "Sie wurde nie angelegt, ist abgeschaltet, oder ihre Einstellungen haben einen Fehler. Du wurdest nirgendwohin geschickt, und nichts wurde weitergegeben."},
-	"problem.client.do":    {"If you followed a link from a message, be careful: it may not be what it says. Otherwise tell whoever runs the application.", "Kam der Link aus einer Nachricht, sei vorsichtig: er ist vielleicht nicht, was er vorgibt. Sonst sag denen Bescheid, die die Anwendung betreiben."},
+	"problem.client.do":    {"If you followed a link from a message, be careful: it may not be what it says. Otherwise tell your administrator the reference.", "Kam der Link aus einer Nachricht, sei vorsichtig: er ist vielleicht nicht, was er vorgibt. Sonst nenne deiner Administration die Kennung."},
 
 	"problem.redirect.what":  {"This link would lead you somewhere unknown.", "Dieser Link würde an einen unbekannten Ort führen."},
 	"problem.redirect.means": {"The application has not registered the address that you were to go back to. It may be a mistake, or somebody who wants to catch your sign-in. You were sent nowhere.", "Die Anwendung hat die Adresse nicht angelegt, zu der du zurück solltest. Das kann ein Versehen sein, oder jemand will deine Anmeldung abfangen. Du wurdest nirgendwohin geschickt."},
-	"problem.redirect.do":    {"Open the application yourself, by its own address. Whoever runs it finds the reason under the reference.", "Öffne die Anwendung selbst, unter ihrer eigenen Adresse. Wer sie betreibt, findet den Grund unter der Kennung."},
+	"problem.redirect.do":    {"Open the application yourself, by its own address. If it happens again, tell your administrator the reference.", "Öffne die Anwendung selbst, unter ihrer eigenen Adresse. Geschieht es wieder, nenne deiner Administration die Kennung."},
 
 	"problem.after.what":  {"You were not signed out.", "Du wurdest nicht abgemeldet."},
 	"problem.after.means": {"The application wants you to go on at an address that it has not registered for this, or did not say who it is.", "Die Anwendung will dich danach an eine Adresse schicken, die sie dafür nicht angelegt hat, oder sagt nicht, wer sie ist."},

@@ -1,0 +1,297 @@
+package browser
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/webauthn"
+
+	"seawall/internal/testenv"
+)
+
+// application is a small web application that people sign in to: it sends them to seawall, exchanges the code, and goes on
+// to a page on another origin of its own, as one does whose pages and whose server are apart.
+type application struct {
+	t             *testing.T
+	seawall       *testenv.Seawall
+	server, pages string // origins
+	issuer, id    string
+	secret        string
+	mu            sync.Mutex
+	state, nonce  string
+	verifier      string
+	idToken       string
+	extra         string // parameters of the next request
+}
+
+func newApplication(t *testing.T, s *testenv.Seawall) *application {
+	t.Helper()
+	server, pages := listen(t), listen(t)
+	a := &application{t: t, seawall: s, server: "http://" + server.Addr().String(), pages: "http://" + pages.Addr().String(), issuer: s.URL + "/dev", id: "shop"}
+	front, back := http.NewServeMux(), http.NewServeMux()
+	back.HandleFunc("/start", a.start)
+	back.HandleFunc("/cb", a.callback)
+	back.HandleFunc("/leave", a.leave)
+	front.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "the shop: %s", r.URL.Query().Get("is")) })
+	for l, h := range map[interface {
+		Close() error
+	}]http.Handler{server: back, pages: front} {
+		web := &http.Server{Handler: h}
+		if l == server {
+			go web.Serve(server)
+		} else {
+			go web.Serve(pages)
+		}
+		t.Cleanup(func() { web.Close() })
+	}
+	var client struct {
+		Secret string `json:"client_secret"`
+	}
+	s.JSON(&client, "client", "create", a.id, "--tenant", "dev", "--type", "web", "--name", "Shop", "--redirect", a.server+"/cb", "--logout-uri", a.pages+"/bye")
+	a.secret = client.Secret
+	return a
+}
+
+func random() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func (a *application) start(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state, a.nonce, a.verifier = random(), random(), random()
+	sum := sha256.Sum256([]byte(a.verifier))
+	q := url.Values{"client_id": {a.id}, "redirect_uri": {a.server + "/cb"}, "response_type": {"code"}, "scope": {"openid profile offline_access"}, "state": {a.state}, "nonce": {a.nonce},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
+	http.Redirect(w, r, a.issuer+"/authorize?"+q.Encode()+a.extra, http.StatusSeeOther)
+}
+
+func (a *application) callback(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := r.URL.Query()
+	is := q.Get("error")
+	if q.Get("state") != a.state || q.Get("iss") != a.issuer {
+		is = "a mix-up"
+	} else if is == "" {
+		is = a.exchange(q.Get("code"))
+	}
+	http.Redirect(w, r, a.pages+"/?is="+url.QueryEscape(is), http.StatusSeeOther)
+}
+
+func (a *application) exchange(code string) string {
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.server + "/cb"}, "code_verifier": {a.verifier}}
+	req, _ := http.NewRequest("POST", a.issuer+"/token", strings.NewReader(form.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(a.id, a.secret)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	var tokens struct {
+		Access  string `json:"access_token"`
+		ID      string `json:"id_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if json.Unmarshal(body, &tokens) != nil || tokens.Access == "" || tokens.ID == "" || tokens.Refresh == "" {
+		return fmt.Sprintf("%d %s", resp.StatusCode, body)
+	}
+	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(tokens.ID, ".")[1])
+	var claims struct{ Sub, Nonce, ACR string }
+	if json.Unmarshal(payload, &claims) != nil || claims.Nonce != a.nonce || claims.ACR != "phr" {
+		return "another ID token: " + string(payload)
+	}
+	a.idToken = tokens.ID
+	return "yours, " + claims.Sub
+}
+
+func (a *application) leave(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := url.Values{"id_token_hint": {a.idToken}, "post_logout_redirect_uri": {a.pages + "/bye"}, "state": {"s"}}
+	http.Redirect(w, r, a.issuer+"/logout?"+q.Encode(), http.StatusSeeOther)
+}
+
+func (a *application) asking(extra string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.extra = extra
+}
+
+func dev(s *testenv.Seawall) {
+	s.Run("tenant", "create", "dev", "--class", "development", "--owner", "ops@acme.example", "--contact", "a@acme.example", "--contact", "b@acme.example")
+}
+
+func member(t *testing.T, s *testenv.Seawall, tenant, login, name string) string {
+	t.Helper()
+	s.Run("person", "create", login, "--tenant", tenant, "--name", name)
+	file := filepath.Join(t.TempDir(), "link")
+	s.Run("person", "enrol", login, "--tenant", tenant, "--save", file)
+	return saved(t, file)
+}
+
+// TestAnApplication: a person signs in to an application, agrees, is remembered, touches again when it asks, and signs out
+// for it, in a browser that holds our policy against every step.
+func TestAnApplication(t *testing.T) {
+	s := start(t)
+	dev(s)
+	app := newApplication(t, s)
+	b := open(t)
+	b.enrol(member(t, s, "dev", "ada@acme.example", "Ada Lovelace"), "/dev")
+	b.click(`form[action="/dev/signout"] button`)
+	b.at("/dev/signed-out")
+
+	b.go2(app.server + "/start")
+	b.at("/dev/consent") // by way of the sign-in page, where the authenticator takes the browser's offer
+	if text := b.text(); !strings.Contains(text, "Continue to Shop?") || !strings.Contains(text, "Ada Lovelace") {
+		t.Fatalf("the page says\n%s", text)
+	}
+	shop := func(is string) {
+		t.Helper()
+		b.until(fmt.Sprintf(`location.origin === %q && document.body.innerText.includes(%q)`, app.pages, "the shop: "+is))
+	}
+	b.click(`button[value="allow"]`)
+	shop("yours, ")
+
+	b.go2(app.server + "/start") // remembered
+	shop("yours, ")
+	app.asking("&prompt=none")
+	b.go2(app.server + "/start")
+	shop("yours, ")
+	app.asking("&prompt=login")
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key})
+	b.go2(app.server + "/start")
+	b.at("/dev/signin")
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key, Enabled: true})
+	b.click("#go")
+	shop("yours, ")
+	app.asking("&prompt=consent")
+	b.go2(app.server + "/start")
+	b.at("/dev/consent")
+	b.click(`button[value="deny"]`)
+	shop("access_denied")
+
+	// Another site gets nowhere with either page, framed or posted to.
+	b.go2(app.server + "/start")
+	b.at("/dev/consent")
+	where := eval[string](b, "location.href")
+	form := eval[string](b, `new URLSearchParams(new FormData(document.querySelector("form"))).toString()`)
+	evil := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<!doctype html><iframe src=%q></iframe><form method=post action=%q>`, where, s.URL+"/dev/consent")
+		values, _ := url.ParseQuery(form + "&decision=allow")
+		for name := range values {
+			fmt.Fprintf(w, `<input name=%q value=%q>`, name, values.Get(name))
+		}
+		fmt.Fprint(w, `<button>a kitten</button></form>`)
+	})}
+	l := listen(t)
+	go evil.Serve(l)
+	t.Cleanup(func() { evil.Close() })
+	b.go2("http://" + l.Addr().String())
+	if framed := eval[bool](b, `(() => { try { return document.querySelector("iframe").contentDocument !== null } catch { return false } })()`); framed {
+		t.Error("the consent page can be framed")
+	}
+	b.click("button")
+	b.until(`document.body.innerText.includes("came from another site")`)
+
+	b.go2(app.server + "/leave")
+	b.at("/dev/logout")
+	if at := eval[string](b, "location.href"); strings.Contains(at, "id_token") || strings.Contains(at, "eyJ") {
+		t.Error("the ID token stays in the address")
+	}
+	b.click(`form[action="/dev/logout"] button`)
+	b.until(fmt.Sprintf(`location.href === %q`, app.pages+"/bye?state=s"))
+	app.asking("&prompt=none")
+	b.go2(app.server + "/start")
+	shop("login_required")
+
+	log := s.Run("log", "search", "--json")
+	for _, kind := range []string{"consent.given", "code.issued", "session.ended"} {
+		if !strings.Contains(log, kind) {
+			t.Errorf("%s is not in the log", kind)
+		}
+	}
+	if strings.Contains(s.Output()+log, "swg_") || strings.Contains(s.Output()+log, "eyJ") {
+		t.Error("a code or a token is in a log")
+	}
+}
+
+// TestApplicationScreens looks at the pages that applications send people to.
+func TestApplicationScreens(t *testing.T) {
+	s := start(t)
+	dev(s)
+	app := newApplication(t, s)
+	s.Run("api", "create", "https://orders.acme.example", "--tenant", "dev", "--scope", "orders:read", "--scope", "orders:write", "--scope", "invoices:read")
+	s.Run("client", "create", "field-app", "--tenant", "dev", "--type", "native", "--name", "Field service companion", "--redirect", "com.example.fieldservice:/callback",
+		"--api", "https://orders.acme.example", "--scope", "orders:read", "--scope", "orders:write", "--scope", "invoices:read")
+	s.Run("client", "create", "portal", "--tenant", "dev", "--type", "web", "--name", "Acme portal", "--redirect", "https://portal.acme.example/callback")
+	b := open(t)
+	b.enrol(member(t, s, "dev", "ada@acme.example", "Ada Lovelace"), "/dev")
+	dir := filepath.Join(testenv.Root(t), ".work/screens")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	axe := axeSource(t)
+	look := func(name string, open func()) {
+		for _, lang := range []string{"en", "de"} {
+			b.language(lang)
+			for _, theme := range []string{"light", "dark"} {
+				call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+				for _, width := range []int64{360, 768, 1280} {
+					if lang == "de" && (width != 360 || theme != "light") {
+						continue
+					}
+					call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1})
+					open()
+					b.picture(filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d.png", name, lang, theme, width)))
+					if eval[bool](b, "document.documentElement.scrollWidth > innerWidth") {
+						t.Errorf("%s is wider than %d px in %s", name, width, lang)
+					}
+				}
+				b.axe(axe, name+" "+lang+" "+theme)
+			}
+		}
+		b.language("en")
+	}
+	sum := sha256.Sum256([]byte("verifier"))
+	request := func(client, redirect, scope string) string {
+		return app.issuer + "/authorize?" + url.Values{"client_id": {client}, "redirect_uri": {redirect}, "response_type": {"code"}, "scope": {scope},
+			"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}.Encode()
+	}
+	look("consent", func() { b.go2(request("portal", "https://portal.acme.example/callback", "openid profile")) })
+	look("consent-all", func() {
+		b.go2(request("field-app", "com.example.fieldservice:/callback", "openid profile offline_access orders:read orders:write invoices:read"))
+	})
+	look("consent-again", func() {
+		b.go2(request("portal", "https://portal.acme.example/callback", "openid"))
+		b.go2(eval[string](b, "location.href") + "&changed=1")
+	})
+	look("logout", func() { b.go2(app.issuer + "/logout?client_id=portal") })
+	look("problem-client", func() { b.go2(request("nobody", "https://portal.acme.example/callback", "openid")) })
+	look("problem-redirect", func() { b.go2(request("portal", "https://portal.acme.example.evil.example/", "openid")) })
+	b.go2(app.server + "/start")
+	b.click(`button[value="allow"]`)
+	b.until(`document.body.innerText.includes("the shop: yours")`)
+	b.enrol(member(t, s, "dev", "bob@acme.example", "Bob Kahn"), "/dev")
+	look("logout-other", func() { b.go2(app.server + "/leave") })
+	if text := b.text(); !strings.Contains(text, "Bob Kahn") || !strings.Contains(text, "Zurück zu Shop") {
+		t.Errorf("bob is told\n%s", text)
+	}
+}
