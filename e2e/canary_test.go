@@ -42,6 +42,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 	c.refuse()
 	c.introspect()
 	c.distrust()
+	c.people()
 	c.assert()
 	c.breakRequests()
 	c.command()
@@ -336,11 +337,11 @@ func (c *watch) search(when string) {
 	for path := range c.commandLines() {
 		add(set.File(path))
 	}
-	// The vaults' own keys are where they belong, which also shows that the search sees them.
-	for _, part := range []string{"signer", "ledger"} {
-		path := filepath.Join(c.s.Data, part, "kek")
+	// The vaults' own keys and the house's pepper are where they belong, which also shows that the search sees them.
+	for file, name := range map[string]string{"signer/kek": "key-encryption key of the signer", "ledger/kek": "key-encryption key of the ledger", "house/pepper": "pepper"} {
+		path := filepath.Join(c.s.Data, file)
 		here := func(f canary.Finding) bool {
-			return f.Where == path && f.Secret == "key-encryption key of the "+part && f.Form == "raw" && f.Offset == 0
+			return f.Where == path && f.Secret == name && f.Form == "raw" && f.Offset == 0
 		}
 		if !slices.ContainsFunc(found, here) {
 			c.t.Errorf("%s, the search does not see %s", when, path)

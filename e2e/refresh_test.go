@@ -99,7 +99,6 @@ func grow(t *testing.T, s *testenv.Seawall, w *world, n int) (*grown, []string) 
 	}
 	must(db.Close())
 	g.person, g.s = p.ID, testenv.Start(t, s.Options)
-	w.http = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4 * n, DisableCompression: true}}
 	return g, codes
 }
 
@@ -243,6 +242,7 @@ func (d *device) once() error {
 func TestLostAnswersCostNobodyAFamily(t *testing.T) {
 	s := start(t)
 	g, codes := grow(t, s, populate(t, s, "acme"), devices)
+	g.http.Transport = &http.Transport{MaxIdleConnsPerHost: 4 * devices}
 	all := make([]*device, devices)
 	for i := range all {
 		all[i] = g.device(i)
