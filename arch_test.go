@@ -72,6 +72,7 @@ var house = []room{
 	{"internal/store", []string{"internal/tenant", "internal/secret"}},
 	{"internal/store/storetest", []string{"internal/store", "internal/tenant", "internal/oauth", "internal/secret"}},
 	{"internal/server/adminapi", nil},
+	{"internal/remote", []string{"internal/secret"}},
 	{"internal/console", []string{"internal/login", "internal/look", "internal/server/adminapi", "internal/tenant", "internal/secret"}},
 	{"internal/guard", []string{"internal/secret", "validate"}},
 	{"internal/server", []string{"internal/server/adminapi", "internal/authorize", "internal/console", "internal/grant", "internal/login", "internal/revocation", "internal/token", "internal/tenant", "internal/oauth", "internal/mint", "internal/keyring", "internal/secret", "validate"}},

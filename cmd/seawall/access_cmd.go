@@ -22,7 +22,7 @@ func accessCommands() []command {
 
 func accessList(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT", "Lists what applications have of a person: what they may get tokens for, and since when.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	words, err := f.parse("PERSON")
 	if err != nil {
 		return err
@@ -30,7 +30,7 @@ func accessList(ctx context.Context, c *call) error {
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Accesses, error) {
+	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Accesses, error) {
 		return o.Access(ctx, *tenant, words[0])
 	})
 	if err != nil {
@@ -66,7 +66,7 @@ func showAccess(c *call, all *adminapi.Accesses, asJSON bool) error {
 func accessStep(step, about string) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
 		f := newFlags(c, "PERSON --tenant TENANT --id ID", about)
-		data, asJSON, tenant := f.data(), f.json(), f.tenant()
+		to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 		q := adminapi.ChangeAccess{Step: step}
 		f.StringVar(&q.ID, "id", "", "which one: `ID` from `seawall access list`")
 		words, err := f.parse("PERSON")
@@ -78,14 +78,14 @@ func accessStep(step, about string) func(context.Context, *call) error {
 				return err
 			}
 		}
-		return changeAccess(ctx, c, data, *tenant, words[0], q, *asJSON)
+		return changeAccess(ctx, c, to, *tenant, words[0], q, *asJSON)
 	}
 }
 
 func accessEnd(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT --id ID | --client CLIENT | --all",
 		"Ends what applications have of a person, for good, and has the access tokens that came of it distrusted. The applications\nask again when the person next uses them.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	q := adminapi.ChangeAccess{Step: "end"}
 	f.StringVar(&q.ID, "id", "", "one `ID`, from `seawall access list`")
 	f.StringVar(&q.Client, "client", "", "everything of one `CLIENT`, and the consent to it")
@@ -100,7 +100,7 @@ func accessEnd(ctx context.Context, c *call) error {
 	if chosen := count(q.ID != "", q.Client != "", *everything); chosen != 1 {
 		return f.wrong("give one of --id, --client and --all")
 	}
-	return changeAccess(ctx, c, data, *tenant, words[0], q, *asJSON)
+	return changeAccess(ctx, c, to, *tenant, words[0], q, *asJSON)
 }
 
 func count(given ...bool) (n int) {
@@ -112,8 +112,8 @@ func count(given ...bool) (n int) {
 	return n
 }
 
-func changeAccess(ctx context.Context, c *call, data func() (string, error), tenant, person string, q adminapi.ChangeAccess, asJSON bool) error {
-	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Accesses, error) {
+func changeAccess(ctx context.Context, c *call, to *reach, tenant, person string, q adminapi.ChangeAccess, asJSON bool) error {
+	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Accesses, error) {
 		return o.ChangeAccess(ctx, tenant, person, q)
 	})
 	if err != nil {

@@ -6,22 +6,25 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"seawall/internal/remote"
 	"seawall/internal/server/adminapi"
 )
 
-// operate runs an administrator's command against the seawall that runs on the data directory.
-func operate[T any](ctx context.Context, data func() (string, error), act func(context.Context, *adminapi.Operator) (T, error)) (T, error) {
+// operate runs an administrator's command against the seawall that it is about.
+func operate[T any](ctx context.Context, to *reach, act func(context.Context, *adminapi.Operator) (T, error)) (T, error) {
 	var none T
-	dir, err := data()
+	o, dir, err := to.operator()
 	if err != nil {
 		return none, err
 	}
-	answer, err := act(ctx, adminapi.Dial(filepath.Join(dir, houseDir)))
+	answer, err := act(ctx, o)
+	if errors.Is(err, remote.ErrOver) {
+		return none, hint(err, "run `seawall login` again")
+	}
 	return answer, explain(dir, err)
 }
 

@@ -21,7 +21,7 @@ func apiCommands() []command {
 func apiCreate(ctx context.Context, c *call) error {
 	f := newFlags(c, "URL --tenant TENANT --scope SCOPE …",
 		"Registers an API (a resource server) under the URL that will stand in its tokens' aud, and prints the lines that\nprotect it. The secret is for introspection only; the three lines do without.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	scopes := f.list("scope", "`SCOPE` that clients may ask for; may be repeated")
 	var lifetime seconds
 	f.Var(&lifetime, "max-lifetime", "longest `LIFE` of its tokens, such as 15m (the default is the tenant's)")
@@ -37,7 +37,7 @@ func apiCreate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	api, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.API, error) {
+	api, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.API, error) {
 		return o.CreateAPI(ctx, *tenant, adminapi.CreateAPI{Audience: words[0], Scopes: *scopes, MaxLifetime: int64(lifetime)})
 	})
 	if err != nil {
@@ -88,14 +88,14 @@ func indent(text string) string {
 
 func apiList(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT", "Lists a tenant's APIs.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.API, error) {
+	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.API, error) {
 		return o.APIs(ctx, *tenant)
 	})
 	if err != nil {
@@ -113,7 +113,7 @@ func apiList(ctx context.Context, c *call) error {
 
 func apiShow(ctx context.Context, c *call) error {
 	f := newFlags(c, "URL|API-ID --tenant TENANT", "Shows one API.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	words, err := f.parse("URL")
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func apiShow(ctx context.Context, c *call) error {
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	api, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.API, error) {
+	api, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.API, error) {
 		return o.API(ctx, *tenant, words[0])
 	})
 	if err != nil {
@@ -147,7 +147,7 @@ func apiShow(ctx context.Context, c *call) error {
 
 func apiDisable(ctx context.Context, c *call) error {
 	f := newFlags(c, "URL|API-ID --tenant TENANT [--yes]", "Stops tokens for an API for good.")
-	data, asJSON, tenant, yes := f.data(), f.json(), f.tenant(), f.yes()
+	to, asJSON, tenant, yes := f.seawall(), f.json(), f.tenant(), f.yes()
 	words, err := f.parse("URL")
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func apiDisable(ctx context.Context, c *call) error {
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	api, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.API, error) {
+	api, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.API, error) {
 		if err := previewAPI(ctx, c, o, *tenant, words[0], *yes); err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func clientCommands() []command {
 func clientCreate(ctx context.Context, c *call) error {
 	f := newFlags(c, "[ID] --tenant TENANT [--type TYPE] [--redirect URI …] [--api URL … --scope SCOPE …]",
 		"Registers a client: a service that gets tokens for itself, or an application that people sign in to. Without an id\nit is given one. A web client and a service prove themselves with a secret that is made here, shown once and kept\nonly as a hash, or with keys of their own; native and spa clients can keep none, and prove each token with DPoP.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	var q adminapi.CreateClient
 	f.StringVar(&q.Type, "type", "", "what it is: `TYPE` service (the default), web (a server), native (an app) or spa (in the browser)")
 	redirects := f.list("redirect", "`URI` that people come back to after signing in; may be repeated")
@@ -65,7 +65,7 @@ func clientCreate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	client, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
+	client, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
 		return o.CreateClient(ctx, *tenant, q)
 	})
 	if err != nil {
@@ -172,14 +172,14 @@ func (f *flags) readJWKS(path string) (string, error) {
 
 func clientList(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT", "Lists a tenant's clients.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Client, error) {
+	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Client, error) {
 		return o.Clients(ctx, *tenant)
 	})
 	if err != nil {
@@ -197,7 +197,7 @@ func clientList(ctx context.Context, c *call) error {
 
 func clientShow(ctx context.Context, c *call) error {
 	f := newFlags(c, "ID --tenant TENANT", "Shows one client. Its secret can't be shown: seawall has only the hash.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	words, err := f.parse("ID")
 	if err != nil {
 		return err
@@ -205,7 +205,7 @@ func clientShow(ctx context.Context, c *call) error {
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	client, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
+	client, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
 		return o.Client(ctx, *tenant, words[0])
 	})
 	if err != nil {
@@ -254,7 +254,7 @@ func showClient(c *call, client *adminapi.Client, claims []string) error {
 func clientRedirects(ctx context.Context, c *call) error {
 	f := newFlags(c, "ID --tenant TENANT [--redirect URI …] [--logout-uri URI …]",
 		"Changes where people come back to. The addresses that are given take the place of those before; a kind of which none\nis given stays as it is.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	redirects := f.list("redirect", "`URI` that people come back to after signing in; may be repeated")
 	logouts := f.list("logout-uri", "`URI` that people may come back to after signing out; may be repeated")
 	none := f.Bool("no-logout-uri", false, "let people come back to nowhere after signing out")
@@ -279,7 +279,7 @@ func clientRedirects(ctx context.Context, c *call) error {
 	case q.RedirectURIs == nil && q.LogoutURIs == nil:
 		return f.wrong("--redirect or --logout-uri is missing")
 	}
-	client, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
+	client, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
 		return o.SetRedirects(ctx, *tenant, words[0], q)
 	})
 	if err != nil {
@@ -294,7 +294,7 @@ func clientRedirects(ctx context.Context, c *call) error {
 
 func clientRotate(ctx context.Context, c *call) error {
 	f := newFlags(c, "ID --tenant TENANT [--overlap TIME]", "Gives a client a new secret. The present one works on for the overlap, so that nothing stops while the new one is\nrolled out; a second rotation within it ends the oldest at once.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	overlap := seconds(24 * 60 * 60)
 	f.Var(&overlap, "overlap", "how long the present secret works on: a `TIME` such as 1h, or 0 to end it now")
 	save := f.String("save", "", saveHelp)
@@ -309,7 +309,7 @@ func clientRotate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	client, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
+	client, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
 		return o.RotateSecret(ctx, *tenant, words[0], adminapi.RotateSecret{Overlap: (*int64)(&overlap)})
 	})
 	if err != nil {
@@ -321,7 +321,7 @@ func clientRotate(ctx context.Context, c *call) error {
 
 func clientDisable(ctx context.Context, c *call) error {
 	f := newFlags(c, "ID --tenant TENANT [--yes]", "Stops a client for good: it gets no more tokens, and introspection calls its old ones inactive.")
-	data, asJSON, tenant, yes := f.data(), f.json(), f.tenant(), f.yes()
+	to, asJSON, tenant, yes := f.seawall(), f.json(), f.tenant(), f.yes()
 	words, err := f.parse("ID")
 	if err != nil {
 		return err
@@ -329,7 +329,7 @@ func clientDisable(ctx context.Context, c *call) error {
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	client, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
+	client, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
 		present, err := o.Client(ctx, *tenant, words[0])
 		if err != nil {
 			return nil, err

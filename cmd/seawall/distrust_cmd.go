@@ -32,7 +32,7 @@ const reasonHelp = "`REASON`: key-compromise, leaked-token, provider-hygiene, ad
 func keysDistrust(ctx context.Context, c *call) error {
 	f := newFlags(c, "KID --tenant TENANT --reason REASON [--final] [--young-spare] [--undo] [--yes]",
 		"Ends the trust in a key: validators that follow the distrust feed refuse its tokens within a second, introspection\nat once, and it leaves the key document. When it is the key that signs, the spare takes its place in the same\nact. The private part is destroyed. A suspended key can be given back with --undo, and then only verifies.")
-	data, asJSON, tenant, yes := f.data(), f.json(), f.tenant(), f.yes()
+	to, asJSON, tenant, yes := f.seawall(), f.json(), f.tenant(), f.yes()
 	var q adminapi.Distrust
 	f.StringVar(&q.Reason, "reason", "", reasonHelp)
 	f.BoolVar(&q.Final, "final", false, "revoke it for good")
@@ -46,7 +46,7 @@ func keysDistrust(ctx context.Context, c *call) error {
 		return err
 	}
 	q.Kind, q.Value = "key", words[0]
-	done, err := distrust(ctx, c, data, *tenant, q, *yes, words[0])
+	done, err := distrust(ctx, c, to, *tenant, q, *yes, words[0])
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func orNobody(kid string) string {
 func tokenRevoke(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT (--jti JTI | --token-from-stdin | --session ID | --subject ID | --client ID) --reason REASON [--yes]",
 		"Revokes one token, or all tokens that a session, a subject or a client has now. Tokens that are issued afterwards\ncount. It says nothing about anybody's account, blocks no sign-in, and can be taken back with token restore.")
-	data, asJSON, tenant, yes := f.data(), f.json(), f.tenant(), f.yes()
+	to, asJSON, tenant, yes := f.seawall(), f.json(), f.tenant(), f.yes()
 	var q adminapi.Distrust
 	f.StringVar(&q.Reason, "reason", "", reasonHelp)
 	jti := f.String("jti", "", "`JTI` of the token")
@@ -117,7 +117,7 @@ func tokenRevoke(ctx context.Context, c *call) error {
 		}
 		q.Before = t.Unix()
 	}
-	done, err := distrust(ctx, c, data, *tenant, q, *yes, q.Value)
+	done, err := distrust(ctx, c, to, *tenant, q, *yes, q.Value)
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func readTokenID(in io.Reader) (string, error) {
 
 func tokenRestore(ctx context.Context, c *call) error {
 	f := newFlags(c, "N --tenant TENANT [--reason REASON] [--yes]", "Takes a revocation back, named by the number of its statement: the very tokens count again that have not ended\nmeanwhile. A key is given back with keys distrust --undo.")
-	data, asJSON, tenant, yes := f.data(), f.json(), f.tenant(), f.yes()
+	to, asJSON, tenant, yes := f.seawall(), f.json(), f.tenant(), f.yes()
 	q := adminapi.Distrust{}
 	f.StringVar(&q.Reason, "reason", "mistake", reasonHelp)
 	words, err := f.parse("N")
@@ -172,7 +172,7 @@ func tokenRestore(ctx context.Context, c *call) error {
 	if q.Restores, err = strconv.ParseUint(words[0], 10, 64); err != nil || q.Restores == 0 {
 		return f.wrong("'%s' is not the number of a statement", words[0])
 	}
-	done, err := distrust(ctx, c, data, *tenant, q, *yes, words[0])
+	done, err := distrust(ctx, c, to, *tenant, q, *yes, words[0])
 	if err != nil {
 		return err
 	}
@@ -186,14 +186,14 @@ func tokenRestore(ctx context.Context, c *call) error {
 
 func distrustList(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT", "Lists what is distrusted now: what was neither taken back nor concerns only tokens that have ended.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Statement, error) {
+	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Statement, error) {
 		return o.Distrusted(ctx, *tenant)
 	})
 	if err != nil {
@@ -215,8 +215,8 @@ func distrustList(ctx context.Context, c *call) error {
 }
 
 // distrust shows whom q affects, has it confirmed by name, and does it.
-func distrust(ctx context.Context, c *call, data func() (string, error), tenant string, q adminapi.Distrust, yes bool, name string) (*adminapi.Distrusted, error) {
-	return operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Distrusted, error) {
+func distrust(ctx context.Context, c *call, to *reach, tenant string, q adminapi.Distrust, yes bool, name string) (*adminapi.Distrusted, error) {
+	return operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Distrusted, error) {
 		look := q
 		look.Preview = true
 		seen, err := o.Distrust(ctx, tenant, look)

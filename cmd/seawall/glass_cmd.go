@@ -11,14 +11,14 @@ import (
 func glassProve(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT",
 		"Shows that a break-glass code, read from standard input, is at hand and works. It uses nothing up: do it now and then, so\nthat nobody finds out on the bad day. `seawall tenant show` says when a way in was last proven.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	p, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.ProvenGlass, error) {
+	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.ProvenGlass, error) {
 		code, err := readCode(c)
 		if err != nil {
 			return nil, err

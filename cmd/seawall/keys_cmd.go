@@ -21,14 +21,14 @@ func keysCommands() []command {
 
 func keysList(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT", "Lists a tenant's keys, newest first. A staged key is published and waits; an active one signs; one that is\nverify-only signs no more and is still listed for the tokens it signed. One that is suspended or revoked is not\ntrusted any more.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Key, error) {
+	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Key, error) {
 		return o.Keys(ctx, *tenant)
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func keysList(ctx context.Context, c *call) error {
 
 func keysRotate(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT [--family FAMILY]", "Lets the published spare keys take over now: that for access tokens, and that for ID tokens where people sign in. One\nthat validators may not know yet stays a spare, and the time when it can take over is said.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	var q adminapi.RotateKeys
 	f.StringVar(&q.Family, "family", "", "only the keys of this `FAMILY`: access or id")
 	if _, err := f.parse(); err != nil {
@@ -56,7 +56,7 @@ func keysRotate(ctx context.Context, c *call) error {
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	r, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Rotated, error) {
+	r, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Rotated, error) {
 		return o.RotateKeys(ctx, *tenant, q)
 	})
 	if err != nil {
@@ -96,11 +96,11 @@ func clockCommands() []command {
 
 func clockAccept(ctx context.Context, c *call) error {
 	f := newFlags(c, "", "Says that the clock is right after a jump of more than five minutes. Until then no key changes its state. It is\nrecorded in the log, with who said so.")
-	data, asJSON := f.data(), f.json()
+	to, asJSON := f.seawall(), f.json()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
-	a, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.ClockAccepted, error) {
+	a, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.ClockAccepted, error) {
 		return o.AcceptClock(ctx)
 	})
 	if err != nil {

@@ -37,7 +37,7 @@ func breakGlassCommands() []command {
 func personCreate(ctx context.Context, c *call) error {
 	f := newFlags(c, "LOGIN --tenant TENANT [--name NAME]",
 		"Makes a person. The login is what they are told apart by: their mail address, or a short name. They can sign in once\nthey have a passkey, for which `seawall person enrol` makes a link.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	var q adminapi.CreatePerson
 	f.StringVar(&q.Name, "name", "", "`NAME` for people, such as 'Ada Lovelace'")
 	f.StringVar(&q.Role, "role", "", "`ROLE` in the tenant operators: owner, operator, help-desk or auditor; nowhere else")
@@ -49,7 +49,7 @@ func personCreate(ctx context.Context, c *call) error {
 		return err
 	}
 	q.Login = words[0]
-	p, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
+	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
 		return o.CreatePerson(ctx, *tenant, q)
 	})
 	if err != nil {
@@ -65,14 +65,14 @@ func personCreate(ctx context.Context, c *call) error {
 
 func personList(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT", "Lists a tenant's people by login.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Person, error) {
+	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Person, error) {
 		return o.People(ctx, *tenant)
 	})
 	if err != nil {
@@ -108,7 +108,7 @@ func proven(t time.Time) string {
 
 func personShow(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT", "Shows one person, by login or subject, with their passkeys and the browsers in which they are signed in.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	words, err := f.parse("PERSON")
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func personShow(ctx context.Context, c *call) error {
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	p, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
+	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
 		return o.Person(ctx, *tenant, words[0])
 	})
 	if err != nil {
@@ -221,7 +221,7 @@ func showLink(c *call, l *adminapi.Link, keep *keepsake, asJSON bool) error {
 func personEnrol(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT [--save FILE]",
 		"Makes a link by which a person registers a passkey: it works once, for 15 minutes, and makes earlier ones useless. The\nsecret is in the part after #, which browsers send to nobody. Somebody who has a passkey gets a link only through\n`seawall person recover`.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	save := f.String("save", "", linkHelp)
 	words, err := f.parse("PERSON")
 	if err != nil {
@@ -234,7 +234,7 @@ func personEnrol(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	l, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Link, error) {
+	l, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Link, error) {
 		return o.EnrolPerson(ctx, *tenant, words[0])
 	})
 	if err != nil {
@@ -247,7 +247,7 @@ func personEnrol(ctx context.Context, c *call) error {
 func personRecover(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT [--approve | --stop]",
 		"The slow way back for somebody who has lost all their passkeys. Two administrators approve it with their passkeys, each\non their page at …/operators/account; the person sees it and may stop it; a day later, and for three days,\n`seawall person enrol` makes one link, good for 15 minutes. Asking over the operators' socket counts for nothing.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	approve := f.Bool("approve", false, "approve what another administrator asked for")
 	stop := f.Bool("stop", false, "stop it")
 	words, err := f.parse("PERSON")
@@ -266,7 +266,7 @@ func personRecover(ctx context.Context, c *call) error {
 	case *stop:
 		q.Step = "stop"
 	}
-	r, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Recovery, error) {
+	r, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Recovery, error) {
 		return o.RecoverPerson(ctx, *tenant, words[0], q)
 	})
 	if err != nil {
@@ -290,7 +290,7 @@ func personRecover(ctx context.Context, c *call) error {
 
 func personDisable(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT [--yes]", "Stops a person for good: their sessions end, and none of their passkeys signs in any more.")
-	data, asJSON, tenant, yes := f.data(), f.json(), f.tenant(), f.yes()
+	to, asJSON, tenant, yes := f.seawall(), f.json(), f.tenant(), f.yes()
 	words, err := f.parse("PERSON")
 	if err != nil {
 		return err
@@ -298,7 +298,7 @@ func personDisable(ctx context.Context, c *call) error {
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	p, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
+	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
 		present, err := o.Person(ctx, *tenant, words[0])
 		if err != nil {
 			return nil, err
@@ -352,7 +352,7 @@ const paperNote = "\nWrite each code on paper and keep the papers apart, in plac
 func breakGlassUse(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT [--save FILE]",
 		"Uses a break-glass code, read from standard input. A code signs nobody in: it gives its principal a link for one passkey.\nIt works once, it is recorded and told loudly, and on a terminal a new code takes its place at once.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	save := f.String("save", "", linkHelp)
 	if _, err := f.parse(); err != nil {
 		return err
@@ -364,7 +364,7 @@ func breakGlassUse(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	l, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Link, error) {
+	l, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Link, error) {
 		code, err := readCode(c)
 		if err != nil {
 			return nil, err
@@ -378,7 +378,7 @@ func breakGlassUse(ctx context.Context, c *call) error {
 	if err := showLink(c, l, keep, *asJSON); err != nil || *asJSON || !terminal(c.out) {
 		return err
 	}
-	_, err = operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (struct{}, error) {
+	_, err = operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (struct{}, error) {
 		t, err := o.Tenant(ctx, *tenant)
 		if err != nil {
 			return struct{}{}, err
@@ -415,7 +415,7 @@ func readCode(c *call) (secret.Text, error) {
 func tenantComplete(ctx context.Context, c *call) error {
 	f := newFlags(c, "ID [--owner MAIL] [--contact MAIL …] [--passkeys TIER] [--yes]",
 		"Gives a tenant what it lacks: its two break-glass principals if there are none, a code for each that has no way in, and\nwhat is given here. Codes are shown on a terminal only. `seawall tenant show` lists what is missing.")
-	data, asJSON := f.data(), f.json()
+	to, asJSON := f.seawall(), f.json()
 	var q adminapi.CompleteTenant
 	f.StringVar(&q.Owner, "owner", "", "`MAIL` address of who is responsible")
 	contacts := f.list("contact", "`MAIL` address that is reached in an emergency; at least two")
@@ -432,7 +432,7 @@ func tenantComplete(ctx context.Context, c *call) error {
 	}
 	q.Contacts, q.Models = *contacts, *models
 	sealed := 0
-	t, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
+	t, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
 		if err := previewTier(ctx, c, o, words[0], q, *yes); err != nil {
 			return nil, err
 		}

@@ -13,12 +13,12 @@ const operatorsTenant = "operators"
 func personSetRole(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON ROLE [--yes]",
 		"Gives a person of the tenant operators another role: owner (everything), operator (everything but owners), help-desk\n(links, sessions and recoveries of people without a role) or auditor (reads). It counts from their next request on. Nobody\ngives a role above their own, and the last owner who can sign in keeps theirs.")
-	data, asJSON, yes := f.data(), f.json(), f.yes()
+	to, asJSON, yes := f.seawall(), f.json(), f.yes()
 	words, err := f.parse("PERSON", "ROLE")
 	if err != nil {
 		return err
 	}
-	p, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
+	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
 		present, err := o.Person(ctx, operatorsTenant, words[0])
 		if err != nil || present.Role == words[1] {
 			return present, err
@@ -44,7 +44,7 @@ func personSetRole(ctx context.Context, c *call) error {
 func personSignOut(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT [--session ID]",
 		"Ends the browser sessions of a person, or one of them. They sign in again with their passkey. What applications have\nof these sessions ends with them; `seawall access list` shows what goes on.")
-	data, asJSON, tenant := f.data(), f.json(), f.tenant()
+	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	var q adminapi.EndSessions
 	f.StringVar(&q.Session, "session", "", "end this session `ID` only, from `seawall person show --json`")
 	words, err := f.parse("PERSON")
@@ -54,7 +54,7 @@ func personSignOut(ctx context.Context, c *call) error {
 	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
-	p, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
+	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
 		return o.EndSessions(ctx, *tenant, words[0], q)
 	})
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 
 func runStatus(ctx context.Context, c *call) error {
 	f := newFlags(c, "", "Tells how seawall is: whether it issues, what is away and why, and how well its processes are kept apart.\nThe status is 1 when it is not ready.")
-	data, asJSON := f.data(), f.json()
+	to, asJSON := f.seawall(), f.json()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
-	s, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Status, error) {
+	s, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Status, error) {
 		return o.Status(ctx)
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ func tenantCommands() []command {
 func tenantCreate(ctx context.Context, c *call) error {
 	f := newFlags(c, "ID --class CLASS --owner MAIL --contact MAIL --contact MAIL",
 		"Creates a tenant: an issuer of its own, with a key of its own that is active at once. The id is part of the\nissuer's URL and is never used again, even after the tenant is gone: a-z, 0-9 and -, at most 63.")
-	data, asJSON := f.data(), f.json()
+	to, asJSON := f.seawall(), f.json()
 	var q adminapi.CreateTenant
 	f.StringVar(&q.Class, "class", "", "`CLASS`: production, staging, development or support")
 	f.StringVar(&q.Owner, "owner", "", "`MAIL` address of who is responsible")
@@ -40,7 +40,7 @@ func tenantCreate(ctx context.Context, c *call) error {
 		return err
 	}
 	q.Tenant, q.Contacts, q.Claims, q.MaxLifetime = words[0], *contacts, *claims, int64(lifetime)
-	t, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
+	t, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
 		return o.CreateTenant(ctx, q)
 	})
 	if err != nil {
@@ -55,11 +55,11 @@ func tenantCreate(ctx context.Context, c *call) error {
 
 func tenantList(ctx context.Context, c *call) error {
 	f := newFlags(c, "", "Lists all tenants by id.")
-	data, asJSON := f.data(), f.json()
+	to, asJSON := f.seawall(), f.json()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
-	all, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Tenant, error) {
+	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Tenant, error) {
 		return o.Tenants(ctx)
 	})
 	if err != nil {
@@ -77,12 +77,12 @@ func tenantList(ctx context.Context, c *call) error {
 
 func tenantShow(ctx context.Context, c *call) error {
 	f := newFlags(c, "ID", "Shows one tenant.")
-	data, asJSON := f.data(), f.json()
+	to, asJSON := f.seawall(), f.json()
 	words, err := f.parse("ID")
 	if err != nil {
 		return err
 	}
-	t, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
+	t, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
 		return o.Tenant(ctx, words[0])
 	})
 	if err != nil {
@@ -120,12 +120,12 @@ func tenantShow(ctx context.Context, c *call) error {
 
 func tenantDisable(ctx context.Context, c *call) error {
 	f := newFlags(c, "ID [--yes]", "Stops a tenant's tokens for good: no more are issued, and introspection calls the old ones inactive. Its key\ndocument stays, so that what it signed can still be checked.")
-	data, asJSON, yes := f.data(), f.json(), f.yes()
+	to, asJSON, yes := f.seawall(), f.json(), f.yes()
 	words, err := f.parse("ID")
 	if err != nil {
 		return err
 	}
-	t, err := operate(ctx, data, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
+	t, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
 		if err := previewTenant(ctx, c, o, words[0], *yes); err != nil {
 			return nil, err
 		}

@@ -33,6 +33,7 @@ type Operator struct {
 	base    string
 	http    http.Client
 	explain func(error) error // what a call that got no answer means
+	other   func() *Operator  // for what the socket may not do; nil: nobody
 }
 
 // Dial returns an operator of the house whose directory is houseDir. It does not
@@ -43,7 +44,15 @@ func Dial(houseDir string) *Operator {
 		DisableKeepAlives: true,
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, socket) },
 	})
+	o.http.Timeout = answerTime
 	o.explain = func(err error) error { return noSocket(socket, err) }
+	return o
+}
+
+// Or lets another operator do what o may not do because its socket only reads.
+// It is asked for when it is needed, and may be nil.
+func (o *Operator) Or(other func() *Operator) *Operator {
+	o.other = other
 	return o
 }
 
@@ -51,7 +60,7 @@ func Dial(houseDir string) *Operator {
 // by way of t. What t says when there is no answer is returned as it is.
 func Over(base string, t http.RoundTripper) *Operator {
 	return &Operator{base: base, explain: func(err error) error { return err }, http: http.Client{
-		Timeout: answerTime, Transport: t,
+		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -190,6 +199,16 @@ func call[T any](ctx context.Context, o *Operator, method string, question any, 
 }
 
 func ask[T any](ctx context.Context, o *Operator, method string, question any, query url.Values, path ...string) (*T, error) {
+	answer, err := askOne[T](ctx, o, method, question, query, path...)
+	if e := (*Error)(nil); errors.As(err, &e) && e.Code == CodeReadOnly && o.other != nil {
+		if other := o.other(); other != nil {
+			return askOne[T](ctx, other, method, question, query, path...)
+		}
+	}
+	return answer, err
+}
+
+func askOne[T any](ctx context.Context, o *Operator, method string, question any, query url.Values, path ...string) (*T, error) {
 	var body io.Reader
 	if question != nil {
 		b, err := json.Marshal(question)

@@ -11,6 +11,7 @@ const (
 	CodeDisabled    = "disabled"                         // the tenant, API or client is disabled
 	CodeForbidden   = "forbidden"                        // not the operator's user id, or a role that may not
 	CodeStepUp      = "insufficient_user_authentication" // a change wants a fresh touch: sign in again (RFC 9470)
+	CodeReadOnly    = "socket_reads_only"                // over the socket: there are owners, so changes are made by people
 	CodeToken       = "invalid_token"                    // over the network: the access token is no good
 	CodeMethod      = "method_not_allowed"
 	CodeUnavailable = "temporarily_unavailable" // a vault is away; the act is finished when it is back, if the hint says so

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+
+	"seawall/internal/remote"
+	"seawall/internal/server/adminapi"
+)
+
+// reach is the way to the seawall that an administrator's command is about: a socket on this machine, or a login.
+type reach struct {
+	call   *call
+	data   func() (string, error)
+	chosen func() bool // the data directory was named
+	server *string
+}
+
+// seawall adds the flags that say which seawall a command is about.
+func (f *flags) seawall() *reach {
+	r := &reach{call: f.call, data: f.data(), chosen: func() bool { return f.given("data") || os.Getenv("SEAWALL_DATA") != "" }}
+	r.server = f.String("server", os.Getenv("SEAWALL_SERVER"), "the base `URL` of a seawall to which `seawall login` was made; SEAWALL_SERVER may stand for it")
+	return r
+}
+
+// operator returns whom to ask, and the directory if it is one on this machine. A login is taken when it is named, or when no
+// seawall runs here; a socket that only reads leaves changes to the login of the same seawall.
+func (r *reach) operator() (o *adminapi.Operator, dir string, err error) {
+	if *r.server != "" {
+		o, err = r.login(*r.server)
+		return o, "", err
+	}
+	if dir, err = r.data(); err != nil {
+		return nil, "", err
+	}
+	house := filepath.Join(dir, houseDir)
+	if _, err := os.Lstat(filepath.Join(house, adminapi.Socket)); errors.Is(err, fs.ErrNotExist) && !r.chosen() {
+		if o, err := r.login(""); !errors.Is(err, fs.ErrNotExist) {
+			return o, "", err
+		}
+	}
+	return adminapi.Dial(house).Or(func() *adminapi.Operator { return r.same(dir) }), dir, nil
+}
+
+// login returns whoever is logged in at a base URL, or last.
+func (r *reach) login(base string) (*adminapi.Operator, error) {
+	dir, err := remote.Dir()
+	if err != nil {
+		return nil, err
+	}
+	if base != "" {
+		if base, err = remote.ParseBase(base); err != nil {
+			return nil, usage(err.Error())
+		}
+	}
+	l, err := remote.Load(dir, base)
+	if errors.Is(err, fs.ErrNotExist) && base != "" {
+		return nil, hint(fmt.Errorf("nobody is logged in at %s", base), "run `seawall login "+base+"`")
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.Show = r.call.show
+	return adminapi.Over(l.Audience(), l.Transport()), nil
+}
+
+// same returns the login at the seawall that lives in a directory, nil if there is none.
+func (r *reach) same(dir string) *adminapi.Operator {
+	d := &dataDir{path: dir}
+	if d.read() != nil || d.Base == "" {
+		return nil
+	}
+	o, err := r.login(d.Base)
+	if err != nil {
+		return nil
+	}
+	return o
+}
+
+// show tells a person where to go, and opens their browser if there is one here.
+func (c *call) show(address string) {
+	fmt.Fprintf(c.err, "Open this in your browser:\n\n  %s\n\n", address)
+	if name := opener(); name != "" {
+		cmd := exec.Command(name, address)
+		if cmd.Start() == nil {
+			go func() { _ = cmd.Wait() }() // whatever comes of it, the address is on the screen
+		}
+	}
+}
+
+// opener is the program that opens a browser, if somebody sits at a screen.
+func opener() string {
+	name := ""
+	switch {
+	case runtime.GOOS == "darwin":
+		name = "open"
+	case os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "":
+		name = "xdg-open"
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+func runLogin(ctx context.Context, c *call) error {
+	f := newFlags(c, "URL",
+		"Logs in to a seawall as an administrator, from any machine: your browser asks for your passkey and comes back here. URL is\nthe base URL, such as https://id.example.com. Commands then take --server URL; the last login is taken where no seawall\nruns. The login is kept in a file that only you can read, with a key that never leaves this machine and without which it\nis worth nothing. It ends after 30 days without use, with `seawall logout`, or on your page at …/operators/account.")
+	asJSON := f.json()
+	words, err := f.parse("URL")
+	if err != nil {
+		return err
+	}
+	base, err := remote.ParseBase(words[0])
+	if err != nil {
+		return usage(err.Error())
+	}
+	dir, err := remote.Dir()
+	if err != nil {
+		return err
+	}
+	l, err := remote.SignIn(ctx, dir, base, c.show)
+	if err != nil {
+		return fmt.Errorf("logging in at %s: %w", base, err)
+	}
+	who, err := adminapi.Over(l.Audience(), l.Transport()).Self(ctx)
+	if err != nil {
+		return explain("", err)
+	}
+	if *asJSON {
+		return writeJSON(c.out, loginLine{base, who})
+	}
+	_, err = fmt.Fprintf(c.out, "Logged in at %s as %s (%s). For commands on a machine with a seawall of its own: --server %s\n", base, who.Login, who.Role, base)
+	return err
+}
+
+// loginLine is who somebody is, and where.
+type loginLine struct {
+	Server string `json:"server,omitempty"`
+	*adminapi.Self
+}
+
+func runLogout(ctx context.Context, c *call) error {
+	f := newFlags(c, "[URL]", "Ends a login, the last one if URL is left out: the server takes its refresh token back, and its file and key are removed here.")
+	words, err := f.parse("[URL]")
+	if err != nil {
+		return err
+	}
+	base := ""
+	if len(words) == 1 {
+		if base, err = remote.ParseBase(words[0]); err != nil {
+			return usage(err.Error())
+		}
+	}
+	dir, err := remote.Dir()
+	if err != nil {
+		return err
+	}
+	l, err := remote.Load(dir, base)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = fmt.Fprintln(c.out, "Nobody is logged in.")
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.End(ctx); err != nil {
+		return hint(fmt.Errorf("the login is removed from this machine, and the server may not know yet: %w", err), "end it on your page at "+l.Base+"/operators/account")
+	}
+	_, err = fmt.Fprintf(c.out, "Logged out of %s.\n", l.Base)
+	return err
+}
+
+func runWhoami(ctx context.Context, c *call) error {
+	f := newFlags(c, "", "Tells who you are to seawall: over the socket of this machine, or by your login.")
+	to, asJSON := f.seawall(), f.json()
+	if _, err := f.parse(); err != nil {
+		return err
+	}
+	who, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Self, error) { return o.Self(ctx) })
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return writeJSON(c.out, who)
+	}
+	if who.Login == "" {
+		_, err = fmt.Fprintf(c.out, "%s, over the socket of this machine\n", who.Actor)
+		return err
+	}
+	return facts(c.out, [2]string{"login", who.Login}, [2]string{"name", who.Name}, [2]string{"role", who.Role}, [2]string{"actor", who.Actor},
+		[2]string{"last touch", who.Touched.UTC().Format("2006-01-02 15:04 UTC")})
+}
