@@ -231,6 +231,27 @@ func (c *watch) refuse() {
 		{"as the name of a passkey", anything, "", func(x string) *http.Request {
 			return c.request(c.w.Issuer+"/account/passkeys/rename", url.Values{"passkey": {x}, "name": {x}})
 		}},
+		{"as an application", anything, "", func(x string) *http.Request {
+			return c.raw("GET", c.w.Issuer+"/authorize?"+url.Values{"client_id": {x}, "redirect_uri": {x}, "login_hint": {x}}.Encode(), "", "")
+		}},
+		{"as where to go back to", anything, "", func(x string) *http.Request {
+			return c.raw("GET", c.w.Issuer+"/authorize?"+url.Values{"client_id": {"ci"}, "redirect_uri": {"https://" + url.PathEscape(x) + ".example/"}, "state": {x}}.Encode(), "", "")
+		}},
+		{"as a posted request", anything, "", func(x string) *http.Request {
+			return c.request(c.w.Issuer+"/authorize", url.Values{"client_id": {x}, x: {x}})
+		}},
+		{"as an answer to consent", anything, "", func(x string) *http.Request {
+			return c.request(c.w.Issuer+"/consent", url.Values{"i": {x}, "form": {x}, "decision": {x}})
+		}},
+		{"as the ID token of a logout", anything, "", func(x string) *http.Request {
+			return c.raw("GET", c.w.Issuer+"/logout?"+url.Values{"id_token_hint": {x}, "post_logout_redirect_uri": {x}}.Encode(), "", "")
+		}},
+		{"as the ID token of a posted logout", anything, "", func(x string) *http.Request {
+			return c.request(c.w.Issuer+"/logout", url.Values{"id_token_hint": {x}, "client_id": {"ci"}})
+		}},
+		{"as a confirmed logout", anything, "", func(x string) *http.Request {
+			return c.request(c.w.Issuer+"/logout", url.Values{"i": {x}, "form": {x}})
+		}},
 		{"as host", anything, "", func(x string) *http.Request {
 			req := c.request(token, tokenForm())
 			req.Host = strings.Map(onlyLetters, x)

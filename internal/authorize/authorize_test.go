@@ -77,7 +77,7 @@ func TestNowhereToGo(t *testing.T) {
 	h.must(h.store.DisableClient(t.Context(), "test", "acme", "gone"))
 	h.client(tenant.Client{ID: "elsewhere", Tenant: "globex", RedirectURIs: []string{callback}})
 	h.client(tenant.Client{ID: "service", Type: tenant.Service, APIs: []tenant.Access{{Audience: api}}})
-	for name, id := range map[string]string{"none": "", "unknown": "nobody", "another tenant's": "elsewhere", "disabled": "gone", "a service": "service", "in capitals": "SHOP", "long": strings.Repeat("a", 64)} {
+	for name, id := range map[string]string{"none": "", "unknown": "hooli", "another tenant's": "elsewhere", "disabled": "gone", "a service": "service", "in capitals": "SHOP", "long": strings.Repeat("a", 64)} {
 		b.ask("client_id", id).shows(t, name, "This application is not known here.")
 	}
 	for name, uri := range map[string]string{
@@ -103,6 +103,9 @@ func TestNowhereToGo(t *testing.T) {
 	}
 	if len(h.kinds()) != 0 {
 		t.Errorf("recorded %v", h.kinds())
+	}
+	if log := h.log.String(); strings.Contains(log, "hooli") || strings.Contains(log, "evil") {
+		t.Errorf("what strangers sent is in the log:\n%s", log)
 	}
 }
 

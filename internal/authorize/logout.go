@@ -109,7 +109,7 @@ func (e *Endpoint) readEnding(v *visit, raw string) (*ending, error) {
 	if clientID != "" {
 		c, err := e.Store.Client(v.Context(), v.tenant.ID, clientID)
 		if errors.Is(err, tenant.ErrNotFound) {
-			return nil, problemClient.Because(err)
+			return nil, problemClient.Because(errNoClient)
 		}
 		if err != nil {
 			return nil, err

@@ -82,6 +82,8 @@ type request struct {
 	locales   string
 }
 
+var errNoClient = errors.New("there is no client of the name that was sent")
+
 func (q *request) prompt(p oauth.Prompt) bool { return slices.Contains(q.prompts, p) }
 
 // read looks at an authorization request. The client and where it wants its people back come first: while there is doubt
@@ -120,7 +122,7 @@ func (e *Endpoint) readClient(v *visit, p parameters, q *request) error {
 	}
 	c, err := e.Store.Client(v.Context(), v.tenant.ID, id)
 	if errors.Is(err, tenant.ErrNotFound) {
-		return problemClient.Because(err)
+		return problemClient.Because(errNoClient) // what was sent as its name may be anything, and goes into no log
 	}
 	if err != nil {
 		return err

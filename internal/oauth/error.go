@@ -24,19 +24,16 @@ const (
 	InvalidDPoPProof       Code = "invalid_dpop_proof"      // RFC 9449 §5
 	UseDPoPNonce           Code = "use_dpop_nonce"          // RFC 9449 §8
 	InvalidToken           Code = "invalid_token"           // RFC 6750 §3.1
-	InsufficientScope      Code = "insufficient_scope"      // RFC 6750 §3.1
 )
 
 // The error codes that only an authorization response has; it takes some of the others too.
 const (
-	AccessDenied            Code = "access_denied"                     // RFC 6749 §4.1.2.1
-	UnsupportedResponseType Code = "unsupported_response_type"         // RFC 6749 §4.1.2.1
-	LoginRequired           Code = "login_required"                    // OpenID Connect Core §3.1.2.6
-	ConsentRequired         Code = "consent_required"                  // OpenID Connect Core §3.1.2.6
-	InteractionRequired     Code = "interaction_required"              // OpenID Connect Core §3.1.2.6
-	RequestNotSupported     Code = "request_not_supported"             // OpenID Connect Core §3.1.2.6
-	RequestURINotSupported  Code = "request_uri_not_supported"         // OpenID Connect Core §3.1.2.6
-	UnmetAuthentication     Code = "unmet_authentication_requirements" // OpenID Connect Unmet Authentication Requirements 1.0 §2
+	AccessDenied            Code = "access_denied"             // RFC 6749 §4.1.2.1
+	UnsupportedResponseType Code = "unsupported_response_type" // RFC 6749 §4.1.2.1
+	LoginRequired           Code = "login_required"            // OpenID Connect Core §3.1.2.6
+	ConsentRequired         Code = "consent_required"          // OpenID Connect Core §3.1.2.6
+	RequestNotSupported     Code = "request_not_supported"     // OpenID Connect Core §3.1.2.6
+	RequestURINotSupported  Code = "request_uri_not_supported" // OpenID Connect Core §3.1.2.6
 )
 
 // Status is the HTTP status that goes with the code unless an [Error] sets its own.
@@ -44,8 +41,6 @@ func (c Code) Status() int {
 	switch c {
 	case InvalidClient, InvalidToken:
 		return http.StatusUnauthorized
-	case InsufficientScope:
-		return http.StatusForbidden
 	case ServerError:
 		return http.StatusInternalServerError
 	case TemporarilyUnavailable:
