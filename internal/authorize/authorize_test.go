@@ -145,7 +145,9 @@ func TestFaultsGoToTheClient(t *testing.T) {
 		"a verifier":            {[]string{"code_challenge", strings.Repeat("a", 128)}, oauth.InvalidRequest},
 		"request object":        {[]string{"request", "e30.e30."}, oauth.RequestNotSupported},
 		"request by reference":  {[]string{"request_uri", "https://evil.example/"}, oauth.RequestURINotSupported},
-		"claims":                {[]string{"claims", "{}"}, oauth.InvalidRequest},
+		"essential claims":      {[]string{"claims", `{"id_token":{"acr":{"essential":true,"values":["phrh"]}}}`}, oauth.InvalidRequest},
+		"claims about who":      {[]string{"claims", `{"userinfo":{"sub":{"value":"ada"}}}`}, oauth.InvalidRequest},
+		"broken claims":         {[]string{"claims", "{"}, oauth.InvalidRequest},
 		"unknown prompt":        {[]string{"prompt", "create"}, oauth.InvalidRequest},
 		"none and login":        {[]string{"prompt", "none login"}, oauth.InvalidRequest},
 		"negative age":          {[]string{"max_age", "-1"}, oauth.InvalidRequest},
@@ -187,6 +189,16 @@ func TestFaultsGoToTheClient(t *testing.T) {
 		t.Error("a state that was refused comes back")
 	}
 	b.get("/authorize?"+asking().Encode()+strings.Repeat("&resource=urn:a", maxResources+1)).wants(t, "many resources", oauth.InvalidTarget)
+}
+
+// TestWishesDoNoHarm: libraries ask for claims of their own accord, and go on without them.
+func TestWishesDoNoHarm(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	out := b.decide(b.follow(b.ask("claims", `{"id_token":{"signin_state":{"essential":false},"login_hint":null},"access_token":{"xms_cc":{"values":["CP1"]}}}`)), "allow")
+	if out.to == nil || !out.to.Query().Has("code") {
+		t.Errorf("it goes to %v", out.to)
+	}
 }
 
 // TestEachTenantAnswersForItself: an answer names its issuer (RFC 9207), whatever name it was asked by.

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -146,8 +147,9 @@ func (q *request) readKind(p parameters) error {
 		return oauth.Errorf(oauth.RequestNotSupported, "Request objects are not supported: send plain parameters.")
 	case len(p["request_uri"]) > 0:
 		return oauth.Errorf(oauth.RequestURINotSupported, "Requests by reference are not supported: send plain parameters.")
-	case len(p["claims"]) > 0:
-		return oauth.Errorf(oauth.InvalidRequest, "The claims parameter is not supported: ask with scope, max_age and acr_values.")
+	}
+	if claims, ok := p.one("claims", maxBody); !ok || claims != "" && !onlyWishes(claims) {
+		return oauth.Errorf(oauth.InvalidRequest, "Nothing essential can be asked for by the claims parameter: ask with scope, max_age and acr_values.")
 	}
 	kind, ok := p.one("response_type", maxWords)
 	switch {
@@ -160,6 +162,27 @@ func (q *request) readKind(p parameters) error {
 		return oauth.Errorf(oauth.InvalidRequest, "The response_mode must be query.")
 	}
 	return nil
+}
+
+// onlyWishes reports whether a claims parameter (OpenID Connect Core §5.5) asks for nothing that it needs. Wishes are not met
+// and do no harm: libraries send some on their own. What is essential, or says who it must be, would go unheard.
+func onlyWishes(text string) bool {
+	var asked map[string]map[string]*struct {
+		Essential bool
+		Value     any
+		Values    any
+	}
+	if json.Unmarshal([]byte(text), &asked) != nil {
+		return false
+	}
+	for _, claims := range asked {
+		for name, wish := range claims {
+			if wish != nil && (wish.Essential || name == "sub" && (wish.Value != nil || wish.Values != nil)) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // readSingles refuses every parameter that is there twice (RFC 6749 §3.1), known or not, and reads the simple ones.
