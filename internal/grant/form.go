@@ -81,9 +81,9 @@ var (
 )
 
 // checkRequest looks at everything around the body. A query is refused as a whole: URLs end up in logs and histories,
-// so the client's developer should learn early not to put anything there.
+// so the client's developer should learn early not to put anything there. The one exception is not the developer's doing.
 func checkRequest(r *http.Request) error {
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+	if (r.URL.RawQuery != "" || r.URL.ForceQuery) && !correlation(r.URL.RawQuery) {
 		return errQuery
 	}
 	if types := r.Header["Content-Type"]; len(types) != 1 || !formType(types[0]) {
@@ -96,6 +96,13 @@ func checkRequest(r *http.Request) error {
 		return errLong
 	}
 	return nil
+}
+
+// correlation reports whether a query is the name that Microsoft's libraries give each of their requests, a UUID, and nothing
+// else. It means nothing to us.
+func correlation(query string) bool {
+	id, ok := strings.CutPrefix(query, "client-request-id=")
+	return ok && len(id) == 36 && strings.Trim(id, "0123456789abcdef-") == ""
 }
 
 // formType accepts the media type alone or with a charset of UTF-8.
