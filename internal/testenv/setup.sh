@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler for -race, gdb for the memory tests, curl for the
-# README, nginx and Caddy for the guard, Chromium for the pages, and Node.js 20 or newer for the third-party clients. Nothing is installed when nothing is missing.
+# README, nginx and Caddy for the guard, Chromium for the pages, Apache with mod_auth_openidc, and Node.js 20 or newer for the third-party clients. Nothing is installed when nothing is missing.
 # Works on Debian and its relatives; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -24,6 +24,7 @@ need npm npm nodejs
 need chromium chromium fonts-dejavu-core
 [ -x /usr/sbin/nginx ] || need nginx nginx-light
 need caddy caddy
+[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || need mod_auth_openidc apache2 libapache2-mod-auth-openidc
 
 if [ ${#missing[@]} -gt 0 ]; then
 	command -v apt-get >/dev/null || fail "missing: ${missing[*]}" "install these with this system's package manager, then run make setup again"
