@@ -217,8 +217,10 @@ func (w *world) introspect(t *testing.T, token string) *answer {
 
 // entry is a line of `seawall log search --json`.
 type entry struct {
-	Kind string `json:"kind"`
-	JTI  string `json:"jti"`
+	Kind      string            `json:"kind"`
+	JTI       string            `json:"jti"`
+	TokenKind string            `json:"token_kind"`
+	Detail    map[string]string `json:"detail"`
 }
 
 // search returns the entries that `seawall log search` finds.

@@ -38,10 +38,10 @@ type witness struct {
 	count atomic.Int64
 }
 
-func (w *witness) note(jti string) error {
+func (w *witness) note(words ...any) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, err := fmt.Fprintln(w.file, jti); err != nil {
+	if _, err := fmt.Fprintln(w.file, words...); err != nil {
 		return err
 	}
 	w.count.Add(1)
@@ -75,9 +75,15 @@ func load(t *testing.T, w *world, seen *witness, stop <-chan struct{}) *sync.Wai
 	return &clients
 }
 
-// storm kills random processes of s under load, the supervisor too, and returns the seawall that runs afterwards and the
-// file of everything that was released.
+// storm kills random processes of s under the load of clients.
 func storm(t *testing.T, s *testenv.Seawall, w *world, kills int) (*testenv.Seawall, string) {
+	t.Helper()
+	return stormUnder(t, s, kills, 10, func(seen *witness, stop <-chan struct{}) *sync.WaitGroup { return load(t, w, seen, stop) })
+}
+
+// stormUnder kills random processes of s, the supervisor too, each after so many more tokens, and returns the seawall that
+// runs afterwards and the file of everything that was released.
+func stormUnder(t *testing.T, s *testenv.Seawall, kills, tokens int, load func(*witness, <-chan struct{}) *sync.WaitGroup) (*testenv.Seawall, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "released")
 	file, err := os.Create(path)
@@ -86,11 +92,11 @@ func storm(t *testing.T, s *testenv.Seawall, w *world, kills int) (*testenv.Seaw
 	}
 	defer file.Close()
 	seen, stop := &witness{file: file}, make(chan struct{})
-	clients := load(t, w, seen, stop)
+	clients := load(seen, stop)
 	victims := []string{"house", "signer", "ledger", "supervisor"}
 	for i := range kills {
 		// Only a seawall that releases tokens can be caught in the act: wait for some, then for a moment of any length.
-		waitFor(t, func() bool { return seen.count.Load() >= int64(10*(i+1)) })
+		waitFor(t, func() bool { return seen.count.Load() >= int64(tokens*(i+1)) })
 		time.Sleep(time.Duration(rand.Int64N(int64(30 * time.Millisecond))))
 		victim := victims[i%len(victims)]
 		if victim == "supervisor" {
@@ -105,7 +111,7 @@ func storm(t *testing.T, s *testenv.Seawall, w *world, kills int) (*testenv.Seaw
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, func() bool { return seen.count.Load() >= int64(10*(kills+1)) })
+	waitFor(t, func() bool { return seen.count.Load() >= int64(tokens*(kills+1)) })
 	close(stop)
 	clients.Wait()
 	return s, path

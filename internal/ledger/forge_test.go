@@ -132,6 +132,13 @@ func TestVerifyFindsWhatALedgerMayNotDo(t *testing.T) {
 		"an access token under a key of ID tokens": {func(s *specimen) {
 			s.forge(append(idKeyOf(s), idTokenOf(s, func(e *mint.Entry) { e.TokenKind = "at+jwt" })), nil, nil)
 		}, KeyStateBroken, "other kinds of token"},
+		"an ID token under a key of the other family": {func(s *specimen) {
+			steps := idKeyOf(s)
+			for _, e := range steps {
+				setDetail(e, "family", "logout") // which the statement does not cover
+			}
+			s.forge(append(steps, idTokenOf(s, none)), nil, nil)
+		}, KeyStateBroken, "other kinds of token"},
 		"a token dated back": {func(s *specimen) {
 			s.forge([]*mint.Entry{tokenOf(s, func(e *mint.Entry) { e.IssuedAt -= 120 })}, nil, nil)
 		}, KeyStateBroken, "away from the ledger's clock"},
