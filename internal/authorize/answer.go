@@ -137,9 +137,10 @@ func (e *Endpoint) consentURL(v *visit, h handle) string {
 }
 
 // needsConsent reports whether the person has to be asked. What they allowed before covers what it says and nothing more;
-// the organisation's own applications are allowed by the organisation.
+// the organisation's own applications are allowed by the organisation. Neither counts for a request that any program on
+// the person's device could have made.
 func (e *Endpoint) needsConsent(ctx context.Context, q *request, who *login.SignIn) (bool, error) {
-	if q.prompt(oauth.PromptConsent) {
+	if q.prompt(oauth.PromptConsent) || !q.assured() {
 		return true, nil
 	}
 	if q.client.Trusted {
@@ -150,6 +151,13 @@ func (e *Endpoint) needsConsent(ctx context.Context, q *request, who *login.Sign
 		return true, nil
 	}
 	return !c.Covers(q.scope, q.resources), err
+}
+
+// assured reports whether it is certain enough who gets the code: a client that proves itself when it redeems it, or an
+// address on the web that nobody else has. A scheme or a loopback port is whose program took it first, and such a program
+// would get in without anybody noticing if nobody were asked (RFC 6749 §10.2, RFC 8252 §8.6).
+func (q *request) assured() bool {
+	return !q.client.Type.Public() || strings.HasPrefix(q.redirect, "https:")
 }
 
 // giveCode makes a code for who is signed in now, and sends it to the client. The entry comes first.

@@ -249,6 +249,31 @@ func TestPrompts(t *testing.T) {
 	b.ask("prompt", "none").wants(t, "disabled", oauth.LoginRequired)
 }
 
+// TestWhoeverTookThePort: on a person's own device any program can pretend to be any other, so that they see what happens
+// each time (RFC 8252 §8.6).
+func TestWhoeverTookThePort(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	h.client(tenant.Client{ID: "tool", Type: tenant.Native, RedirectURIs: []string{"http://127.0.0.1/cb", "com.example.tool:/cb", "https://shop.example/cb"}})
+	h.client(tenant.Client{ID: "single", Type: tenant.SPA, RedirectURIs: []string{"http://localhost:5173/", callback}})
+	for name, c := range map[string]struct {
+		client, redirect string
+		asked            bool
+	}{
+		"a port": {"tool", "http://127.0.0.1:4711/cb", true}, "a scheme": {"tool", "com.example.tool:/cb", true}, "a claimed address": {"tool", callback, false},
+		"a SPA under development": {"single", "http://localhost:5173/", true}, "a SPA": {"single", callback, false},
+	} {
+		b.decide(b.follow(b.ask("client_id", c.client, "redirect_uri", c.redirect, "prompt", "consent")), "allow")
+		silent := b.ask("client_id", c.client, "redirect_uri", c.redirect, "prompt", "none")
+		if got := silent.to.Query().Get("error"); (got == "consent_required") != c.asked {
+			t.Errorf("%s, silently: %v", name, silent.to)
+		}
+		if again := b.ask("client_id", c.client, "redirect_uri", c.redirect); (again.to.Path == "/acme/consent") != c.asked {
+			t.Errorf("%s, again: %v", name, again.to)
+		}
+	}
+}
+
 // TestTouchAfterTheRequest: prompt=login, select_account and a max_age that is over want a touch after the request, from
 // whoever it then is, and the consent is theirs.
 func TestTouchAfterTheRequest(t *testing.T) {

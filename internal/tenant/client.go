@@ -265,6 +265,8 @@ func signIn(c Client) (Client, error) {
 		return c, invalid("redirect URI", "nobody signs in to a service client, so nobody comes back to it", "say with --type web, native or spa what it is, or leave it out")
 	case !c.Type.SignsIn() && c.Trusted:
 		return c, invalid("client", "nobody signs in to a service client, so nobody could be asked", "leave --trusted out")
+	case c.Trusted && c.Type.Public() && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return !strings.HasPrefix(uri, "https:") }):
+		return c, invalid("client", "any program on a person's device could pretend to be it, so its people are asked each time", "leave --trusted out, or let people come back to https addresses only")
 	case c.Type.SignsIn() && len(c.RedirectURIs) == 0:
 		return c, invalid("redirect URI", "people who sign in have nowhere to come back to", plainRedirect)
 	}

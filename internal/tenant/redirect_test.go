@@ -70,6 +70,10 @@ func TestSignInClientsRefused(t *testing.T) {
 		{"long reason", SPA, func(c *Client) { c.DPoPReason = strings.Repeat("a", 201) }, "DPoP", "longer"},
 		{"service that people come back to", Service, func(c *Client) { c.APIs = goodClient().APIs }, "redirect URI", "service client"},
 		{"trusted service", Service, func(c *Client) { c.APIs, c.RedirectURIs, c.Trusted = goodClient().APIs, nil, true }, "client", "service client"},
+		{"trusted on loopback", Native, func(c *Client) {
+			c.Trusted, c.RedirectURIs = true, []string{"https://app.example/", "http://127.0.0.1/"}
+		}, "client", "pretend to be it"},
+		{"trusted by a scheme", Native, func(c *Client) { c.Trusted, c.RedirectURIs = true, []string{"com.example:/cb"} }, "client", "pretend to be it"},
 		{"service with codes", Service, func(c *Client) { c.Grants = []oauth.GrantType{oauth.AuthorizationCode} }, "grant", "people sign in to"},
 	} {
 		given := webClient(c.kind, "https://app.example/callback")

@@ -222,12 +222,17 @@ func testSignInClients(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	f.mustTenant("acme") // of class production
 	given := tenant.Client{ID: "shop", Tenant: "acme", Type: tenant.Native, RedirectURIs: []string{"http://127.0.0.1/cb", "com.example.shop:/cb"},
-		LogoutURIs: []string{"https://shop.example/bye"}, DPoPReason: "an old library", Trusted: true, CreatedAt: start}
+		LogoutURIs: []string{"https://shop.example/bye"}, DPoPReason: "an old library", CreatedAt: start}
 	want := ok(tenant.NewClient(given))(t)
 	generation := f.Generation()
 	if kept := ok(f.CreateClient(ctx, "uid 7", given))(t); !reflect.DeepEqual(kept, want) {
 		t.Errorf("kept %+v\nwant %+v", kept, want)
 	}
+	own := ok(f.CreateClient(ctx, "uid 7", tenant.Client{ID: "own", Tenant: "acme", Type: tenant.SPA, RedirectURIs: []string{"https://own.example/"}, Trusted: true, CreatedAt: start}))(t)
+	if got := ok(f.Client(ctx, "acme", "own"))(t); !got.Trusted || !reflect.DeepEqual(got, own) {
+		t.Errorf("read %+v\nwant %+v", got, own)
+	}
+	ok(f.DisableClient(ctx, "uid 7", "acme", "own"))(t)
 	f.mustAPI("acme", audience)
 	f.mustClient("acme", "ci")
 	if types := ok(f.ClientTypes(ctx, "acme"))(t); !slices.Equal(types, []tenant.ClientType{tenant.Native, tenant.Service}) {
