@@ -230,8 +230,9 @@ func TestNodeClients(t *testing.T) {
 	})
 }
 
-// TestGoClients: coreos/go-oidc and golang.org/x/oauth2, in a module of their own, over plain loopback.
-func TestGoClients(t *testing.T) {
+// buildGoClient builds the program with coreos/go-oidc and golang.org/x/oauth2, a module of its own.
+func buildGoClient(t *testing.T) string {
+	t.Helper()
 	goClient := filepath.Join(t.TempDir(), "client")
 	build := exec.Command("go", "build", "-o", goClient, ".")
 	build.Dir = filepath.Join(testenv.Root(t), "e2e/clients/go")
@@ -239,10 +240,19 @@ func TestGoClients(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the client: %v\n%s", err, out)
 	}
+	return goClient
+}
+
+// goSteps hold with whatever Go client.
+var goSteps = []string{"discovery", "client_credentials", "go-oidc verifies", "go-oidc refuses a forgery", "a wrong secret is invalid_client"}
+
+// TestGoClients: coreos/go-oidc and golang.org/x/oauth2 over plain loopback.
+func TestGoClients(t *testing.T) {
+	goClient := buildGoClient(t)
 	s := start(t)
 	w := populate(t, s, "acme")
 	got := runClient(t, exec.Command(goClient), map[string]any{
 		"issuer": w.Issuer, "audience": w.audience, "scope": "read", "client_id": w.ClientID, "client_secret": w.ClientSecret,
 	})
-	checkSteps(t, s, got, []string{"discovery", "client_credentials", "go-oidc verifies", "go-oidc refuses a forgery", "a wrong secret is invalid_client"})
+	checkSteps(t, s, got, goSteps)
 }

@@ -1,10 +1,15 @@
 package e2e
 
 import (
+	"io"
+	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"seawall/internal/testenv"
 )
@@ -56,4 +61,100 @@ func TestSignInNode(t *testing.T) {
 		"openid-client: DPoP, for a public client", "openid-client: DPoP, for a service", "oidc-client-ts: code, PKCE and DPoP",
 		"oidc-client-ts: code, PKCE, userinfo and refresh", "msal-node: code and PKCE", "msal-node: refresh",
 	})
+}
+
+// TestSignInGo: coreos/go-oidc and golang.org/x/oauth2, over TLS with an authority of its own.
+func TestSignInGo(t *testing.T) {
+	goClient := buildGoClient(t)
+	w := newSignInWorld(t)
+	got := runClient(t, exec.Command(goClient), map[string]any{
+		"issuer": w.Issuer, "audience": w.audience, "scope": "read", "client_id": w.ClientID, "client_secret": w.ClientSecret, "roots": w.roots.roots,
+		"browser": w.ada.browser(), "subject": w.ada.subject, "web": w.application("web", "https://web.acme.example/cb", "--type", "web"),
+	})
+	checkSteps(t, w.s, got, append(goSteps, "code and PKCE", "an access token is no ID token", "userinfo", "refresh", "a code that is used twice takes back what it gave"))
+}
+
+// apacheConfig is what somebody writes who puts mod_auth_openidc in front of a directory, and the page that they see.
+const (
+	apacheConfig = `
+SSLEngine on
+SSLCertificateFile {cert}
+SSLCertificateKeyFile {key}
+DocumentRoot {dir}
+TypesConfig /etc/mime.types
+DirectoryIndex index.shtml
+OIDCProviderMetadataURL {issuer}/.well-known/openid-configuration
+OIDCCABundlePath {dir}/roots.pem
+OIDCClientID {id}
+OIDCClientSecret {secret}
+OIDCRedirectURI {redirect}
+OIDCCryptoPassphrase of-this-test-alone
+OIDCScope "openid profile"
+OIDCPKCEMethod S256
+OIDCRemoteUserClaim sub
+# Requests of a script count as XHR, and would get 401 in place of a way to sign in.
+OIDCUnAuthAction auth "true"
+<Directory {dir}/protected>
+  Options +Includes
+  AddOutputFilter INCLUDES .shtml
+  AuthType openid-connect
+  Require valid-user
+</Directory>
+`
+	apachePage = `REMOTE_USER=<!--#echo var="REMOTE_USER" --> name=<!--#echo var="OIDC_CLAIM_name" --> acr=<!--#echo var="OIDC_CLAIM_acr" -->`
+)
+
+// TestSignInApache: mod_auth_openidc in Debian's Apache, in front of a directory.
+func TestSignInApache(t *testing.T) {
+	w := newSignInWorld(t)
+	dir, address := testenv.Dir(t, 0), strings.Replace(testenv.FreeAddress(t), "127.0.0.1", "localhost", 1)
+	web := w.application("apache", "https://"+address+"/protected/callback", "--type", "web", "--name", "Intranet")
+	if err := os.Chmod(dir, 0o755); err != nil { // its workers are nobody
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "protected"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"roots.pem": w.roots.roots, "protected/index.shtml": apachePage} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := strings.NewReplacer("{dir}", dir, "{cert}", w.roots.certFile, "{key}", w.roots.key, "{issuer}", w.Issuer,
+		"{id}", web["id"], "{secret}", web["secret"], "{redirect}", web["redirect"]).Replace(apacheConfig)
+	apache := testenv.Apache(t, dir, config, address, "auth_openidc", "mime", "include")
+
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := &http.Client{Timeout: 30 * time.Second, Jar: jar, Transport: w.http.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	get := func(where string) (status int, location, body string) {
+		t.Helper()
+		resp, err := there.Get(where)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, apache)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, resp.Header.Get("Location"), string(text)
+	}
+	home := "https://" + address + "/protected/"
+	status, to, body := get(home)
+	if status != http.StatusFound || !strings.HasPrefix(to, w.Issuer+"/authorize?") || !strings.Contains(to, "code_challenge_method=S256") {
+		t.Fatalf("it sends the browser to %d %q\n%s\n%s", status, to, body, apache)
+	}
+	left, consents := w.ada.walk(to)
+	if consents != 1 {
+		t.Errorf("she was asked %d times", consents)
+	}
+	if status, to, body = get(left); status != http.StatusFound || to != home {
+		t.Fatalf("the answer leads to %d %q\n%s\n%s", status, to, body, apache)
+	}
+	if status, _, body = get(home); status != http.StatusOK || strings.TrimSpace(body) != "REMOTE_USER="+w.ada.subject+" name=Ada Lovelace acr=phr" {
+		t.Errorf("it says %d\n%s\n%s", status, body, apache)
+	}
 }

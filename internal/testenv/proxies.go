@@ -142,3 +142,36 @@ func Caddy(t testing.TB, config, address string) *Program {
 	p.Await(t, address)
 	return p
 }
+
+// Nobody is the user whom Apache's workers run as when the tests run as root.
+const Nobody = 65534
+
+// Apache runs Debian's Apache with modules and a configuration, in a directory that its workers can read, and waits until it
+// answers at address.
+func Apache(t testing.TB, dir, config, address string, modules ...string) *Program {
+	t.Helper()
+	program, err := exec.LookPath("apache2")
+	if err != nil {
+		program = "/usr/sbin/apache2" // not on everybody's PATH
+	}
+	const library = "/usr/lib/apache2/modules"
+	var text strings.Builder
+	for _, name := range append([]string{"mpm_event", "authn_core", "authz_core", "authz_user", "dir", "ssl"}, modules...) {
+		file := filepath.Join(library, "mod_"+name+".so")
+		if _, err := os.Stat(file); err != nil {
+			t.Fatalf("this test needs Apache with %s: run `make setup`, which installs it", filepath.Base(file))
+		}
+		fmt.Fprintf(&text, "LoadModule %s_module %s\n", name, file)
+	}
+	fmt.Fprintf(&text, "ServerRoot %s\nPidFile pid\nDefaultRuntimeDir %s\nMutex file:%s\nErrorLog /dev/stderr\nServerName localhost\nListen %s\n", dir, dir, dir, address)
+	if os.Geteuid() == 0 {
+		fmt.Fprintf(&text, "User #%d\nGroup #%d\n", Nobody, Nobody)
+	}
+	path := filepath.Join(dir, "httpd.conf")
+	if err := os.WriteFile(path, []byte(text.String()+config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := Background(t, exec.Command(program, "-f", path, "-DFOREGROUND"))
+	p.Await(t, address)
+	return p
+}

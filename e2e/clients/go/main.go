@@ -30,6 +30,10 @@ type given struct {
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
 	Roots        string `json:"roots"` // PEM of the authorities to trust, if not the system's
+
+	Browser string      `json:"browser"` // where the person's browser listens; empty: nobody signs in
+	Subject string      `json:"subject"` // theirs
+	Web     application `json:"web"`
 }
 
 func main() {
@@ -81,6 +85,12 @@ func run() error {
 		return fmt.Errorf("a forgery: %v", err)
 	}
 	fmt.Println("ok go-oidc refuses a forgery")
+
+	if g.Browser != "" {
+		if err := signIn(ctx, provider, g); err != nil {
+			return err
+		}
+	}
 
 	g.ClientSecret += "x"
 	var refused *oauth2.RetrieveError
