@@ -39,7 +39,7 @@ func run() error {
 	return json.NewEncoder(os.Stdout).Encode(answer)
 }
 
-// measure is the medians over the rounds. The first token is kept aside to warm up with.
+// measure is the medians over all blocks of all rounds. The first token is kept aside to warm up with.
 func measure(ctx context.Context, q tokencheck.Question) (tokencheck.Answer, error) {
 	if len(q.Tokens) < 2 || q.Rounds < 1 {
 		return tokencheck.Answer{}, errors.New("at least two tokens and one round are needed")
@@ -55,72 +55,78 @@ func measure(ctx context.Context, q tokencheck.Question) (tokencheck.Answer, err
 			return tokencheck.Answer{}, err
 		}
 	}
-	var full, raw []time.Duration
-	var ratios []float64
+	var b blocks
 	for range q.Rounds {
-		f, r, err := round(ctx, q, spare, tokens, prepared)
-		if err != nil {
+		if err := b.round(ctx, q, spare, tokens, prepared); err != nil {
 			return tokencheck.Answer{}, err
 		}
-		full, raw, ratios = append(full, f), append(raw, r), append(ratios, float64(f)/float64(r))
 	}
-	return tokencheck.Answer{Token: sample.Median(full), Raw: sample.Median(raw), Ratio: sample.Median(ratios)}, nil
+	return tokencheck.Answer{Token: sample.Median(b.full), Raw: sample.Median(b.raw), Over: sample.Median(b.over), Ratio: sample.Median(b.ratios)}, nil
+}
+
+// blocks are what was measured, block by block.
+type blocks struct {
+	full, raw, over []time.Duration // of one check
+	ratios          []float64
 }
 
 // round checks every token once by each way with a new validator, which remembers nothing of the round
 // before. The spare token settles whatever a validator does only once.
-func round(ctx context.Context, q tokencheck.Question, spare string, tokens []string,
-	prepared []*tokencheck.Signatures) (full, raw time.Duration, err error) {
+func (b *blocks) round(ctx context.Context, q tokencheck.Question, spare string, tokens []string, prepared []*tokencheck.Signatures) error {
 	validator, err := validate.New(validate.Config{
 		Issuers:   []validate.Issuer{validate.SeawallIssuer(q.Issuer, q.Pin)},
 		Audiences: []string{q.Audience},
 	})
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer validator.Close()
 	if err := validator.Ready(ctx); err != nil {
-		return 0, 0, err
+		return err
 	}
 	if _, err := validator.Token(ctx, spare); err != nil {
-		return 0, 0, fmt.Errorf("a genuine token was refused: %w", err)
+		return fmt.Errorf("a genuine token was refused: %w", err)
 	}
-	return alternate(ctx, validator, tokens, prepared)
+	return b.alternate(ctx, validator, tokens, prepared)
 }
 
-// alternate checks blocks of tokens by one way and then by the other, and gives the CPU time of one check.
-func alternate(ctx context.Context, v *validate.Validator, tokens []string,
-	prepared []*tokencheck.Signatures) (full, raw time.Duration, err error) {
+// alternate checks blocks of tokens by one way and then by the other; whose turn is first changes from block to block.
+func (b *blocks) alternate(ctx context.Context, v *validate.Validator, tokens []string, prepared []*tokencheck.Signatures) error {
 	const block = 50
 	for from := 0; from < len(tokens); from += block {
 		to := min(from+block, len(tokens))
-		spent, err := timed(func() error {
-			for _, s := range prepared[from:to] {
-				if !s.Verify() {
-					return errors.New("a genuine signature did not verify")
+		ways := []func() error{
+			func() error {
+				for _, s := range prepared[from:to] {
+					if !s.Verify() {
+						return errors.New("a genuine signature did not verify")
+					}
 				}
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, 0, err
-		}
-		raw += spent
-		spent, err = timed(func() error {
-			for _, token := range tokens[from:to] {
-				if _, err := v.Token(ctx, token); err != nil {
-					return fmt.Errorf("a genuine token was refused: %w", err)
+				return nil
+			},
+			func() error {
+				for _, token := range tokens[from:to] {
+					if _, err := v.Token(ctx, token); err != nil {
+						return fmt.Errorf("a genuine token was refused: %w", err)
+					}
 				}
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, 0, err
+				return nil
+			},
 		}
-		full += spent
+		var spent [2]time.Duration
+		for i := range ways {
+			way := (i + len(b.raw)) % len(ways)
+			cpu, err := timed(ways[way])
+			if err != nil {
+				return err
+			}
+			spent[way] = cpu / time.Duration(to-from)
+		}
+		raw, full := spent[0], spent[1]
+		b.raw, b.full = append(b.raw, raw), append(b.full, full)
+		b.over, b.ratios = append(b.over, full-raw), append(b.ratios, float64(full)/float64(raw))
 	}
-	n := time.Duration(len(tokens))
-	return full / n, raw / n, nil
+	return nil
 }
 
 // timed is the CPU time that the process spends while do runs.

@@ -36,7 +36,8 @@ type Question struct {
 type Answer struct {
 	Token time.Duration // validate.Token
 	Raw   time.Duration // the two signatures alone
-	Ratio float64       // the median of each round's ratio
+	Over  time.Duration // the median of each block's difference
+	Ratio float64       // the median of each block's ratio
 }
 
 // Signatures are the two signature checks of one token.
@@ -45,7 +46,7 @@ type Signatures struct {
 	signed  []byte // header.payload
 	der     []byte
 	ledger  ed25519.PublicKey
-	receipt []byte // what the receipt signs, up to the token digest
+	receipt []byte // what the receipt signs; the token digest, its end, is filled in when it is checked
 	subject []byte // what the token digest is over
 	ed25519 []byte
 }
@@ -54,8 +55,8 @@ type Signatures struct {
 func (s *Signatures) Verify() bool {
 	input := sha256.Sum256(s.signed)
 	digest := sha256.Sum256(s.subject)
-	return ecdsa.VerifyASN1(s.key, input[:], s.der) &&
-		ed25519.Verify(s.ledger, append(s.receipt[:len(s.receipt):len(s.receipt)], digest[:]...), s.ed25519)
+	copy(s.receipt[len(s.receipt)-len(digest):], digest[:])
+	return ecdsa.VerifyASN1(s.key, input[:], s.der) && ed25519.Verify(s.ledger, s.receipt, s.ed25519)
 }
 
 var b64 = base64.RawURLEncoding
@@ -143,7 +144,7 @@ func Prepare(token string, keys Keys) (*Signatures, error) {
 		key:     keys.issuer[named.Kid],
 		signed:  []byte(parts[0] + "." + parts[1]),
 		ledger:  keys.ledger[string(receipt[1:9])],
-		receipt: append([]byte(signatureContext), receipt[:25]...),
+		receipt: append(append([]byte(signatureContext), receipt[:25]...), make([]byte, sha256.Size)...),
 		ed25519: receipt[25:],
 	}
 	if s.key == nil || s.ledger == nil {
