@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,6 +52,21 @@ type proving struct {
 	nonces   Nonces
 	origin   string
 	replays  Replays
+	proven   *[provenKeys]atomic.Pointer[provenKey]
+}
+
+// What is kept of clients' keys.
+const (
+	provenKeys   = 1024
+	maxProvenJWK = 1024 // bytes; a longer one is read each time
+)
+
+// provenKey is a key that a client has proven possession of, as its proof wrote it. What a JWK comes to
+// depends on its bytes alone, so the same bytes need no second reading.
+type provenKey struct {
+	jwk        string
+	key        *key
+	thumbprint Thumbprint
 }
 
 // newProving checks what was configured and fills in defaults.
@@ -57,7 +74,7 @@ func newProving(c *DPoP, leeway time.Duration) (p proving, err error) {
 	if c == nil {
 		c = &DPoP{}
 	}
-	p = proving{required: c.Required, maxAge: c.MaxAge, leeway: leeway, nonces: c.Nonces, origin: c.Origin, replays: c.Replays}
+	p = proving{proven: new([provenKeys]atomic.Pointer[provenKey]), required: c.Required, maxAge: c.MaxAge, leeway: leeway, nonces: c.Nonces, origin: c.Origin, replays: c.Replays}
 	if p.maxAge == 0 {
 		p.maxAge = defaultProofAge
 	}
@@ -99,14 +116,22 @@ func (d *proving) prove(ctx context.Context, v *Validator, t *Token, text [sha25
 	if code := d.open(w, &pr, p, &text, v.maxBytes, now); code != "" {
 		return code
 	}
-	k, code := pr.key(w, now, t.issuer)
+	place := &d.proven[binary.BigEndian.Uint16(t.jkt[:])%provenKeys]
+	kept := place.Load()
+	k := kept
+	if k == nil || k.jwk != string(pr.jwk) {
+		k = newProvenKey(pr.jwk)
+	}
 	switch {
-	case code != "":
-		return code
-	case Thumbprint(k.thumbprint()) != t.jkt:
+	case !k.key.proves(w.header.alg, now, t.issuer):
+		return CodeDPoPKey
+	case k.thumbprint != t.jkt:
 		return CodeDPoPThumbprint
-	case !k.signed(w):
+	case !k.key.signed(w):
 		return CodeDPoPSignature
+	}
+	if k != kept && len(k.jwk) <= maxProvenJWK {
+		place.Store(k)
 	}
 	return d.use(ctx, t.jkt, string(pr.jti), now)
 }
@@ -130,14 +155,16 @@ func (d *proving) open(w *work, pr *proof, p *Presentation, text *[sha256.Size]b
 	return d.fits(pr, text, p, now)
 }
 
-// key gives the proof's own key, if it is a sound one for the proof's algorithm. A key that belongs to
-// an issuer proves nothing for the tokens of another.
-func (pr *proof) key(w *work, now time.Time, issuer string) (*key, Code) {
-	k := readKey(pr.jwk, false)
-	if k.state(instantOf(now)) != "" || !k.fits(w.header.alg) || k.bound && k.issuer.text != issuer {
-		return nil, CodeDPoPKey
-	}
-	return k, ""
+// newProvenKey reads the key that a proof names; whether it proves anything is another question.
+func newProvenKey(jwk []byte) *provenKey {
+	k := readKey(jwk, false)
+	return &provenKey{jwk: string(jwk), key: k, thumbprint: k.thumbprint()}
+}
+
+// proves reports whether proofs may be by this key: it is sound and for the proof's algorithm. A key
+// that belongs to an issuer proves nothing for the tokens of another.
+func (k *key) proves(alg Alg, now time.Time, issuer string) bool {
+	return k.state(instantOf(now)) == "" && k.fits(alg) && (!k.bound || k.issuer.text == issuer)
 }
 
 // signed reports whether the key made the signature of what was taken apart.

@@ -53,14 +53,14 @@ func (p *Proofs) Check(r Presentation) (*Proof, error) {
 	if code := p.dpop.open(w, &pr, &r, nil, defaultMaxBytes, now); code != "" {
 		return nil, refuse(code)
 	}
-	k, code := pr.key(w, now, "")
-	if code == "" && !k.signed(w) {
-		code = CodeDPoPSignature
+	k := newProvenKey(pr.jwk)
+	switch {
+	case !k.key.proves(w.header.alg, now, ""):
+		return nil, refuse(CodeDPoPKey)
+	case !k.key.signed(w):
+		return nil, refuse(CodeDPoPSignature)
 	}
-	if code != "" {
-		return nil, refuse(code)
-	}
-	return &Proof{p, k.thumbprint(), string(pr.jti)}, nil
+	return &Proof{p, k.thumbprint, string(pr.jti)}, nil
 }
 
 // Thumbprint is that of the key (RFC 7638).

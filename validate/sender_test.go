@@ -2,11 +2,14 @@ package validate_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -15,6 +18,7 @@ import (
 	"time"
 
 	"seawall/validate"
+	"seawall/validate/internal/forge"
 	"seawall/validate/validatetest"
 )
 
@@ -425,5 +429,49 @@ func TestTokenTellsOfSignIn(t *testing.T) {
 	}
 	if actor, ok := accepted(t, v, issuer.Token(validatetest.Claims{"aud": audience, "act": "agent"})).Actor(); !ok || actor != (validate.Actor{}) {
 		t.Errorf("an actor that can't be read is no actor: %+v %v", actor, ok)
+	}
+}
+
+// A key that has proven itself is not read again, and everything else about it is looked at each time: whether it is
+// over, whether the proof writes it as before, and whether it made the signature.
+func TestProvenKey(t *testing.T) {
+	clock := still()
+	issuer := validatetest.NewIssuer(validatetest.Config{Clock: clock})
+	v := newValidator(t, issuer)
+	client, other := forge.NewKey("ES256", ""), forge.NewKey("ES256", "")
+	thumbprint := client.Thumbprint()
+	token := issuer.Token(validatetest.Claims{"aud": audience, "cnf": map[string]any{"jkt": forge.Text(thumbprint[:])}})
+	sum := sha256.Sum256([]byte(token))
+	over := clock.Now().Unix() + 60
+	send := func(signer *forge.Key, members map[string]any) error {
+		jwk := client.JWK()
+		jwk["exp"] = over
+		maps.Copy(jwk, members)
+		_, err := v.Presented(t.Context(), token, validate.Presentation{Scheme: "DPoP", Method: "GET", URL: itemsURL, Proofs: []string{signer.Sign(
+			forge.JSON(map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}),
+			forge.JSON(map[string]any{"jti": rand.Text(), "htm": "GET", "htu": itemsURL, "iat": clock.Now().Unix(), "ath": forge.Text(sum[:])}),
+		)}})
+		return err
+	}
+	for range 3 {
+		if err := send(client, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := send(other, nil); !errors.Is(err, validate.CodeDPoPSignature) {
+		t.Errorf("another signer: %v", err)
+	}
+	if err := send(client, map[string]any{"d": "AA"}); !errors.Is(err, validate.CodeDPoPKey) {
+		t.Errorf("written with a private member: %v", err)
+	}
+	if err := send(other, other.JWK()); !errors.Is(err, validate.CodeDPoPThumbprint) {
+		t.Errorf("another key: %v", err)
+	}
+	if err := send(client, nil); err != nil {
+		t.Errorf("the same key again: %v", err)
+	}
+	clock.Advance(time.Minute)
+	if err := send(client, nil); !errors.Is(err, validate.CodeDPoPKey) {
+		t.Errorf("a key that is over: %v", err)
 	}
 }
