@@ -15,6 +15,7 @@ import (
 
 	"seawall/bench/internal/comparison"
 	"seawall/bench/internal/report"
+	"seawall/bench/internal/spread"
 	"seawall/bench/internal/subject"
 )
 
@@ -36,6 +37,7 @@ type bench struct {
 	check  tokenCheck
 	peers  comparison.Figures
 	guard  guardSpeeds
+	feed   spread.Figures
 	ledger ledgerSpeeds
 	verify verified
 }
@@ -73,8 +75,8 @@ func (b *bench) build(ctx context.Context) error {
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"load", "calibrator", "tokencheck", "zitadel", "peers"} {
-		if (name == "tokencheck" || name == "peers") && b.seawall == "" {
+	for _, name := range []string{"load", "calibrator", "tokencheck", "feed", "zitadel", "peers"} {
+		if (name == "tokencheck" || name == "feed" || name == "peers") && b.seawall == "" {
 			continue
 		}
 		b.say("building %s", name)
@@ -115,7 +117,7 @@ func (b *bench) measure(ctx context.Context) (report.Report, error) {
 	taken := time.Now()
 	if b.seawall != "" {
 		for _, step := range []func(context.Context) error{
-			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureGuard, b.measureLedger,
+			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureGuard, b.measureFeed, b.measureLedger,
 		} {
 			if err := step(ctx); err != nil {
 				return report.Report{}, err

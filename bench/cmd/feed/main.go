@@ -3,12 +3,16 @@
 // Feed measures how long a revocation takes until every API knows: from the request of the client that gives up its
 // token to the moment at which each of many connected validators has verified the statement and refuses the token. It
 // runs a seawall of its own, with its three processes, and all validators in this one process, each with its own
-// connection, so everything shares the processors of one machine.
+// connection, so everything shares the processors of one machine. `make bench` runs it for docs/performance.md; alone it
+// prints a table, or JSON:
+//
+//	GOWORK=off go run ./cmd/feed [--validators 1000] [--rounds 30] [--json]
 package main
 
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,9 +23,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
+	"seawall/bench/internal/spread"
 	"seawall/bench/internal/subject"
 	"seawall/validate"
 )
@@ -39,6 +43,7 @@ func run(ctx context.Context) (err error) {
 	program := flag.String("seawall", "../bin/seawall", "the seawall to measure")
 	validators := flag.Int("validators", 1000, "how many follow the feed")
 	rounds := flag.Int("rounds", 30, "how many tokens are revoked, one after the other")
+	asJSON := flag.Bool("json", false, "print JSON instead of a table")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "seawall-feed-")
 	if err != nil {
@@ -70,26 +75,15 @@ func run(ctx context.Context) (err error) {
 		}
 		all, last, answered = append(all, each...), append(last, slices.Max(each)), append(answered, answer)
 	}
-	fmt.Printf("%d validators, %d revocations\n\n", *validators, *rounds)
-	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "from the request of the client\tp50\tp99\tmax")
-	for _, row := range []struct {
-		name string
-		list []time.Duration
-	}{{"to its answer", answered}, {"to each validator", all}, {"to the last validator", last}} {
-		slices.Sort(row.list)
-		fmt.Fprintf(table, "%s\t%v\t%v\t%v\n", row.name, at(row.list, 50), at(row.list, 99), at(row.list, 100))
+	f := spread.Figures{
+		Validators: *validators, Rounds: *rounds, CPU: c.used / time.Duration(len(all)),
+		Answer: spread.Of(answered), Each: spread.Of(all), Last: spread.Of(last),
 	}
-	if err := table.Flush(); err != nil {
-		return err
+	if *asJSON {
+		return json.NewEncoder(os.Stdout).Encode(f)
 	}
-	fmt.Printf("\nCPU of a validator for a statement and its head: %v\n", (c.used / time.Duration(len(all))).Round(time.Microsecond))
+	fmt.Print(f.Table().Markdown())
 	return nil
-}
-
-// at gives a percentile of a sorted list.
-func at(list []time.Duration, percent int) time.Duration {
-	return list[min(len(list)-1, len(list)*percent/100)].Round(100 * time.Microsecond)
 }
 
 func processCPU() time.Duration {
