@@ -318,6 +318,12 @@ func TestUserinfoRefuses(t *testing.T) {
 			t.Errorf("%s: %d %s", name, r.status, got)
 		}
 	}
+	narrow := refreshing("spa", a.Refresh)
+	narrow.Set("scope", "profile")
+	less := w.tokens(w.form("/acme/token", narrow, nil))
+	if r := w.do("GET", "/acme/userinfo", "", "Authorization", "Bearer "+less.Access); r.status != 403 || !strings.Contains(r.header.Get("Www-Authenticate"), `error="insufficient_scope"`) {
+		t.Errorf("without the scope openid: %d %v", r.status, r.header)
+	}
 	post := func(form url.Values, header ...string) response {
 		return w.do("POST", "/acme/userinfo", form.Encode(), append(header, "Content-Type", "application/x-www-form-urlencoded")...)
 	}
