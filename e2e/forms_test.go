@@ -118,6 +118,56 @@ func TestTheFormsThatScriptsRelyOn(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
+	t.Run("applications", func(t *testing.T) {
+		type client struct {
+			ID        string   `json:"client_id"`
+			Secret    string   `json:"client_secret"`
+			Type      string   `json:"type"`
+			Auth      string   `json:"auth"`
+			Issuer    string   `json:"issuer"`
+			Redirects []string `json:"redirect_uris"`
+			Logouts   []string `json:"logout_uris"`
+			DPoP      string   `json:"dpop"`
+			Reason    string   `json:"dpop_reason"`
+			Trusted   bool     `json:"trusted"`
+		}
+		var web, spa client
+		s.JSON(&web, "client", "create", "shop", "--tenant", "acme", "--type", "web", "--trusted", "--redirect", "https://shop.example/cb", "--logout-uri", "https://shop.example/bye", "--data", s.Data)
+		s.JSON(&spa, "client", "create", "shop-spa", "--tenant", "acme", "--type", "spa", "--redirect", "https://shop.example/", "--dpop-reason", "its library can't yet", "--data", s.Data)
+		if web.Secret == "" || web.Type != "web" || !web.Trusted || web.Issuer != w.Issuer || len(web.Redirects) != 1 || len(web.Logouts) != 1 || web.DPoP != "offered" {
+			t.Errorf("a web client: %+v", web)
+		}
+		if spa.Secret != "" || spa.Auth != "none" || spa.DPoP != "offered" || spa.Reason != "its library can't yet" {
+			t.Errorf("a SPA: %+v", spa)
+		}
+		s.JSON(&web, "client", "set-redirects", "shop", "--tenant", "acme", "--redirect", "https://shop.example/b", "--redirect", "https://shop.example/a", "--no-logout-uri", "--data", s.Data)
+		if shown := s.Run("client", "show", "shop", "--tenant", "acme", "--data", s.Data); !strings.Contains(shown, "https://shop.example/a https://shop.example/b") || strings.Contains(shown, "after sign-out") || !strings.Contains(shown, "yes: people are not asked") {
+			t.Errorf("shown\n%s", shown)
+		}
+		if list := s.Run("client", "list", "--tenant", "acme", "--data", s.Data); !strings.Contains(list, "spa") || !strings.Contains(list, "service") {
+			t.Errorf("listed\n%s", list)
+		}
+		for _, bad := range []struct {
+			status int
+			says   string
+			args   []string
+		}{
+			{1, "hint: name every address", []string{"set-redirects", "shop", "--redirect", "https://*.shop.example/"}},
+			{1, "must require it", []string{"create", "--type", "spa", "--redirect", "https://shop.example/", "--dpop", "offered"}},
+			{1, "one slash", []string{"create", "--type", "native", "--redirect", "com.example.shop://cb"}},
+			{1, "https://", []string{"create", "--type", "web", "--redirect", "http://shop.example/"}},
+			{2, "is missing", []string{"set-redirects", "shop"}},
+			{2, "contradict", []string{"set-redirects", "shop", "--logout-uri", "https://shop.example/", "--no-logout-uri"}},
+		} {
+			cmd := s.Command(append([]string{"client"}, append(bad.args, "--tenant", "acme", "--data", s.Data)...)...)
+			if out, err := cmd.CombinedOutput(); err == nil || cmd.ProcessState.ExitCode() != bad.status || !strings.Contains(string(out), bad.says) {
+				t.Errorf("%v: %v\n%s", bad.args, err, out)
+			}
+		}
+		if changed := search(t, s, "--kind", "client.changed", "--data", s.Data); len(changed) != 1 {
+			t.Errorf("the log says %+v", changed)
+		}
+	})
 	t.Run("log", func(t *testing.T) {
 		if status, out := verify(s, "--data", s.Data); status != 0 || strings.Count(strings.TrimSpace(out), "\n") != 0 {
 			t.Errorf("log verify: status %d, %q: want 0 and one line", status, out)
