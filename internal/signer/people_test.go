@@ -188,6 +188,32 @@ func TestRotationOfOneFamily(t *testing.T) {
 	}
 }
 
+// TestAStolenKeyOfOneFamily: the trust in one key ends, its spare takes over, and the other family goes on as it was.
+func TestAStolenKeyOfOneFamily(t *testing.T) {
+	b := newBench(t)
+	withRealLedger(b)
+	b.start()
+	b.mustApply(testPolicy())
+	b.mustApply(firstClient())
+	stolen := b.signer.tenantByID("acme").signing[mint.FamilyID].record.KID
+	done, err := b.distrust(mint.KeyDistrust{KID: stolen, YoungSpare: true})
+	if err != nil || done.Step != mint.KeySuspended {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if id, access := b.family("acme", mint.FamilyID), b.family("acme", mint.FamilyAccess); id != "suspended activated staged" || access != "activated staged" {
+		t.Errorf("ID tokens: %q, access tokens: %q", id, access)
+	}
+	for _, q := range []*mint.Request{testRequest(), acmeID()} {
+		token, err := b.mint(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kid, _ := b.verifyOf("acme", q.Kind, token); q.Kind == mint.IDToken && kid != done.Signs {
+			t.Errorf("signed with %s, and %s was to sign", kid, done.Signs)
+		}
+	}
+}
+
 // TestAnAPIOfThisNameKeepsItsScopes: should somebody have registered the UserInfo endpoint as an API, it does not lose
 // what it has when it is needed.
 func TestAnAPIOfThisNameKeepsItsScopes(t *testing.T) {

@@ -116,6 +116,8 @@ func (t Tenant) Admits(a API) error {
 	switch {
 	case a.Tenant != t.ID:
 		return invalid("API", "it names another tenant", "")
+	case FoldAudience(a.Audience) == FoldAudience(t.Issuer+"/userinfo"):
+		return invalid("API", a.Audience+" is the issuer's own", "give the API's own address")
 	case a.MaxLifetime > t.MaxLifetime:
 		return invalid("longest token lifetime", a.MaxLifetime.String()+" is longer than the tenant's "+t.MaxLifetime.String(), "leave it out to take the tenant's")
 	}

@@ -360,6 +360,11 @@ func TestAdmits(t *testing.T) {
 	api = goodAPI()
 	api.Tenant = "globex"
 	refused(t, "tenant", tenant.Admits(api), "API", "another tenant")
+	for _, own := range []string{tenant.Issuer + "/userinfo", tenant.Issuer + "/UserInfo/"} {
+		api = goodAPI()
+		api.Audience = own
+		refused(t, own, tenant.Admits(api), "API", "the issuer's own")
+	}
 }
 
 func TestAdmitsClient(t *testing.T) {
