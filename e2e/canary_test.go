@@ -43,6 +43,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 	c.introspect()
 	c.distrust()
 	c.people()
+	c.browsers()
 	c.assert()
 	c.breakRequests()
 	c.command()
@@ -84,7 +85,7 @@ func newWatch(t *testing.T) *watch {
 	if err := os.Chmod(c.temporary, 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	c.s = testenv.Start(t, testenv.Options{Binary: program, Env: []string{"TMPDIR=" + c.temporary},
+	c.s = testenv.Start(t, testenv.Options{Binary: program, Env: []string{"TMPDIR=" + c.temporary}, Listen: strings.Replace(testenv.FreeAddress(t), "127.0.0.1", "localhost", 1),
 		Args: []string{"--tls-cert", c.authority.certFile, "--tls-key", c.authority.key}})
 	c.privateKey("key of the certificate", c.authority.key)
 	c.w = &world{audience: "https://api.acme.example", http: c.authority.client(t)}

@@ -36,12 +36,23 @@ type person struct {
 	id      []byte // of the passkey
 	handle  string
 	count   uint32
+	link    string                                           // by which they were enrolled; used up
+	heard   func(what string, a *http.Response, body []byte) // every answer, if somebody wants to know
 }
 
 var noSecrets = regexp.MustCompile(`sw[a-z]_[a-z]+_[0-9A-Za-z]+`)
 
 // newPerson makes a person of a tenant whose issuer has a name, and enrols them by a link. transport reaches the issuer.
 func newPerson(t *testing.T, s *testenv.Seawall, w *world, login string, transport http.RoundTripper) *person {
+	t.Helper()
+	p := meet(t, s, w, login, transport)
+	begun := p.post("/enrol/begin", map[string]any{"secret": p.link})
+	p.post("/enrol/finish", map[string]any{"name": "key", "credential": p.create(begun)})
+	return p
+}
+
+// meet makes a person who has a link and has not used it yet.
+func meet(t *testing.T, s *testenv.Seawall, w *world, login string, transport http.RoundTripper) *person {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -62,14 +73,23 @@ func newPerson(t *testing.T, s *testenv.Seawall, w *world, login string, transpo
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, link, _ := strings.Cut(strings.TrimSuffix(strings.TrimSpace(string(text)), "'"), "#")
-	begun := p.post("/enrol/begin", map[string]any{"secret": link})
-	p.post("/enrol/finish", map[string]any{"name": "key", "credential": p.create(begun)})
+	_, p.link, _ = strings.Cut(strings.TrimSuffix(strings.TrimSpace(string(text)), "'"), "#")
 	return p
 }
 
 // post sends JSON as the script of our pages does.
 func (p *person) post(path string, body any) map[string]any {
+	p.t.Helper()
+	status, answer := p.try(path, body)
+	var got map[string]any
+	if err := json.Unmarshal([]byte(answer), &got); err != nil || status != http.StatusOK {
+		p.t.Fatalf("%s: %d, %v\n%s", path, status, err, noSecrets.ReplaceAllString(answer, "…"))
+	}
+	return got
+}
+
+// try is post without a wish for how it ends.
+func (p *person) try(path string, body any) (status int, answer string) {
 	p.t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -80,12 +100,8 @@ func (p *person) post(path string, body any) map[string]any {
 		p.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	status, _, answer := p.do(req)
-	var got map[string]any
-	if err := json.Unmarshal([]byte(answer), &got); err != nil || status != http.StatusOK {
-		p.t.Fatalf("%s: %d, %v\n%s", path, status, err, noSecrets.ReplaceAllString(answer, "…"))
-	}
-	return got
+	status, _, answer = p.do(req)
+	return status, answer
 }
 
 // do sends a request as a page of ours would.
@@ -101,6 +117,9 @@ func (p *person) do(req *http.Request) (status int, header http.Header, body str
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		p.t.Fatal(err)
+	}
+	if p.heard != nil {
+		p.heard(req.Method+" "+req.URL.Path, resp, text)
 	}
 	return resp.StatusCode, resp.Header, string(text)
 }
@@ -156,7 +175,16 @@ func (p *person) credential(response map[string]any) map[string]any {
 // signIn touches the passkey, for what an interaction asks or for nothing, and returns where to go on.
 func (p *person) signIn(interaction string) string {
 	p.t.Helper()
-	options := p.post("/signin/begin", map[string]any{"i": interaction})["options"].(map[string]any)
+	begun := p.post("/signin/begin", map[string]any{"i": interaction})
+	next := p.post("/signin/finish", map[string]any{"i": interaction, "credential": p.assert(begun)})
+	where, _ := next["next"].(string)
+	return where
+}
+
+// assert touches the passkey for a ceremony.
+func (p *person) assert(begun map[string]any) map[string]any {
+	p.t.Helper()
+	options := begun["options"].(map[string]any)
 	client, data := p.clientData("webauthn.get", options["challenge"].(string)), p.authenticatorData(0)
 	hash := sha256.Sum256(client)
 	digest := sha256.Sum256(append(bytes.Clone(data), hash[:]...))
@@ -164,10 +192,7 @@ func (p *person) signIn(interaction string) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	next := p.post("/signin/finish", map[string]any{"i": interaction, "credential": p.credential(map[string]any{
-		"clientDataJSON": b64(client), "authenticatorData": b64(data), "signature": b64(signature), "userHandle": p.handle})})
-	where, _ := next["next"].(string)
-	return where
+	return p.credential(map[string]any{"clientDataJSON": b64(client), "authenticatorData": b64(data), "signature": b64(signature), "userHandle": p.handle})
 }
 
 var (
@@ -221,6 +246,15 @@ func (p *person) walk(address string) (left string, consents int) {
 	}
 	p.t.Fatal("the browser goes in circles")
 	return "", 0
+}
+
+// cookies are those that the browser has of the issuer.
+func (p *person) cookies() []*http.Cookie {
+	u, err := url.Parse(p.issuer)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.http.Jar.Cookies(u)
 }
 
 // browser lets a program of another language send this person somewhere: it asks with the address, and is told where the
