@@ -492,6 +492,8 @@ func TestScreens(t *testing.T) {
 	s.Run("person", "recover", "ada@acme.example", "--tenant", "acme")
 	look("account", "/acme/account", nil)
 	look("account-open", "/acme/account", func() { eval[bool](b, `(document.querySelectorAll("details.change")[1].open = true)`) })
+	s.Run("tenant", "complete", "acme", "--passkeys", "device-bound", "--yes") // Ada's phone is synced
+	look("account-lesser", "/acme/account", func() { eval[bool](b, `(document.querySelectorAll("details.change")[1].open = true)`) })
 	operator, err := os.ReadFile(filepath.Join(s.Data, "first-administrator.txt"))
 	b.must(err)
 	b.enrol(strings.TrimSpace(string(operator)), "/operators")

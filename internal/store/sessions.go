@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"seawall/internal/secret"
@@ -55,14 +57,23 @@ func (s *Store) Session(ctx context.Context, tenantID string, hash secret.Hash) 
 	})
 }
 
-// Sessions returns a person's live sessions, the one used last first.
+// Sessions returns a person's live sessions, the one used last first: those that [Store.Session] finds.
 func (s *Store) Sessions(ctx context.Context, tenantID, person string) (live []tenant.Session, err error) {
 	now := s.now()
 	err = s.read(ctx, func(q querier) error {
+		t, err := tenantByID(q, tenantID)
+		if err != nil {
+			return err
+		}
+		keys, err := passkeysOf(q, tenantID, person)
+		if err != nil {
+			return err
+		}
 		all, err := collect(q, scanSession, `select `+sessionColumns+` from browser_session where tenant = $1 and person = $2 order by seen_at desc, id`, tenantID, person)
 		live = live[:0]
 		for _, n := range all {
-			if n.Live(now) {
+			good := slices.ContainsFunc(keys, func(k tenant.Passkey) bool { return bytes.Equal(k.ID, n.Passkey) && t.SignsIn(k) == nil })
+			if good && n.Live(now) {
 				live = append(live, n)
 			}
 		}

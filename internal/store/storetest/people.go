@@ -341,6 +341,9 @@ func testRaisedTier(t *testing.T, f *fixture) {
 	wantReason(t, f.SignIn(ctx, newSession(synced, f.clock.Now()), used(synced, 2), secret.Hash{}), tenant.ErrLesser)
 	_, _, err := f.Session(ctx, "acme", on.Hash) // nor does a session that it opened
 	wantReason(t, err, tenant.ErrNotFound)
+	if sessions := ok(f.Sessions(ctx, "acme", ada.ID))(t); len(sessions) != 0 {
+		t.Errorf("%d sessions are shown that are worth nothing", len(sessions))
+	}
 	f.mustSignIn(bound, 1)
 	_, err = f.RemovePasskey(ctx, "acme", ada.ID, bound.ID) // the last that signs her in
 	wantReason(t, err, tenant.ErrConflict)
