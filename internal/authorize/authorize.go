@@ -135,8 +135,13 @@ func New(c Config) (*Endpoint, error) {
 		return nil, err
 	}
 	e := &Endpoint{Config: c, path: base.Path, cross: http.NewCrossOriginProtection()}
-	e.book, err = look.New(base.Path+login.AssetsPath, files) // of its own it has none: package login serves the frame's
+	e.book, err = look.New(base.Path+login.AssetsPath, files)
 	return e, err
+}
+
+// ServeAsset answers a request for a script, and reports whether there is one.
+func (e *Endpoint) ServeAsset(w http.ResponseWriter, r *http.Request) bool {
+	return e.book.ServeAsset(w, r)
 }
 
 // visit is one request to an endpoint.

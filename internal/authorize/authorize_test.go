@@ -1,13 +1,19 @@
 package authorize
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"seawall/internal/login"
 	"seawall/internal/oauth"
 	"seawall/internal/secret"
 	"seawall/internal/tenant"
@@ -556,6 +562,22 @@ func TestPostedRequests(t *testing.T) {
 	}
 }
 
+// TestThePageIsWhole: what it loads is there.
+func TestThePageIsWhole(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	loads := regexp.MustCompile(`(?:src|href)="(/assets/[^"]+)"`).FindAllStringSubmatch(b.follow(b.ask()).body, -1)
+	if len(loads) != 3 {
+		t.Errorf("it loads %q", loads)
+	}
+	for _, one := range loads {
+		w := httptest.NewRecorder()
+		if !h.endpoint.ServeAsset(w, httptest.NewRequest("GET", one[1], nil)) || w.Code != http.StatusOK {
+			t.Errorf("%s is not there", one[1])
+		}
+	}
+}
+
 func TestLanguageOfTheApplication(t *testing.T) {
 	h := newPorch(t)
 	_, b := h.member("ada")
@@ -568,33 +590,57 @@ func TestLanguageOfTheApplication(t *testing.T) {
 	}
 }
 
-// FuzzAuthorize: whatever a request says, the browser is led to our own pages or to a registered address, and a code is
-// never without a good challenge.
-func FuzzAuthorize(f *testing.F) {
-	for _, raw := range []string{asking().Encode(), asking("redirect_uri", "https://evil.example").Encode(), asking("prompt", "none").Encode(), "client_id=shop", "a=%zz",
-		asking("code_challenge_method", "plain").Encode(), asking("scope", "openid read").Encode() + "&resource=x&resource=y", asking("state", "\x00").Encode()} {
+// shelf is a registry of one client and one API, without a database: instrumented, that would take all the time there is.
+type shelf struct {
+	Store
+	client tenant.Client
+	apis   []tenant.API
+}
+
+func (s *shelf) Client(_ context.Context, tenantID, id string) (tenant.Client, error) {
+	if tenantID != s.client.Tenant || id != s.client.ID {
+		return tenant.Client{}, tenant.Refuse(tenant.ErrNotFound, "", "no client")
+	}
+	return s.client, nil
+}
+
+func (s *shelf) APIs(context.Context, string) ([]tenant.API, error) { return s.apis, nil }
+
+// FuzzRequest: whatever a request says, it leads to a registered address or to none, carries a good challenge, and asks for
+// nothing that the client may not have.
+func FuzzRequest(f *testing.F) {
+	for _, raw := range []string{asking().Encode(), asking("redirect_uri", "http://127.0.0.1:40000/cb").Encode(), asking("prompt", "none").Encode(), "client_id=shop", "a=%zz",
+		asking("code_challenge_method", "plain").Encode(), asking("scope", "openid read offline_access").Encode() + "&resource=" + url.QueryEscape(api), asking("state", "a\x00").Encode(),
+		asking("max_age", "0", "acr_values", "phrh phr", "dpop_jkt", challenge, "ui_locales", "de", "login_hint", "ada").Encode(), asking("scope", "openid openid email").Encode() + "&state=twice"} {
 		f.Add(raw)
 	}
-	h := newPorch(f)
-	_, b := h.member("ada")
-	b.decide(b.follow(b.ask()), "allow")
+	store := &shelf{client: tenant.Client{ID: "shop", Tenant: "acme", Type: tenant.Native, Grants: tenant.DefaultGrants(tenant.Native), RedirectURIs: []string{callback, "http://127.0.0.1/cb"},
+		APIs: []tenant.Access{{Audience: api, Scopes: oauth.Scope{"read"}}}}, apis: []tenant.API{{Tenant: "acme", Audience: api, Scopes: oauth.Scope{"read", "write"}}}}
+	e := &Endpoint{Config: Config{Store: store, Log: slog.New(slog.DiscardHandler)}}
+	acme := &tenant.Tenant{ID: "acme", Issuer: testBase + "/acme"}
 	f.Fuzz(func(t *testing.T, raw string) {
-		h.t = t
-		u := url.URL{RawQuery: raw}
-		if _, err := url.ParseRequestURI("/acme/authorize?" + raw); err != nil || strings.ContainsAny(raw, " \t\r\n#") || u.Query() == nil {
+		v := &visit{httptest.NewRequest("GET", "/acme/authorize", nil), httptest.NewRecorder(), acme, time.Now()}
+		q, err := e.read(v, raw)
+		if q == nil {
+			if page := login.Problem(nil); !errors.As(err, &page) {
+				t.Errorf("%q: %v is for nobody", raw, err)
+			}
 			return
 		}
-		p := b.get("/authorize?" + raw)
-		if p.to == nil {
+		if q.client.ID != "shop" || !q.client.RedirectsTo(q.redirect) {
+			t.Fatalf("%q leads to %q", raw, q.redirect)
+		}
+		if err != nil {
+			w := httptest.NewRecorder()
+			v.w = w
+			if err := e.tell(v, q, err); err != nil || !strings.HasPrefix(w.Header().Get("Location"), q.redirect+"?error=") || !strings.HasSuffix(w.Header().Get("Location"), "iss=https%3A%2F%2Fid.example%2Facme") {
+				t.Errorf("%q is answered with %v, %v", raw, w.Header(), err)
+			}
 			return
 		}
-		back := p.to.Host == "shop.example" && p.to.Path == "/cb" && p.to.Scheme == "https" && p.to.Fragment == "" && p.to.Query().Get("iss") == testBase+"/acme"
-		ours := p.to.Host == "" && p.to.Scheme == "" && (p.to.Path == "/acme/signin" || p.to.Path == "/acme/consent")
-		if !back && !ours {
-			t.Errorf("%q leads to %v", raw, p.to)
-		}
-		if back && p.to.Query().Has("code") && h.code(p).Challenge == "" {
-			t.Errorf("%q gets a code without a challenge", raw)
+		if !digest(q.challenge) || q.jkt != "" && !digest(q.jkt) || len(q.scope.Without(oauth.Scope{"openid", "profile", "offline_access", "read"})) > 0 || len(q.resources) > 1 ||
+			q.scope.Has("read") != (len(q.resources) == 1) && !slices.Contains(q.resources, api) || len(q.nonce) > maxNonce || len(q.state) > maxState {
+			t.Errorf("%q is taken for %+v", raw, q)
 		}
 	})
 }

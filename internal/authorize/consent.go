@@ -111,7 +111,7 @@ func (e *Endpoint) showConsent(v *visit, q *request, h handle, who *login.SignIn
 		access, _ := q.client.Access(audience)
 		view.APIs = append(view.APIs, tenant.Access{Audience: audience, Scopes: q.scope.Without(q.scope.Without(access.Scopes))})
 	}
-	return e.render(v, "consent", look.Page{Title: "agree.title", Args: []any{q.client.Name}, FormTo: leadsTo(q.client, q.redirect), Data: view})
+	return e.render(v, "consent", look.Page{Title: "agree.title", Args: []any{q.client.Name}, Script: "once.js", FormTo: leadsTo(q.client, q.redirect), Data: view})
 }
 
 // leadsTo lists where a form may lead that sends a person back to a client, as Content-Security-Policy wants it: browsers

@@ -58,7 +58,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, s.assets) {
-		if allowed(w, r, reading) && !s.people.ServeAsset(w, r) && !s.console.ServeAsset(w, r) {
+		if allowed(w, r, reading) && !s.people.ServeAsset(w, r) && !s.authorize.ServeAsset(w, r) && !s.console.ServeAsset(w, r) {
 			oauth.WriteError(w, errNothing)
 		}
 		return
