@@ -12,9 +12,10 @@ type Policy struct {
 	Version   uint64     `json:"version"` // 1, 2, 3 …, without gaps
 	Algorithm string     `json:"algorithm"`
 	Audiences []Audience `json:"audiences"`
-	// Clients lists those that may get ID tokens, in order. A tenant that has
-	// any has keys for ID tokens too, and an audience that it did not register:
-	// UserInfo.
+	// Clients lists those that people sign in to, in order: nobody else gets ID
+	// tokens, or access tokens that say how somebody signed in. A tenant that
+	// has any has keys for ID tokens too, and an audience that it did not
+	// register: UserInfo.
 	Clients []string `json:"clients,omitempty"`
 	// Claims lists the custom claim names that may appear.
 	Claims []string `json:"claims,omitempty"`

@@ -21,7 +21,7 @@ const (
 	AudienceSeveral      Code = "audience_several"       // an ID token is for one client
 	AudienceClient       Code = "audience_client"        // an access token for a client could be taken for its ID token
 	ClientNotAllowed     Code = "client_not_allowed"     // an ID token names its client in aud
-	ClientUnregistered   Code = "client_unregistered"    // the policy lists no such client for ID tokens
+	ClientUnregistered   Code = "client_unregistered"    // the policy lists no such client that people sign in to
 	NonceInvalid         Code = "nonce_invalid"          // unprintable
 	NonceNotAllowed      Code = "nonce_not_allowed"      // an access token has none
 	AuthTimeMissing      Code = "auth_time_missing"      // an ID token says when the person signed in

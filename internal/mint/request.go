@@ -90,7 +90,7 @@ const (
 )
 
 func (q *Request) version() byte {
-	if q.Nonce == "" && q.AuthTime == 0 && q.ACR == "" && len(q.AMR) == 0 && q.Session == "" && q.KeyThumbprint == "" {
+	if q.Nonce == "" && q.SignIn.IsZero() && q.KeyThumbprint == "" {
 		return requestOfClient
 	}
 	return requestOfPerson

@@ -165,6 +165,11 @@ func (t *Token) Payload(b []byte) []byte {
 	return append(b, '}')
 }
 
+// IsZero reports whether s says nothing of any person.
+func (s *SignIn) IsZero() bool {
+	return s.AuthTime == 0 && s.ACR == "" && len(s.AMR) == 0 && s.Session == ""
+}
+
 func (s *SignIn) claims(b []byte) []byte {
 	if s.AuthTime != 0 {
 		b = strconv.AppendInt(append(b, `,"auth_time":`...), s.AuthTime, 10)

@@ -180,6 +180,9 @@ func wantIDToken(t *testing.T, token *mint.Token, p mint.Policy) {
 
 func wantAccessToken(t *testing.T, token *mint.Token, p mint.Policy) {
 	t.Helper()
+	if !token.SignIn.IsZero() && !slices.Contains(p.Clients, token.ClientID) {
+		t.Fatalf("somebody signed in to %+v", token)
+	}
 	if token.ClientID == "" || token.Nonce != "" || token.KeyThumbprint != "" && len(token.KeyThumbprint) != 43 {
 		t.Fatalf("got %+v", token)
 	}

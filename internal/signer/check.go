@@ -63,6 +63,8 @@ func (l *limits) checkAccess(q *mint.Request) (longest int64, r *mint.Refusal) {
 		return 0, mint.Refuse(mint.NonceNotAllowed, "")
 	case q.KeyThumbprint != "" && !mint.ValidThumbprint(q.KeyThumbprint):
 		return 0, mint.Refuse(mint.BindingInvalid, "")
+	case !q.SignIn.IsZero() && !l.listed(q.ClientID):
+		return 0, mint.Refuse(mint.ClientUnregistered, "")
 	}
 	if longest, r = l.checkAudience(q); r != nil {
 		return 0, r
@@ -92,11 +94,16 @@ func (l *limits) checkID(q *mint.Request) (longest int64, r *mint.Refusal) {
 		return 0, mint.Refuse(mint.AudienceSeveral, "")
 	case q.AuthTime == 0:
 		return 0, mint.Refuse(mint.AuthTimeMissing, "")
-	}
-	if _, known := l.clients[q.Audience[0]]; !known {
+	case !l.listed(q.Audience[0]):
 		return 0, mint.Refuse(mint.ClientUnregistered, "")
 	}
 	return l.idLifetime, nil
+}
+
+// listed reports whether people sign in to a client.
+func (l *limits) listed(client string) bool {
+	_, known := l.clients[client]
+	return known
 }
 
 // checkSignIn holds what is said of a sign-in to its form, and to the clock as far as the house's may be ahead of it.
@@ -131,7 +138,7 @@ func (l *limits) checkAudience(q *mint.Request) (longest int64, r *mint.Refusal)
 		if slices.Contains(list[:i], id) {
 			return 0, mint.Refuse(mint.AudienceRepeated, "")
 		}
-		if _, client := l.clients[id]; client || id == q.ClientID {
+		if id == q.ClientID || l.listed(id) {
 			return 0, mint.Refuse(mint.AudienceClient, "")
 		}
 		api := l.audiences[id]

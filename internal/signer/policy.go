@@ -30,7 +30,7 @@ type limits struct {
 	lifetime   int64 // seconds
 	idLifetime int64 // the same, of an ID token
 	audiences  map[string]*audience
-	clients    map[string]struct{} // that may get ID tokens
+	clients    map[string]struct{} // that people sign in to
 	claims     map[string]struct{}
 }
 
