@@ -23,6 +23,10 @@ var (
 	errNothingLeft    = oauth.Errorf(oauth.InvalidTarget, "Of what the person agreed to, nothing is left that the client may use.")
 )
 
+// longestID is how long an ID token lives at most, in seconds, however long access tokens do: it is used once, at once. The
+// signer has the same ceiling.
+const longestID = 3600
+
 // Userinfo is the audience of tokens for an issuer's userinfo endpoint, and its address (OpenID Connect Core §5.3).
 func Userinfo(t *tenant.Tenant) string { return t.Issuer + "/userinfo" }
 
@@ -70,7 +74,7 @@ func (a *agreement) authorize(q *Request, asked oauth.Scope) (*token.Authorizati
 	}
 	out.Scope = scope.String()
 	if asked.Has(oauth.ScopeOpenID) {
-		out.ID = &token.ID{Nonce: a.nonce, Lifetime: out.Lifetime}
+		out.ID = &token.ID{Nonce: a.nonce, Lifetime: min(out.Lifetime, longestID)}
 	}
 	return out, nil
 }

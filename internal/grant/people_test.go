@@ -276,6 +276,20 @@ func TestCodeGivesTokens(t *testing.T) {
 	}
 }
 
+// TestIDTokensAreShort: who has access for half a day has signed in only now.
+func TestIDTokensAreShort(t *testing.T) {
+	v := newVillage(t)
+	v.tenant.MaxLifetime = 24 * time.Hour
+	v.app(tenant.Client{ID: "spa", Type: tenant.SPA, Lifetime: 12 * time.Hour})
+	a := v.signIn("spa", nil)
+	for raw, want := range map[string]int64{a.AccessToken: 12 * 3600, a.ID: 3600} {
+		c := claimsOf(t, raw)
+		if life := int64(c["exp"].(float64) - c["iat"].(float64)); life != want {
+			t.Errorf("a token lives %d s, want %d", life, want)
+		}
+	}
+}
+
 func TestCodeIsFor(t *testing.T) {
 	v := newVillage(t)
 	v.app(tenant.Client{ID: "spa", Type: tenant.SPA})
