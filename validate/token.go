@@ -53,29 +53,13 @@ func (t *Token) read(w *work, k *key, recorded bool) {
 		}
 		return string(t.b)
 	}
-	*t = Token{
-		payload:  payload,
-		issuer:   keep(c.iss),
-		subject:  keep(c.sub),
-		tenant:   keep(c.tid),
-		client:   keep(c.client()),
-		id:       keep(c.jti),
-		keyID:    k.id,
-		scope:    keep(c.scope),
-		session:  keep(c.sid),
-		acr:      keep(c.acr),
-		audience: c.aud,
-		amr:      c.amr,
-		act:      c.act,
-		issued:   c.iat,
-		expires:  c.exp,
-		begins:   c.nbf,
-		authTime: c.authTime,
-		has:      c.has,
-		jkt:      c.jkt,
-		x5t:      c.x5t,
-		digest:   w.digest,
-	}
+	// One by one, into memory that is fresh: a literal would be built elsewhere and copied.
+	t.payload, t.keyID, t.digest, t.has = payload, k.id, w.digest, c.has
+	t.issuer, t.subject, t.tenant, t.client = keep(c.iss), keep(c.sub), keep(c.tid), keep(c.client())
+	t.id, t.scope, t.session, t.acr = keep(c.jti), keep(c.scope), keep(c.sid), keep(c.acr)
+	t.audience, t.amr, t.act = c.aud, c.amr, c.act
+	t.issued, t.expires, t.begins, t.authTime = c.iat, c.exp, c.nbf, c.authTime
+	t.jkt, t.x5t = c.jkt, c.x5t
 	if recorded {
 		t.sequence, t.time = w.receipt.Sequence, w.receipt.Time
 	}
