@@ -58,9 +58,13 @@ func newMemory(tokens int) memory {
 	return memory{seed: maphash.MakeSeed(), slots: make([]slot, buckets*ways)}
 }
 
-// tailLength is how much of a token the quick hash reads: the end of its signature, which is as good as
-// random and that nobody can choose for a token that is accepted.
-const tailLength = 64
+// How much of a token the quick hash reads: the end of its signature, which is as good as random and
+// that nobody can choose for a token that is accepted; and a little of its beginning, so that one that
+// is garbled there is not taken for the token that it was.
+const (
+	tailLength = 64
+	headLength = 16
+)
 
 // place is where in the memory a token may be.
 type place struct {
@@ -74,7 +78,7 @@ func (m *memory) place(raw string) place {
 	if m.slots == nil || len(raw) > maxRememberedText {
 		return place{}
 	}
-	tag := maphash.String(m.seed, raw[max(0, len(raw)-tailLength):])
+	tag := maphash.String(m.seed, raw[max(0, len(raw)-tailLength):]) ^ maphash.String(m.seed, raw[:min(headLength, len(raw))])
 	at := int(tag) & (len(m.slots) - 1) &^ (ways - 1)
 	return place{tag, m.slots[at : at+ways]}
 }
