@@ -45,7 +45,7 @@ func (r *reach) operator() (o *adminapi.Operator, dir string, err error) {
 			return o, "", err
 		}
 	}
-	return adminapi.Dial(house).Or(func() *adminapi.Operator { return r.same(dir) }), dir, nil
+	return adminapi.Dial(house).Or(r.same), dir, nil
 }
 
 // login returns whoever is logged in at a base URL, or last.
@@ -70,13 +70,13 @@ func (r *reach) login(base string) (*adminapi.Operator, error) {
 	return adminapi.Over(l.Audience(), l.Transport()), nil
 }
 
-// same returns the login at the seawall that lives in a directory, nil if there is none.
-func (r *reach) same(dir string) *adminapi.Operator {
-	d := &dataDir{path: dir}
-	if d.read() != nil || d.Base == "" {
+// same returns the login at the seawall whose socket only reads, nil if there is none.
+func (r *reach) same(ctx context.Context, socket *adminapi.Operator) *adminapi.Operator {
+	status, err := socket.Status(ctx)
+	if err != nil {
 		return nil
 	}
-	o, err := r.login(d.Base)
+	o, err := r.login(status.Base)
 	if err != nil {
 		return nil
 	}

@@ -44,6 +44,13 @@ func showStatus(c *call, s *adminapi.Status) error {
 	if s.Frozen != "" {
 		fmt.Fprintf(c.out, "  %s: %s\n", style.warn("keys are frozen"), s.Frozen)
 	}
+	for _, a := range s.Alarms {
+		what := "the break-glass code of " + a.Login + " at " + a.Tenant + " was used"
+		if a.Kind == "owner-link" {
+			what = "a link for the owner " + a.Login + " was made over the socket"
+		}
+		fmt.Fprintf(c.out, "  %s: %s by %s, %s\n", style.warn("alarm"), what, a.Actor, moment(a.Time, now))
+	}
 	pending := ""
 	if s.PoliciesPending > 0 {
 		pending = many(s.PoliciesPending, "change") + " not yet confirmed by the signer"

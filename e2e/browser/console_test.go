@@ -134,7 +134,6 @@ func TestAnAdministratorsDay(t *testing.T) {
 // come with it.
 func TestConsoleScreens(t *testing.T) {
 	s := start(t)
-	b := administrator(t, s)
 	acme(s)
 	s.Run("api", "create", "https://orders.acme.example", "--tenant", "acme", "--scope", "orders.read", "--scope", "orders.write", "--save", filepath.Join(t.TempDir(), "api"))
 	s.Run("client", "create", "ci", "--tenant", "acme", "--api", "https://orders.acme.example", "--scope", "orders.read", "--save", filepath.Join(t.TempDir(), "ci"))
@@ -143,6 +142,7 @@ func TestConsoleScreens(t *testing.T) {
 	s.Run("person", "create", "grace@acme.example", "--tenant", "acme", "--name", "Grace Hopper")
 	var shown struct{ Subject string }
 	s.JSON(&shown, "person", "show", "ada@acme.example", "--tenant", "acme")
+	b := administrator(t, s) // from here on the socket only reads
 	dir := filepath.Join(testenv.Root(t), ".work/screens")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)

@@ -103,6 +103,17 @@ func TestTheCommandLineFromElsewhere(t *testing.T) {
 	if out := d.run("tenant", "list", "--server", s.URL); !strings.Contains(out, "acme") {
 		t.Errorf("the list is\n%s", out)
 	}
+	// Beside the seawall itself the socket only reads, and leaves the change to the login.
+	local := s.Command("tenant", "disable", "acme", "--yes")
+	local.Env = append(local.Env, "XDG_CONFIG_HOME="+filepath.Join(d.home, "nobody"))
+	if out, err := local.CombinedOutput(); err == nil || !strings.Contains(string(out), "the socket only reads") || !strings.Contains(string(out), "seawall login "+s.URL) {
+		t.Errorf("over the socket: %v\n%s", err, out)
+	}
+	local = s.Command("person", "create", "ada@acme.example", "--tenant", "acme")
+	local.Env = append(local.Env, "XDG_CONFIG_HOME="+d.home)
+	if out, err := local.CombinedOutput(); err != nil || !strings.Contains(string(out), "is one of acme now") {
+		t.Errorf("over the socket with a login: %v\n%s", err, out)
+	}
 	if log := s.Run("log", "search", "--kind", "tenant.created", "--tenant", "acme", "--json"); !strings.Contains(log, `"actor":"person:`) {
 		t.Errorf("the ledger says\n%s", log)
 	}

@@ -144,14 +144,10 @@ func (v *visit) glassOf(ctx context.Context, tenantID string) (rows [][]cell, er
 
 // proven is "last proven N days ago".
 func (v *visit) proven(p adminapi.Person) cell {
-	last := p.Sealed
-	if p.Broken.After(last) {
-		last = p.Broken
-	}
-	if last.IsZero() {
+	if p.Proven.IsZero() {
 		return badge("warn", "console.unproven")
 	}
-	days := int(v.now.Sub(last) / (24 * time.Hour))
+	days := int(v.now.Sub(p.Proven) / (24 * time.Hour))
 	switch {
 	case days < 1:
 		return badge("ok", "console.proventoday")

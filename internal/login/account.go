@@ -19,8 +19,9 @@ type accountView struct {
 	Recovery     *tenant.Recovery
 	Now          time.Time
 	Device       string
-	New          bool   // the first passkey has just been made
-	Console      string // path of the console, for those who run seawall
+	New          bool           // the first passkey has just been made
+	Console      string         // path of the console, for those who run seawall
+	Alarms       []tenant.Alarm // for owners
 	Applications []application
 	Waiting      []tenant.WaitingRecovery // for the second administrator's word, which this person may give
 }
@@ -86,6 +87,11 @@ func (d *Door) accountPage(v *visit) error {
 	}
 	if v.tenant.ID == tenant.Operators {
 		view.Console = d.landing(v.tenant)
+	}
+	if v.tenant.ID == tenant.Operators && p.Role == tenant.Owner {
+		if view.Alarms, err = d.Store.Alarms(v.Context()); err != nil {
+			return err
+		}
 	}
 	view.New = len(view.Passkeys) == 1 && s.Fresh(v.now) && v.now.Sub(view.Passkeys[0].CreatedAt) < tenant.FreshTouch
 	return d.render(v, http.StatusOK, "account", look.Page{Title: "account.title", Wide: true, Script: "passkey.js", Data: view})

@@ -101,6 +101,11 @@ type Applications interface {
 	WithdrawConsent(ctx context.Context, tenantID, person, client string) (ended []tenant.Family, withdrawn bool, err error)
 }
 
+// Alarms are what every owner should know of.
+type Alarms interface {
+	Alarms(ctx context.Context) ([]tenant.Alarm, error)
+}
+
 // Store is all that a door needs kept.
 type Store interface {
 	Applications
@@ -109,6 +114,7 @@ type Store interface {
 	Sessions
 	SingleUse
 	Enrolments
+	Alarms
 }
 
 // ActKind names a security act of a person.

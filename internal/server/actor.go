@@ -79,17 +79,51 @@ func (s *Server) actor(ctx context.Context) (actor, error) {
 }
 
 // mayUse says whether somebody may use a line of the admin API: by their role, and if they would change something, by how
-// long ago they touched their passkey. A session that was stolen has no touch.
-func (s *Server) mayUse(who actor, line adminLine, r *http.Request) error {
-	if !slices.Contains(line.may.roles, who.role) || line.may.own && who.role != tenant.Owner && r.PathValue("tenant") == tenant.Operators {
-		return &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
+// long ago they touched their passkey. A session that was stolen has no touch. From when an owner can sign in, the socket
+// changes little: limited says so.
+func (s *Server) mayUse(who actor, line adminLine, r *http.Request) (limited bool, err error) {
+	switch {
+	case !slices.Contains(line.may.roles, who.role) || line.may.own && who.role != tenant.Owner && r.PathValue("tenant") == tenant.Operators:
+		return false, &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
 			Description: fmt.Sprintf("the role %s may not do this", who.role), Hint: "ask somebody with a wider role; `seawall whoami` tells yours"}
-	}
-	if who.person != "" && r.Method != http.MethodGet && !s.now().Before(who.touched.Add(tenant.FreshTouch)) {
-		return &adminapi.Error{Code: adminapi.CodeStepUp, Status: http.StatusUnauthorized, MaxAge: int64(tenant.FreshTouch / time.Second),
+	case r.Method == http.MethodGet:
+		return false, nil
+	case who.person != "" && !s.now().Before(who.touched.Add(tenant.FreshTouch)):
+		return false, &adminapi.Error{Code: adminapi.CodeStepUp, Status: http.StatusUnauthorized, MaxAge: int64(tenant.FreshTouch / time.Second),
 			Description: "your last touch is too long ago for a change", Hint: "sign in once more; nothing was changed"}
+	case who.person != "":
+		return false, nil
 	}
-	return nil
+	if limited, err = s.owned(r.Context()); err == nil && limited && !line.may.always {
+		err = s.readsOnly()
+	}
+	return limited, err
+}
+
+// owned reports whether an owner can sign in: from then on people change things, under their names.
+func (s *Server) owned(ctx context.Context) (bool, error) {
+	t, err := s.config.Store.Tenant(ctx, tenant.Operators)
+	if errors.Is(err, tenant.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	people, ways, err := s.everybody(ctx, t)
+	return tenant.Owned(people, ways), err
+}
+
+// readsOnly refuses what comes over the socket and is for people to do.
+func (s *Server) readsOnly() error {
+	return &adminapi.Error{Code: adminapi.CodeReadOnly, Status: http.StatusForbidden,
+		Description: "an owner has a passkey, so the socket only reads: changes are made by people, under their names",
+		Hint:        "run `seawall login " + s.config.Base + "`, and then this again"}
+}
+
+// alarm tells every owner of an act before it is done: in the log, on their account page, in the console and in the status.
+func (s *Server) alarm(ctx context.Context, kind tenant.AlarmKind, p tenant.Person, actor string) error {
+	s.log.ErrorContext(ctx, "alarm: "+string(kind), "tenant", p.Tenant, "login", p.Login, "actor", actor)
+	return s.config.Store.RaiseAlarm(ctx, tenant.Alarm{Kind: kind, Tenant: p.Tenant, Login: p.Login, Actor: actor})
 }
 
 // admit refuses an act on somebody whose role is above what the actor may touch.

@@ -23,6 +23,8 @@ type act struct {
 	*http.Request
 	actor string      // who does it, as the ledger will have it
 	role  tenant.Role // theirs
+	// limited: it comes over the socket, and there are owners who can sign in.
+	limited bool
 }
 
 // adminLine is one line of the admin API: where it is, what it does, and who may.
@@ -36,6 +38,9 @@ type adminLine struct {
 type right struct {
 	roles []tenant.Role
 	own   bool // in the operators' own tenant owners alone may
+	// always: over the socket too when there are owners, as far as the act itself says. Everything else the socket then
+	// only reads.
+	always bool
 }
 
 var (
@@ -43,6 +48,8 @@ var (
 	overseers = right{roles: []tenant.Role{tenant.Owner, tenant.Operator, tenant.Auditor}}
 	desk      = right{roles: []tenant.Role{tenant.Owner, tenant.Operator, tenant.HelpDesk}}
 	operators = right{roles: []tenant.Role{tenant.Owner, tenant.Operator}}
+	rescuers  = right{roles: desk.roles, always: true}
+	glaziers  = right{roles: operators.roles, always: true}
 	landlords = right{roles: []tenant.Role{tenant.Owner, tenant.Operator}, own: true}
 )
 
@@ -54,8 +61,8 @@ func adminLines() []adminLine {
 		{"GET /v1/tenants/{tenant}", (*Server).showTenant, anyone},
 		{"POST /v1/tenants/{tenant}/disable", (*Server).disableTenant, landlords},
 		{"POST /v1/tenants/{tenant}/complete", (*Server).completeTenant, landlords},
-		{"POST /v1/tenants/{tenant}/break-glass", (*Server).breakGlass, operators},
-		{"POST /v1/tenants/{tenant}/break-glass/prove", (*Server).proveGlass, operators},
+		{"POST /v1/tenants/{tenant}/break-glass", (*Server).breakGlass, glaziers},
+		{"POST /v1/tenants/{tenant}/break-glass/prove", (*Server).proveGlass, glaziers},
 		{"POST /v1/tenants/{tenant}/apis", (*Server).createAPI, landlords},
 		{"GET /v1/tenants/{tenant}/apis", (*Server).listAPIs, overseers},
 		{"GET /v1/tenants/{tenant}/apis/{api}", (*Server).showAPI, overseers},
@@ -71,19 +78,19 @@ func adminLines() []adminLine {
 		{"GET /v1/tenants/{tenant}/people/{person}", (*Server).showPerson, anyone},
 		{"POST /v1/tenants/{tenant}/people/{person}/role", (*Server).setRole, operators},
 		{"POST /v1/tenants/{tenant}/people/{person}/disable", (*Server).disablePerson, operators},
-		{"POST /v1/tenants/{tenant}/people/{person}/enrol", (*Server).enrolPerson, desk},
-		{"POST /v1/tenants/{tenant}/people/{person}/recover", (*Server).recoverPerson, desk},
+		{"POST /v1/tenants/{tenant}/people/{person}/enrol", (*Server).enrolPerson, rescuers},
+		{"POST /v1/tenants/{tenant}/people/{person}/recover", (*Server).recoverPerson, rescuers},
 		{"POST /v1/tenants/{tenant}/people/{person}/end-sessions", (*Server).endSessions, desk},
 		{"GET /v1/tenants/{tenant}/people/{person}/access", (*Server).listAccess, anyone},
 		{"POST /v1/tenants/{tenant}/people/{person}/access", (*Server).changeAccess, desk},
-		{"POST /v1/tenants/{tenant}/people/{person}/seal", (*Server).sealGlass, operators},
+		{"POST /v1/tenants/{tenant}/people/{person}/seal", (*Server).sealGlass, glaziers},
 		{"GET /v1/tenants/{tenant}/keys", (*Server).listKeys, overseers},
 		{"POST /v1/tenants/{tenant}/keys/rotate", (*Server).rotateKeys, operators},
-		{"POST /v1/tenants/{tenant}/distrust", (*Server).distrust, operators},
+		{"POST /v1/tenants/{tenant}/distrust", (*Server).distrust, glaziers},
 		{"GET /v1/tenants/{tenant}/distrust", (*Server).listDistrust, overseers},
 		{"GET /v1/entries", (*Server).listEntries, overseers},
 		{"GET /v1/recoveries", (*Server).listRecoveries, anyone},
-		{"POST /v1/clock/accept", (*Server).acceptClock, operators},
+		{"POST /v1/clock/accept", (*Server).acceptClock, glaziers},
 		{"GET /v1/status", (*Server).status, anyone},
 		{"GET /v1/self", (*Server).self, anyone},
 	}
@@ -141,9 +148,10 @@ func notMounted(w http.ResponseWriter, probe *statusWriter) {
 func (s *Server) admin(line adminLine) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, _ := r.Context().Value(actorKey{}).(actor)
-		answer, err := any(nil), s.mayUse(who, line, r)
+		var answer any
+		limited, err := s.mayUse(who, line, r)
 		if err == nil {
-			answer, err = line.do(s, act{r, who.name, who.role})
+			answer, err = line.do(s, act{r, who.name, who.role, limited})
 		}
 		if err != nil {
 			s.refuseAct(w, r, err)

@@ -63,6 +63,9 @@ func (s *Server) distrust(a act) (any, error) {
 	if q.Preview {
 		return s.previewDistrust(a.Context(), p, &t)
 	}
+	if a.limited {
+		return nil, s.readsOnly()
+	}
 	done, err := revocation.Apply(a.Context(), p, a.actor, s.now(), revoker{s}, revoker{s})
 	if err != nil {
 		return nil, distrustError(err)

@@ -15,7 +15,6 @@ type Glass interface {
 	BreakGlassHolder(ctx context.Context, tenantID string, code secret.Hash) (person string, err error)
 	ProveBreakGlass(ctx context.Context, tenantID string, code secret.Hash) (person string, err error)
 	BreakGlass(ctx context.Context, tenantID string, code secret.Hash, e tenant.Enrolment) (tenant.Enrolment, error)
-	GlassProofs(ctx context.Context, tenantID string) (map[string]tenant.GlassProof, error)
 }
 
 // sealGlass keeps the hash of a code that whoever holds the terminal has made: the code itself never comes here.
@@ -35,6 +34,15 @@ func (s *Server) sealGlass(a act) (any, error) {
 	}
 	if p.Kind != tenant.BreakGlass || len(q.Hash) != len(secret.Hash{}) {
 		return nil, tenant.Refuse(tenant.ErrConflict, "", "%s is no break-glass principal, or the hash is none", p.Login)
+	}
+	if a.limited { // over the socket a used code is replaced, and no other: whoever could make one could use it
+		_, ways, err := s.everybody(a.Context(), *t)
+		if err != nil {
+			return nil, err
+		}
+		if !ways[p.ID].CodeUsed {
+			return nil, s.readsOnly()
+		}
 	}
 	ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.GlassSealed, Tenant: t.ID, Subject: p.ID})
 	if err != nil {
@@ -71,6 +79,9 @@ func (s *Server) breakGlass(a act) (any, error) {
 	e.Why = tenant.GlassBroken
 	s.log.ErrorContext(a.Context(), "a break-glass code is used", "tenant", t.ID, "principal", p.Login, "actor", a.actor)
 	ctx := context.WithoutCancel(a.Context())
+	if err := s.alarm(ctx, tenant.GlassUsed, p, a.actor); err != nil {
+		return nil, err
+	}
 	if err := s.vaults.record(ctx, &mint.Entry{Kind: mint.GlassBroken, Tenant: t.ID, Subject: p.ID, Actor: a.actor}, issued(e, a.actor)); err != nil {
 		return nil, err
 	}

@@ -145,14 +145,9 @@ func (s *Server) listPeople(a act) (any, error) {
 		return nil, err
 	}
 	ways, err := s.config.Store.WaysIn(a.Context(), t)
-	if err != nil {
-		return nil, err
-	}
-	proofs, err := s.config.Store.GlassProofs(a.Context(), t.ID)
 	return items(all, func(p *tenant.Person) adminapi.Person {
 		shown, w := showPerson(p), ways[p.ID]
 		shown.WaysIn, shown.CodeUsed, shown.Proven = w.In(), w.CodeUsed, w.Proven
-		shown.Sealed, shown.Broken = proofs[p.ID].SealedAt, proofs[p.ID].UsedAt
 		return shown
 	}), err
 }
@@ -252,6 +247,14 @@ func (s *Server) enrolPerson(a act) (any, error) {
 	}
 	if err := a.admit("let in", p); err != nil {
 		return nil, err
+	}
+	if a.limited {
+		if p.Tenant != tenant.Operators || p.Role != tenant.Owner || p.Kind != tenant.Human {
+			return nil, s.readsOnly()
+		}
+		if err := s.alarm(a.Context(), tenant.OwnerLinked, p, a.actor); err != nil {
+			return nil, err
+		}
 	}
 	if p.Kind == tenant.BreakGlass {
 		if a.role != tenant.Owner {

@@ -8,6 +8,11 @@ import (
 	"seawall/internal/tenant"
 )
 
+// Alarms keeps what every owner should know of.
+type Alarms interface {
+	RaiseAlarm(ctx context.Context, a tenant.Alarm) error
+}
+
 // setRole gives a person of the operators' tenant another role.
 func (s *Server) setRole(a act) (any, error) {
 	var q adminapi.SetRole

@@ -91,7 +91,7 @@ func TestFoundMakesTheFirstAdministratorOnce(t *testing.T) {
 	if strings.Contains(h.log.String(), "no owner can sign in") {
 		t.Error("there is an alarm about nothing")
 	}
-	if _, err := h.op.DisablePerson(t.Context(), tenant.Operators, "administrator"); err == nil || !strings.Contains(err.Error(), "is the last owner") {
+	if _, err := h.operate(people[i].Subject, time.Now()).DisablePerson(t.Context(), tenant.Operators, "administrator"); err == nil || !strings.Contains(err.Error(), "is the last owner") {
 		t.Errorf("disabling the last owner: %v", err)
 	}
 	shown, err := h.op.Tenant(t.Context(), tenant.Operators)
@@ -326,6 +326,7 @@ func TestARaisedTierOverTheSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	h.op = h.operate(owner.Subject, time.Now())
 	lacks := func(t *adminapi.Tenant) bool {
 		return slices.ContainsFunc(t.Findings, func(f adminapi.Finding) bool { return f.ID == "passkeys" && strings.Contains(f.What, p.Login) })
 	}

@@ -44,6 +44,7 @@ type Store interface {
 	People
 	Links
 	Glass
+	Alarms
 	authorize.Agreements
 	Grants
 }

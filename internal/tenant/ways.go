@@ -33,6 +33,9 @@ func ownerGetsIn(people []Person, ways map[string]Ways, except string) bool {
 	})
 }
 
+// Owned reports whether an owner can sign in.
+func Owned(people []Person, ways map[string]Ways) bool { return ownerGetsIn(people, ways, "") }
+
 // MayLeave says whether a person may be disabled, given everybody of their tenant and the ways in of each: the last owner
 // who could get in may not.
 func MayLeave(leaving Person, people []Person, ways map[string]Ways) error {

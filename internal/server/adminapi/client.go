@@ -32,8 +32,8 @@ const (
 type Operator struct {
 	base    string
 	http    http.Client
-	explain func(error) error // what a call that got no answer means
-	other   func() *Operator  // for what the socket may not do; nil: nobody
+	explain func(error) error                          // what a call that got no answer means
+	other   func(context.Context, *Operator) *Operator // for what the socket may not do; nil: nobody
 }
 
 // Dial returns an operator of the house whose directory is houseDir. It does not
@@ -50,8 +50,8 @@ func Dial(houseDir string) *Operator {
 }
 
 // Or lets another operator do what o may not do because its socket only reads.
-// It is asked for when it is needed, and may be nil.
-func (o *Operator) Or(other func() *Operator) *Operator {
+// other is asked for it, with o, when it is needed, and may return nil.
+func (o *Operator) Or(other func(context.Context, *Operator) *Operator) *Operator {
 	o.other = other
 	return o
 }
@@ -201,7 +201,7 @@ func call[T any](ctx context.Context, o *Operator, method string, question any, 
 func ask[T any](ctx context.Context, o *Operator, method string, question any, query url.Values, path ...string) (*T, error) {
 	answer, err := askOne[T](ctx, o, method, question, query, path...)
 	if e := (*Error)(nil); errors.As(err, &e) && e.Code == CodeReadOnly && o.other != nil {
-		if other := o.other(); other != nil {
+		if other := o.other(ctx, o); other != nil {
 			return askOne[T](ctx, other, method, question, query, path...)
 		}
 	}

@@ -27,9 +27,6 @@ type Person struct {
 	WaysIn   int       `json:"ways_in,omitempty"`
 	CodeUsed bool      `json:"code_used,omitempty"` // the break-glass code was used, and no new one has taken its place
 	Proven   time.Time `json:"proven,omitzero"`     // when a way in was last seen to work
-	// Sealed is when a break-glass principal's code was last made, and Broken when one was last used.
-	Sealed   time.Time `json:"sealed,omitzero"`
-	Broken   time.Time `json:"broken,omitzero"`
 	Passkeys []Passkey `json:"passkeys,omitempty"`
 	Sessions []Session `json:"sessions,omitempty"`
 	Recovery *Recovery `json:"recovery,omitempty"`

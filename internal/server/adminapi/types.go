@@ -203,6 +203,8 @@ type Status struct {
 	Started time.Time `json:"started"`
 	House   Wall      `json:"house"`
 	Signer  Wall      `json:"signer"`
+	// Alarms are acts of the last 30 days that every owner should know of, the newest first.
+	Alarms []Alarm `json:"alarms,omitempty"`
 	// Frozen says why key transitions are frozen; empty when they are not.
 	Frozen          string    `json:"frozen,omitempty"`
 	LogSize         uint64    `json:"log_size"` // entries, as the house last heard
@@ -215,6 +217,15 @@ type Status struct {
 type Wall struct {
 	Level   string `json:"level,omitempty"`
 	Custody string `json:"custody,omitempty"` // where keys live; signer only
+}
+
+// Alarm is an act that every owner should know of.
+type Alarm struct {
+	Time   time.Time `json:"time"`
+	Kind   string    `json:"kind"` // owner-link or glass-broken
+	Tenant string    `json:"tenant"`
+	Login  string    `json:"login"` // whom it is about
+	Actor  string    `json:"actor"` // who did it
 }
 
 // Absence is a part of seawall that is not there, and why.

@@ -29,6 +29,7 @@ type Store interface {
 	Enrolments
 	Recoveries
 	Glass
+	Alarms
 	Codes
 	Consents
 	Families
@@ -112,6 +113,7 @@ func Run(t *testing.T, open Open) {
 		{"people", testPeople},
 		{"the last owner stays", testLastOwner},
 		{"roles", testRoles},
+		{"alarms", testAlarms},
 		{"passkeys", testPasskeys},
 		{"tiers of passkeys", testTiers},
 		{"a raised tier", testRaisedTier},
