@@ -544,6 +544,30 @@ func TestNothingWithoutAnEntry(t *testing.T) {
 	}
 }
 
+// TestRestarts: what was begun goes on after a restart, and what was decided stays.
+func TestRestarts(t *testing.T) {
+	h := newPorch(t)
+	p, b := h.person("ada"), h.browser()
+	in := b.ask()
+	h.open()
+	b.touch(p, "phr")
+	back := b.follow(in)
+	h.open()
+	page := b.follow(back)
+	h.open()
+	h.code(b.decide(page, "allow"))
+	h.open()
+	if again := b.decide(page, "allow"); again.status != http.StatusGone {
+		t.Errorf("the form twice, with a restart between: %d %v", again.status, again.to)
+	}
+	h.code(b.ask("prompt", "none"))
+	out := b.get("/logout")
+	h.open()
+	if out := b.post("/logout", formOf(b.follow(out))); b.below(out) != "/signed-out" {
+		t.Errorf("logout: %d %v", out.status, out.to)
+	}
+}
+
 // TestPostedRequests: a client's form leads to the same place, with the browser's own cookies.
 func TestPostedRequests(t *testing.T) {
 	h := newPorch(t)
@@ -587,6 +611,28 @@ func TestLanguageOfTheApplication(t *testing.T) {
 	stranger := h.browser()
 	if sign := stranger.follow(stranger.ask("ui_locales", "de")); !strings.Contains(sign.body, "Bei acme anmelden") {
 		t.Errorf("%s", sign.body)
+	}
+}
+
+func BenchmarkAnswer(b *testing.B) { // a request that gets its code at once
+	h := newPorch(b)
+	_, ada := h.member("ada")
+	ada.decide(ada.follow(ada.ask()), "allow")
+	for b.Loop() {
+		if ada.ask().to == nil {
+			b.Fatal("no answer")
+		}
+	}
+}
+
+func BenchmarkConsentPage(b *testing.B) {
+	h := newPorch(b)
+	_, ada := h.member("ada")
+	path := ada.below(ada.ask())
+	for b.Loop() {
+		if ada.get(path).status != http.StatusOK {
+			b.Fatal("no page")
+		}
 	}
 }
 

@@ -59,19 +59,24 @@ func (e *Endpoint) logoutPage(v *visit) error {
 	if v.URL.Query().Has("i") {
 		return e.confirmLogout(v)
 	}
-	return e.beginLogout(v, v.URL.RawQuery)
-}
-
-func (e *Endpoint) beginLogout(v *visit, raw string) error {
-	q, err := e.readEnding(v, raw)
+	q, err := e.readEnding(v, v.URL.RawQuery)
 	if err != nil {
 		return err
 	}
+	if _, err := e.Door.Current(v.Request, v.tenant); errors.Is(err, login.ErrNobody) {
+		return v.goTo(q.url(e.home(v.tenant))) // there is nothing to end, and nothing to keep
+	}
+	return e.beginLogout(v, q)
+}
+
+// beginLogout keeps a request and has the browser ask again, with its cookies, which a form of the application's did not
+// bring, and without the ID token in its address.
+func (e *Endpoint) beginLogout(v *visit, q *ending) error {
 	h, err := e.keep(v, tenant.Interaction{Next: LogoutPath + "?" + q.query(), Person: q.subject})
 	if err != nil {
 		return err
 	}
-	return v.goTo(e.logoutURL(v, h)) // a form of the application's brought no cookies; this brings them, and no ID token
+	return v.goTo(e.logoutURL(v, h))
 }
 
 func (e *Endpoint) logoutURL(v *visit, h handle) string {
@@ -179,7 +184,11 @@ func (e *Endpoint) logout(v *visit) error {
 	}
 	form, _ := p.one("form", maxWords)
 	if form == "" {
-		return e.beginLogout(v, raw)
+		q, err := e.readEnding(v, raw)
+		if err != nil {
+			return err
+		}
+		return e.beginLogout(v, q)
 	}
 	if err := e.cross.Check(v.Request); err != nil {
 		return problemForeign.Because(err)

@@ -145,10 +145,14 @@ func TestLogoutThatFails(t *testing.T) {
 		t.Errorf("tried again: %d %v", out.status, out.to)
 	}
 	// Who is signed out already goes on at once.
-	if out := b.follow(b.get("/logout?" + wish("client_id", "shop", "post_logout_redirect_uri", bye, "ui_locales", "de").Encode())); out.to == nil || out.to.String() != bye {
+	gone := wish("client_id", "shop", "post_logout_redirect_uri", bye, "ui_locales", "de")
+	if out := b.get("/logout?" + gone.Encode()); out.to == nil || out.to.String() != bye {
 		t.Errorf("signed out already: %d %v", out.status, out.to)
 	}
-	if out := b.follow(b.get("/logout")); b.below(out) != "/signed-out" {
+	if out := b.follow(b.post("/logout", gone)); out.to == nil || out.to.String() != bye {
+		t.Errorf("signed out already, posted: %d %v", out.status, out.to)
+	}
+	if out := b.get("/logout"); b.below(out) != "/signed-out" {
 		t.Errorf("signed out already: %v", out.to)
 	}
 }

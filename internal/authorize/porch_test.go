@@ -76,7 +76,21 @@ func newPorch(t testing.TB) *porch {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.store.Close() })
+	h.open()
+	for _, id := range []string{"acme", "globex"} {
+		h.must(h.store.CreateTenant(t.Context(), "test", tenant.Tenant{ID: id, Class: tenant.Development, Owner: "ops@acme.example",
+			Contacts: []string{"a@acme.example", "b@acme.example"}, Issuer: testBase + "/" + id, CreatedAt: h.now}))
+		h.must(h.store.CreateAPI(t.Context(), "test", tenant.API{Tenant: id, ID: "orders", Audience: api, SecretHash: secret.New("x" + id).Hash(), Scopes: oauth.Scope{"read", "write"}, CreatedAt: h.now}))
+	}
+	h.client(tenant.Client{ID: "shop", Name: "Shop", RedirectURIs: []string{callback}, LogoutURIs: []string{"https://shop.example/bye"}})
+	return h
+}
+
+// open makes door and endpoint, as a process that starts does.
+func (h *porch) open() {
+	h.t.Helper()
 	log := slog.New(slog.NewTextHandler(h.log, nil))
+	var err error
 	h.door, err = login.New(login.Config{Base: testBase, Store: h.store, Begun: h, Strays: h, Acts: h, Now: h.clock, Log: log, Refused: func(string, string, string) {},
 		Record: func(_ context.Context, acts ...login.Act) error {
 			h.mu.Lock()
@@ -100,16 +114,7 @@ func newPorch(t testing.TB) *porch {
 				return hint, ok
 			}})
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{"acme", "globex"} {
-		h.must(h.store.CreateTenant(t.Context(), "test", tenant.Tenant{ID: id, Class: tenant.Development, Owner: "ops@acme.example",
-			Contacts: []string{"a@acme.example", "b@acme.example"}, Issuer: testBase + "/" + id, CreatedAt: h.now}))
-		h.must(h.store.CreateAPI(t.Context(), "test", tenant.API{Tenant: id, ID: "orders", Audience: api, SecretHash: secret.New("x" + id).Hash(), Scopes: oauth.Scope{"read", "write"}, CreatedAt: h.now}))
-	}
-	h.client(tenant.Client{ID: "shop", Name: "Shop", RedirectURIs: []string{callback}, LogoutURIs: []string{"https://shop.example/bye"}})
-	return h
+	h.must(nil, err)
 }
 
 func (h *porch) must(_ any, err error) {
