@@ -71,6 +71,9 @@ func NewClient(t *tenant.Tenant, c *tenant.Client, apis []tenant.API) *Client {
 	return n
 }
 
+// Registered is the client as it is registered.
+func (c *Client) Registered() tenant.Client { return c.registered }
+
 // Live reports whether the client and its tenant may be issued tokens.
 func (c *Client) Live() bool { return c.tenantLive && c.registered.Live() }
 

@@ -21,9 +21,39 @@ const requestsPerMinute = 1200
 // newAuthorize makes the part of the house that applications send people to.
 func (s *Server) newAuthorize() (*authorize.Endpoint, error) {
 	return authorize.New(authorize.Config{
-		Base: s.config.Base, Store: s.config.Store, Door: s.people, Record: s.recordAgreements, Hint: s.readHint,
+		Base: s.config.Base, Store: lately{s.config.Store, s.directory}, Door: s.people, Record: s.recordAgreements, Hint: s.readHint,
 		Limit: grant.NewFailureLimit(requestsPerMinute), Log: s.log, Now: s.now,
 	})
+}
+
+// lately is the store with clients and APIs from memory, as far as they were asked for since something changed.
+type lately struct {
+	Store
+	directory *directory
+}
+
+// Client is for [authorize.Registry].
+func (l lately) Client(ctx context.Context, tenantID, id string) (tenant.Client, error) {
+	c, fresh := l.directory.Cached(tenantID, id)
+	if c == nil || !fresh {
+		var err error
+		if c, err = l.directory.Client(ctx, tenantID, id); err != nil {
+			return tenant.Client{}, err
+		}
+	}
+	if c == nil {
+		return tenant.Client{}, tenant.Refuse(tenant.ErrNotFound, "", "there is no such client")
+	}
+	return c.Registered(), nil
+}
+
+// APIs is for [authorize.Registry].
+func (l lately) APIs(ctx context.Context, tenantID string) ([]tenant.API, error) {
+	r, err := l.directory.tenant(ctx, tenantID)
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return r.apis, nil
 }
 
 // recordAgreements writes into the ledger what people agree to. The names of an endpoint's acts are those of entries.

@@ -5,6 +5,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 
 	"seawall/internal/mint"
 	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
 	"seawall/internal/tenant"
 )
 
@@ -95,4 +98,31 @@ func signed(t *testing.T, key jose.JSONWebKey, typ string, claims map[string]any
 		t.Fatal(err)
 	}
 	return raw
+}
+
+// TestWhatIsRegisteredNow: the endpoint goes by memory, and a change counts at once.
+func TestWhatIsRegisteredNow(t *testing.T) {
+	h := newHouse(t, options{})
+	h.acme()
+	q := url.Values{"client_id": {"shop"}, "redirect_uri": {"https://shop.example/cb"}, "response_type": {"token"}}
+	asks := func(name string, status int, leads string) {
+		t.Helper()
+		for range 2 { // the second time from memory
+			if r := h.do("GET", "/acme/authorize?"+q.Encode(), ""); r.status != status || !strings.HasPrefix(r.header.Get("Location"), leads) {
+				t.Errorf("%s: %d %s", name, r.status, r.header.Get("Location"))
+			}
+		}
+	}
+	asks("before", 400, "")
+	shop, err := h.op.CreateClient(t.Context(), "acme", adminapi.CreateClient{ClientID: "shop", Type: "web", RedirectURIs: []string{"https://shop.example/cb"}})
+	must(t, shop, err)
+	asks("registered", 303, "https://shop.example/cb?error=unsupported_response_type")
+	shop, err = h.op.SetRedirects(t.Context(), "acme", "shop", adminapi.SetRedirects{RedirectURIs: &[]string{"https://shop.example/new"}})
+	must(t, shop, err)
+	asks("moved", 400, "")
+	q.Set("redirect_uri", "https://shop.example/new")
+	asks("moved with it", 303, "https://shop.example/new?error=")
+	shop, err = h.op.DisableClient(t.Context(), "acme", "shop")
+	must(t, shop, err)
+	asks("disabled", 400, "")
 }
