@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"seawall/internal/server/adminapi"
 )
@@ -13,7 +14,7 @@ func (o *Console) clients(v *visit) error {
 	if err != nil {
 		return err
 	}
-	list := &table{Caption: "console.clients", Columns: []string{"console.name", "console.clientid", "console.type", "console.state"}, Empty: "console.noclients", Add: &link{Key: "console.newclient", Path: at("tenants", id, "new", "client")}}
+	list := &table{Caption: "console.clients", Columns: []string{"console.name", "console.clientid", "console.type", "console.state"}, Empty: "console.noclients", Add: &act{Key: "console.newclient", Path: at("tenants", id, "new", "client"), By: operators}}
 	for _, c := range all {
 		list.Rows = append(list.Rows, []cell{{Text: cmp.Or(c.Name, c.ClientID), Path: at("tenants", id, "clients", c.ClientID)}, text(c.ClientID), typeOf(c.Type), state(c.Disabled)})
 	}
@@ -56,12 +57,15 @@ func (o *Console) client(v *visit) error {
 	if !c.PreviousSecretUntil.IsZero() {
 		facts = append(facts, fact{"console.previous", v.when(c.PreviousSecretUntil)})
 	}
-	view := section{Facts: facts, Acts: []act{{Key: "console.ledgerof", Path: "/ledger?tenant=" + id + "&client=" + c.ClientID}}}
+	view := section{Facts: facts, Acts: []act{{Key: "console.ledgerof", Path: "/ledger?tenant=" + id + "&client=" + c.ClientID, By: overseers}}}
 	if c.Disabled.IsZero() {
-		if usesSecret(c.Auth) {
-			view.Acts = append(view.Acts, act{Key: "console.rotatesecret", Path: here + "/rotate"})
+		if c.Type != "service" {
+			view.Acts = append(view.Acts, act{Key: "console.changeredirects", Path: here + "/redirects", By: operators})
 		}
-		view.Acts = append(view.Acts, act{Key: "console.disableclient", Path: here + "/disable", Danger: true})
+		if usesSecret(c.Auth) {
+			view.Acts = append(view.Acts, act{Key: "console.rotatesecret", Path: here + "/rotate", By: operators})
+		}
+		view.Acts = append(view.Acts, act{Key: "console.disableclient", Path: here + "/disable", Danger: true, By: operators})
 	}
 	return o.render(v, "show", page{Title: "console.clientnamed", Args: []any{cmp.Or(c.Name, c.ClientID)}, Section: "tenants", Trail: clientTrail(id), Body: []section{view}})
 }
@@ -154,6 +158,31 @@ func (o *Console) createClient(v *visit) error {
 	return o.render(v, "once", page{Title: "console.clientmade", Args: []any{cmp.Or(c.Name, c.ClientID)}, Section: "tenants", Trail: clientTrail(id), Body: once{
 		Label: "console.secret", Secret: c.Secret, Lead: "console.secretlead", Facts: []fact{{"console.clientid", copied(c.ClientID)}, {"console.issuer", copied(c.Issuer)}, {"console.tokenendpoint", copied(c.TokenEndpoint)}},
 		On: link{Key: "console.onclient", Path: here}}})
+}
+
+func (o *Console) changingRedirects(v *visit) error {
+	id := v.PathValue("tenant")
+	c, err := v.api.Client(v.Context(), id, v.PathValue("client"))
+	if err != nil {
+		return err
+	}
+	here := at("tenants", id, "clients", c.ClientID)
+	return o.render(v, "form", page{Title: "console.changingredirects", Args: []any{cmp.Or(c.Name, c.ClientID)}, Section: "tenants", Trail: clientTrail(id, link{Text: c.ClientID, Path: here}), Body: form{
+		Facts: []fact{{"console.happens", word("console.redirectshappens")}, {"console.undo", word("console.redirectsundo")}},
+		Fields: v.fill(
+			field{Name: "redirects", Label: "console.redirects", Hint: redirectHints[c.Type], Kind: "lines", Value: strings.Join(c.RedirectURIs, "\n")},
+			field{Name: "logouts", Label: "console.logouts", Hint: "console.logoutshint", Kind: "lines", Value: strings.Join(c.LogoutURIs, "\n")},
+		), Button: "console.changeredirects", Back: here}})
+}
+
+func (o *Console) setRedirects(v *visit) error {
+	id := v.PathValue("tenant")
+	redirects, logouts := v.lines("redirects"), v.lines("logouts")
+	c, err := v.api.SetRedirects(v.Context(), id, v.PathValue("client"), adminapi.SetRedirects{RedirectURIs: &redirects, LogoutURIs: &logouts})
+	if err != nil {
+		return err
+	}
+	return o.done(v, at("tenants", id, "clients", c.ClientID), "changed")
 }
 
 // overlaps are how long an old secret may go on working.

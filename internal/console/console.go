@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,11 +123,13 @@ func routes() []route {
 		{t + p + "/recover", (*Console).recovering, (*Console).recoverPerson},
 		{t + p + "/role", (*Console).changingRole, (*Console).setRole},
 		{t + p + "/sessions", (*Console).endingSessions, (*Console).endSessions},
+		{t + p + "/access", (*Console).changingAccess, (*Console).changeAccess},
 		{t + p + "/disable", (*Console).disablingPerson, (*Console).disablePerson},
 		{t + "/clients", (*Console).clients, nil},
 		{t + "/new/client", (*Console).newClient, (*Console).createClient},
 		{t + c, (*Console).client, nil},
 		{t + c + "/rotate", (*Console).rotatingSecret, (*Console).rotateSecret},
+		{t + c + "/redirects", (*Console).changingRedirects, (*Console).setRedirects},
 		{t + c + "/disable", (*Console).disablingClient, (*Console).disableClient},
 		{t + "/apis", (*Console).apis, nil},
 		{t + "/new/api", (*Console).newAPI, (*Console).createAPI},
@@ -262,10 +265,15 @@ func (o *Console) render(v *visit, name string, p page) error {
 	}
 	if parts, is := p.Body.([]section); is {
 		for i := range parts {
-			if parts[i].Table != nil {
-				parts[i].Table.Root = o.root
+			if t := parts[i].Table; t != nil {
+				t.Root = o.root
+				if t.Add != nil && len(offered([]act{*t.Add}, v.self.Role)) == 0 {
+					t.Add = nil
+				}
 			}
+			parts[i].Acts = offered(parts[i].Acts, v.self.Role)
 		}
+		p.Body = slices.DeleteFunc(parts, func(s section) bool { return s.Facts == nil && s.Table == nil && len(s.Acts) == 0 })
 	}
 	if v.who != nil {
 		p.Token = o.Door.FormToken(v.Request, v.tenant)

@@ -14,7 +14,7 @@ func (o *Console) people(v *visit) error {
 	if err != nil {
 		return err
 	}
-	list := &table{Caption: "console.people", Columns: []string{"console.name", "console.login", "console.state", "console.waysin"}, Empty: "console.nopeople", Add: &link{Key: "console.newperson", Path: at("tenants", id, "new", "person")}}
+	list := &table{Caption: "console.people", Columns: []string{"console.name", "console.login", "console.state", "console.waysin"}, Empty: "console.nopeople", Add: &act{Key: "console.newperson", Path: at("tenants", id, "new", "person"), By: operators}}
 	if id == tenant.Operators {
 		list.Columns = slices.Insert(list.Columns, 2, "console.role")
 	}
@@ -89,21 +89,26 @@ func (o *Console) person(v *visit) error {
 	about := section{Facts: facts}
 	if p.Kind == "human" && p.Disabled.IsZero() {
 		if len(p.Passkeys) == 0 {
-			about.Acts = append(about.Acts, act{Key: "console.enrol", Path: here(p, "enrol")})
+			about.Acts = append(about.Acts, act{Key: "console.enrol", Path: here(p, "enrol"), By: desk})
 		} else {
-			about.Acts = append(about.Acts, act{Key: "console.recover", Path: here(p, "recover")})
+			about.Acts = append(about.Acts, act{Key: "console.recover", Path: here(p, "recover"), By: desk})
 		}
 		if p.Role != "" {
-			about.Acts = append(about.Acts, act{Key: "console.changerole", Path: here(p, "role")})
+			about.Acts = append(about.Acts, act{Key: "console.changerole", Path: here(p, "role"), By: operators})
 		}
 	}
-	about.Acts = append(about.Acts, act{Key: "console.ledgerof", Path: "/ledger?tenant=" + p.Tenant + "&subject=" + p.Subject})
+	about.Acts = append(about.Acts, act{Key: "console.ledgerof", Path: "/ledger?tenant=" + p.Tenant + "&subject=" + p.Subject, By: overseers})
 	if p.Kind == "human" && p.Disabled.IsZero() {
-		about.Acts = append(about.Acts, act{Key: "console.disableperson", Path: here(p, "disable"), Danger: true})
+		about.Acts = append(about.Acts, act{Key: "console.disableperson", Path: here(p, "disable"), Danger: true, By: operators})
 	}
 	view := []section{about, {Head: "console.passkeys", Table: v.passkeysOf(p)}, {Head: "console.sessions", Lead: "console.sessionslead", Table: v.sessionsOf(p)}}
+	applications, err := v.accessOf(p)
+	if err != nil {
+		return err
+	}
+	view = append(view, section{Head: "console.applications", Lead: "console.applicationslead", Table: applications})
 	if len(p.Sessions) > 0 {
-		view[2].Acts = []act{{Key: "console.endall", Path: here(p, "sessions")}}
+		view[2].Acts = []act{{Key: "console.endall", Path: here(p, "sessions"), By: desk}}
 	}
 	return o.render(v, "show", page{Title: "console.personnamed", Args: []any{cmp.Or(p.Name, p.Login)}, Section: "tenants", Trail: peopleTrail(p.Tenant), Body: view})
 }

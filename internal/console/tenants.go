@@ -12,7 +12,7 @@ func (o *Console) tenants(v *visit) error {
 	if err != nil {
 		return err
 	}
-	list := &table{Caption: "console.tenants", Columns: []string{"console.tenant", "console.class", "console.owner", "console.state"}, Empty: "console.notenants", Add: &link{Key: "console.newtenant", Path: "/new/tenant"}}
+	list := &table{Caption: "console.tenants", Columns: []string{"console.tenant", "console.class", "console.owner", "console.state"}, Empty: "console.notenants", Add: &act{Key: "console.newtenant", Path: "/new/tenant", By: operators}}
 	for _, t := range all {
 		list.Rows = append(list.Rows, []cell{{Text: t.Tenant, Path: at("tenants", t.Tenant)}, text(t.Class), text(t.Owner), state(t.Disabled)})
 	}
@@ -54,11 +54,11 @@ func (o *Console) tenant(v *visit) error {
 		rows[i] = rows[i][1:]
 	}
 	view = append(view, section{Head: "console.glass", Lead: "console.glasslead", Table: &table{Caption: "console.glass", Columns: []string{"console.principal", "console.proven", "console.code"}, Rows: rows, Empty: "console.noglass"}})
-	acts := []act{{Key: "console.people", Path: here + "/people"}, {Key: "console.clients", Path: here + "/clients"}, {Key: "console.apis", Path: here + "/apis"}, {Key: "console.keys", Path: here + "/keys"},
-		{Key: "console.ledgerof", Path: "/ledger?tenant=" + t.Tenant}}
+	acts := []act{{Key: "console.people", Path: here + "/people"}, {Key: "console.clients", Path: here + "/clients", By: overseers}, {Key: "console.apis", Path: here + "/apis", By: overseers}, {Key: "console.keys", Path: here + "/keys", By: overseers},
+		{Key: "console.ledgerof", Path: "/ledger?tenant=" + t.Tenant, By: overseers}}
 	view[0].Acts = acts
 	if t.Disabled.IsZero() {
-		view = append(view, section{Head: "console.change", Acts: []act{{Key: "console.complete", Path: here + "/complete"}, {Key: "console.disabletenant", Path: here + "/disable", Danger: true}}})
+		view = append(view, section{Head: "console.change", Acts: []act{{Key: "console.complete", Path: here + "/complete", By: operators}, {Key: "console.disabletenant", Path: here + "/disable", Danger: true, By: operators}}})
 	}
 	return o.render(v, "show", page{Title: "console.tenantnamed", Args: []any{t.Tenant}, Section: "tenants", Trail: trail(t.Tenant)[:1], Body: view})
 }
@@ -160,7 +160,7 @@ func (o *Console) keys(v *visit) error {
 		}
 		list.Rows = append(list.Rows, []cell{{Text: k.KID, Copy: true}, {Text: k.State, Badge: kind}, text(k.Family), text(k.Algorithm), v.when(k.Published), v.when(k.SigningEnds), v.when(k.Expires)})
 	}
-	return o.render(v, "show", page{Title: "console.keysof", Args: []any{id}, Lead: "console.keyslead", Section: "tenants", Trail: trail(id), Body: []section{{Table: list, Acts: []act{{Key: "console.rotate", Path: at("tenants", id, "keys", "rotate")}}}}})
+	return o.render(v, "show", page{Title: "console.keysof", Args: []any{id}, Lead: "console.keyslead", Section: "tenants", Trail: trail(id), Body: []section{{Table: list, Acts: []act{{Key: "console.rotate", Path: at("tenants", id, "keys", "rotate"), By: operators}}}}})
 }
 
 func (o *Console) rotatingKeys(v *visit) error {
@@ -209,7 +209,7 @@ func (o *Console) apis(v *visit) error {
 	if err != nil {
 		return err
 	}
-	list := &table{Caption: "console.apis", Columns: []string{"console.audience", "console.scopes", "console.state", "console.created"}, Empty: "console.noapis", Add: &link{Key: "console.newapi", Path: at("tenants", id, "new", "api")}}
+	list := &table{Caption: "console.apis", Columns: []string{"console.audience", "console.scopes", "console.state", "console.created"}, Empty: "console.noapis", Add: &act{Key: "console.newapi", Path: at("tenants", id, "new", "api"), By: operators}}
 	for _, a := range all {
 		list.Rows = append(list.Rows, []cell{{Text: a.Audience, Path: at("tenants", id, "apis", a.APIID)}, texts(a.Scopes), state(a.Disabled), v.when(a.Created)})
 	}
@@ -225,7 +225,7 @@ func (o *Console) api(v *visit) error {
 	view := section{Facts: []fact{{"console.state", state(a.Disabled)}, {"console.audience", copied(a.Audience)}, {"console.apiid", copied(a.APIID)}, {"console.scopes", texts(a.Scopes)},
 		{"console.maxlifetime", lifetime(a.MaxLifetime)}, {"console.issuer", copied(a.Issuer)}, {"console.created", v.when(a.Created)}}}
 	if a.Disabled.IsZero() {
-		view.Acts = []act{{Key: "console.disableapi", Path: at("tenants", id, "apis", a.APIID, "disable"), Danger: true}}
+		view.Acts = []act{{Key: "console.disableapi", Path: at("tenants", id, "apis", a.APIID, "disable"), Danger: true, By: operators}}
 	}
 	return o.render(v, "show", page{Title: "console.apinamed", Args: []any{a.Audience}, Section: "tenants", Trail: trail(id, link{Key: "console.apis", Path: at("tenants", id, "apis")}), Body: []section{view}})
 }

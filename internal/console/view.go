@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ type page struct {
 
 // doneWords say what was done, by the name that an address has for it.
 var doneWords = map[string]string{"created": "console.donecreated", "disabled": "console.donedisabled", "completed": "console.donecompleted", "ended": "console.doneended",
-	"role": "console.donerole", "rotated": "console.donerotated", "asked": "console.doneasked", "approved": "console.doneapproved", "stopped": "console.donestopped"}
+	"role": "console.donerole", "rotated": "console.donerotated", "changed": "console.donechanged", "asked": "console.doneasked", "approved": "console.doneapproved", "stopped": "console.donestopped"}
 
 // link leads to another page of the console.
 type link struct {
@@ -107,7 +108,7 @@ type table struct {
 	Columns []string // keys
 	Rows    [][]cell
 	Empty   string // key: what it means that there are none
-	Add     *link  // makes one more
+	Add     *act   // makes one more
 	Root    string // of paths; set by render
 }
 
@@ -120,11 +121,24 @@ type section struct {
 	Acts  []act
 }
 
-// act leads to the page on which something is done.
+// act leads to the page on which something is done, or looked at.
 type act struct {
 	Key    string
 	Path   string
 	Danger bool
+	By     []string // roles that may; nil: all. The admin API has the last word, this only keeps buttons away that can't work
+}
+
+// Who may, by role.
+var (
+	overseers = []string{"owner", "operator", "auditor"}
+	operators = []string{"owner", "operator"}
+	desk      = []string{"owner", "operator", "help-desk"}
+)
+
+// offered leaves out the acts that a role may not do.
+func offered(acts []act, role string) []act {
+	return slices.DeleteFunc(acts, func(a act) bool { return a.By != nil && !slices.Contains(a.By, role) })
 }
 
 // form is a page on which something is done: what will happen, what is asked for, and the button that says it in words.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,8 +102,8 @@ func TestEveryPageOfTheConsole(t *testing.T) {
 	all, _ := console.Pages()
 	for _, pattern := range all {
 		where := path("/console" + pattern)
-		if pattern == "/ledger" {
-			continue // wants the true ledger, see TestTheConsoleShowsTheLedger
+		if pattern == "/ledger" || strings.HasSuffix(pattern, "/access") {
+			continue // want the true vaults, see TestTheConsoleShowsTheLedger and TestApplicationsInTheConsole
 		}
 		if strings.HasSuffix(where, "/role") {
 			where = "/console/tenants/operators/people/" + staff[tenant.Auditor].ID + "/role"
@@ -333,6 +334,71 @@ func TestTheConsoleShowsTheLedger(t *testing.T) {
 	for _, wrong := range []string{"before=x", "tenant=" + strings.Repeat("x", 2000)} {
 		if resp, _ := owner.get("/console/ledger?" + wrong); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%.20s: %d", wrong, resp.StatusCode)
+		}
+	}
+}
+
+// TestApplicationsInTheConsole: what an application has of somebody is shown, and is ended.
+func TestApplicationsInTheConsole(t *testing.T) {
+	f := newFar(t)
+	token := f.good(tenant.Operator, time.Now())
+	owner := f.visitor(f.staff[tenant.Owner], time.Now())
+	person := "/console/tenants/operators/people/" + f.staff[tenant.Operator].ID
+	_, body := owner.get(person)
+	link := regexp.MustCompile(`href="/operators(/console/[^"]+/access\?id=([^"]+))"`).FindStringSubmatch(body)
+	if link == nil || !strings.Contains(body, "Seawall command line") {
+		t.Fatalf("no application is shown:\n%s", body)
+	}
+	if _, body = owner.get(link[1]); !strings.Contains(body, `value="suspend" checked`) {
+		t.Errorf("the page offers\n%s", body)
+	}
+	form := url.Values{"form": {owner.token()}, "id": {link[2]}, "step": {"end"}}
+	if resp, body := owner.post(strings.TrimSuffix(link[1], "?id="+link[2]), form); resp.StatusCode != http.StatusSeeOther {
+		t.Fatalf("ending it: %d\n%s", resp.StatusCode, body)
+	}
+	if _, body = owner.get(person); strings.Contains(body, "Seawall command line") {
+		t.Error("it is still there")
+	}
+	if r := f.ask(token, "GET", adminTenants, ""); r.status != http.StatusUnauthorized {
+		t.Errorf("its token still administers: %d %s", r.status, r.body)
+	}
+}
+
+// TestTheConsoleWhileTheVaultsAreAway says so, and is there all the same.
+func TestTheConsoleWhileTheVaultsAreAway(t *testing.T) {
+	h, staff, _ := furnished(t)
+	owner := h.visitor(staff[tenant.Owner], time.Now())
+	h.vaults.set(func() { h.vaults.signerAway, h.vaults.ledgerAway = true, true })
+	h.vaults.hangUp()
+	h.eventually("the house notices", func() bool { return len(h.away()) > 1 })
+	if resp, body := owner.get("/console"); resp.StatusCode != http.StatusOK || strings.Count(body, ">away<") != 2 || !strings.Contains(body, ">not now<") {
+		t.Errorf("the overview: %d\n%s", resp.StatusCode, body)
+	}
+	if resp, body := owner.get("/console/ledger"); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "restarting or unreachable") {
+		t.Errorf("the ledger's page: %d\n%s", resp.StatusCode, body)
+	}
+	form := url.Values{"form": {owner.token()}, "login": {"eve"}}
+	if resp, body := owner.post("/console/tenants/acme/new/person", form); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, `value="eve"`) {
+		t.Errorf("a change: %d\n%s", resp.StatusCode, body)
+	}
+}
+
+// TestButtonsThatCannotWork are not shown.
+func TestButtonsThatCannotWork(t *testing.T) {
+	h, staff, path := furnished(t)
+	for role, c := range map[tenant.Role]struct{ tenant, person []string }{
+		tenant.Owner:    {[]string{"/complete\"", "/disable\"", "/keys\""}, []string{"/enrol\"", "/disable\""}},
+		tenant.HelpDesk: {nil, []string{"/enrol\""}},
+		tenant.Auditor:  {[]string{"/keys\""}, nil},
+	} {
+		v := h.visitor(staff[role], time.Now())
+		for page, want := range map[string][]string{"/console/tenants/acme": c.tenant, path("/console/tenants/acme/people/{person}"): c.person} {
+			_, body := v.get(page)
+			for _, button := range []string{"/complete\"", "/disable\"", "/keys\"", "/enrol\""} {
+				if strings.Contains(body, button) != slices.Contains(want, button) {
+					t.Errorf("%s at %s: %s is there: %v", role, page, button, !slices.Contains(want, button))
+				}
+			}
 		}
 	}
 }
