@@ -41,14 +41,14 @@ const (
 	townVerifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 )
 
-func newTown(t *testing.T) *town {
+func newTown(t testing.TB) *town {
 	v := newRealVaults(t)
 	o := v.options()
 	o.base = "http://localhost:" + freePort(t)
 	w := &town{testHouse: newHouse(t, o), vaults: v}
 	w.api, w.ci = w.acme()
 	app := func(q adminapi.CreateClient) *adminapi.Client {
-		q.APIs, q.Scopes, q.RedirectURIs = []string{ordersAPI}, []string{"read"}, []string{townCallback}
+		q.APIs, q.Scopes, q.RedirectURIs, q.RatePerSecond = []string{ordersAPI}, []string{"read"}, []string{townCallback}, 100_000
 		c, err := w.op.CreateClient(t.Context(), "acme", q)
 		return must(t, c, err)
 	}

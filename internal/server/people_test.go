@@ -22,7 +22,7 @@ func houseWithName(t *testing.T) *testHouse {
 	return newHouse(t, options{base: "http://localhost:" + freePort(t)})
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, l, err)

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,9 +98,24 @@ func (v *realVaults) end() {
 	v.signer, v.ledger = nil, nil
 }
 
+// socketpair is two ends of a Unix socket, as the processes have them. An unbuffered net.Pipe won't do: two who write to each other
+// at the same time would wait for ever.
+func socketpair(t testing.TB) (near, far net.Conn) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	must(t, fds, err)
+	var ends [2]net.Conn
+	for i, fd := range fds {
+		f := os.NewFile(uintptr(fd), "link")
+		ends[i], err = net.FileConn(f)
+		must(t, ends[i], err)
+		f.Close()
+	}
+	return ends[0], ends[1]
+}
+
 func (v *realVaults) pipe(serve func(net.Conn)) mint.Dial {
 	return func(context.Context) (net.Conn, error) {
-		near, far := net.Pipe()
+		near, far := socketpair(v.t)
 		v.running.Go(func() { serve(far) })
 		return near, nil
 	}
@@ -121,7 +137,7 @@ func (v *realVaults) dial(serve func(context.Context, net.Conn)) mint.Dial {
 			}
 		}
 		defer v.mu.Unlock()
-		near, far := net.Pipe()
+		near, far := socketpair(v.t)
 		alive, done := context.WithCancel(context.Background())
 		context.AfterFunc(ctx, done)
 		v.running.Go(func() { defer far.Close(); serve(alive, far) })

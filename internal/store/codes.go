@@ -46,11 +46,8 @@ func liveParties(q querier, tenantID, person, client string) error {
 
 // Code returns a code of a tenant, also one that was redeemed or is over, or [tenant.ErrNotFound].
 func (s *Store) Code(ctx context.Context, tenantID string, hash secret.Hash) (c tenant.Code, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		c, err = codeByHash(q, tenantID, hash)
-		return err
-	})
-	return c, err
+	c, err = codeByHash(s.alone(ctx), tenantID, hash)
+	return c, s.readError(err)
 }
 
 func codeByHash(q querier, tenantID string, hash secret.Hash) (tenant.Code, error) {
@@ -78,21 +75,21 @@ func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Has
 	err = s.act(ctx, func(x *tx) (err error) {
 		reused = false
 		now := x.now.UnixMilli()
-		won, err := x.affected(`update code set redeemed_at = $3, gave = $4, family = $5 where hash = $1 and tenant = $2 and redeemed_at is null and expires_at > $3`,
+		c, err = one(x, scanCode, `update code set redeemed_at = $3, gave = $4, family = $5 where hash = $1 and tenant = $2 and redeemed_at is null and expires_at > $3 returning `+codeColumns,
 			hash[:], tenantID, now, toJSON(r.Token), family)
-		if err != nil {
-			return err
-		}
-		if c, err = codeByHash(x, tenantID, hash); err != nil {
-			return err
-		}
-		if won == 0 {
+		if errors.Is(err, sql.ErrNoRows) {
+			if c, err = codeByHash(x, tenantID, hash); err != nil {
+				return err
+			}
 			if reused = !c.RedeemedAt.IsZero(); reused { // and what follows from that is kept, so the act succeeds
 				return x.revokeFamily(tenantID, c.Family)
 			}
 			return codeOver()
 		}
-		if err := x.mayRedeem(c, r); err != nil {
+		if err == nil {
+			err = x.mayRedeem(c, r)
+		}
+		if err != nil {
 			return err
 		}
 		if r.Family == nil {
@@ -112,11 +109,12 @@ func codeOver() error {
 
 // mayRedeem looks once more, in the very act, at what may have ended while the token was made.
 func (x *tx) mayRedeem(c tenant.Code, r tenant.Redemption) error {
-	err := liveParties(x, c.Tenant, c.Person, c.Client)
+	_, err := one(x, scanText, `select p.id from tenant t join person p on p.tenant = t.id join client c on c.tenant = t.id
+		where t.id = $1 and p.id = $2 and c.id = $3 and t.disabled_at is null and p.disabled_at is null and c.disabled_at is null`, c.Tenant, c.Person, c.Client)
 	if err == nil && (r.Family == nil || !r.Family.Offline) {
 		_, err = one(x, scanText, `select id from browser_session where tenant = $1 and id = $2 and person = $3`, c.Tenant, c.Session, c.Person)
 	}
-	if errors.Is(err, sql.ErrNoRows) || errors.Is(err, tenant.ErrNotFound) || errors.Is(err, tenant.ErrDisabled) {
+	if errors.Is(err, sql.ErrNoRows) {
 		return codeOver()
 	}
 	return err
@@ -192,7 +190,7 @@ func (s *Store) WithdrawConsent(ctx context.Context, tenantID, person, client st
 func scanCode(scan func(...any) error) (c tenant.Code, err error) {
 	var hash []byte
 	var signedIn, issued, expires, redeemed sql.NullInt64
-	err = scan(&hash, &c.Tenant, &c.Client, &c.Person, &c.Session, &c.RedirectURI, &c.Challenge, &c.Nonce, &c.JKT, column{&c.Scope}, column{&c.Resources},
+	err = scan(&hash, &c.Tenant, &c.Client, &c.Person, &c.Session, &c.RedirectURI, &c.Challenge, &c.Nonce, &c.JKT, column{(*[]string)(&c.Scope)}, column{&c.Resources},
 		&signedIn, &c.ACR, column{&c.AMR}, &issued, &expires, &redeemed, column{&c.Gave}, &c.Family)
 	copy(c.Hash[:], hash)
 	c.SignedInAt, c.IssuedAt, c.ExpiresAt, c.RedeemedAt = fromMillis(signedIn), fromMillis(issued), fromMillis(expires), fromMillis(redeemed)

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -41,5 +42,30 @@ func (c column) Scan(value any) error {
 	if !ok {
 		return fmt.Errorf("the database has %T where it should have JSON text", value)
 	}
+	if into, isList := c.into.(*[]string); isList {
+		if list, plain := plainList(text); plain {
+			*into = list
+			return nil
+		}
+	}
 	return json.Unmarshal([]byte(text), c.into)
+}
+
+// plainList reads a JSON list of strings that are printable ASCII without escapes, which nearly all are.
+func plainList(text string) (list []string, ok bool) {
+	switch {
+	case text == "null":
+		return nil, true
+	case text == "[]":
+		return []string{}, true
+	case len(text) < 4 || text[:2] != `["` || text[len(text)-2:] != `"]` || strings.ContainsFunc(text, func(r rune) bool { return r == '\\' || r < ' ' || r > '~' }):
+		return nil, false
+	}
+	list = strings.Split(text[2:len(text)-2], `","`)
+	for _, one := range list {
+		if strings.Contains(one, `"`) {
+			return nil, false // spelled otherwise: with spaces, or of other things
+		}
+	}
+	return list, true
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"seawall/internal/secret"
@@ -19,17 +22,14 @@ func (x *tx) insertFamily(f tenant.Family) error {
 	}
 	return x.exec(`insert into family (`+familyColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, null, null, null, 0, $16, null, '', null, $17, $18, $19, $20)`,
 		f.ID, f.Tenant, f.Client, f.Person, f.Session, f.SID, bit(f.Offline), toJSON(f.Scope), toJSON(f.Resources), f.JKT,
-		millis(f.SignedInAt), f.ACR, toJSON(f.AMR), int64(f.Generation), f.Current[:], toJSON(f.Released),
+		millis(f.SignedInAt), f.ACR, toJSON(f.AMR), int64(f.Generation), f.Current[:], released(f.Released),
 		millis(f.CreatedAt), millis(f.UsedAt), millis(f.ExpiresAt), millis(f.EndsAt))
 }
 
 // Family returns a refresh family of a tenant, also one that is suspended or over, or [tenant.ErrNotFound].
 func (s *Store) Family(ctx context.Context, tenantID, id string) (f tenant.Family, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		f, err = familyByID(q, tenantID, id)
-		return err
-	})
-	return f, err
+	f, err = familyByID(s.alone(ctx), tenantID, id)
+	return f, s.readError(err)
 }
 
 func familyByID(q querier, tenantID, id string) (tenant.Family, error) {
@@ -65,44 +65,57 @@ func (s *Store) AnyFamily(ctx context.Context) (any bool, err error) {
 // the verdict. Of any number of calls with one token one rotates, and the others find what that one gave.
 func (s *Store) RotateFamily(ctx context.Context, tenantID string, r tenant.Rotation) (f tenant.Family, v tenant.Verdict, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
+		now := time.UnixMilli(x.now.UnixMilli()).UTC()
+		if seen, _ := r.Seen.Judge(r.Presented, now); seen == tenant.Rotates && r.Seen.Tenant == tenantID {
+			if turned, err := x.rotate(r.Seen, r, now); err != nil || turned {
+				f, v = r.Seen.Turned(r, now), tenant.Rotates
+				return err
+			}
+		}
 		if f, err = familyByID(x, tenantID, r.Family); err != nil {
 			return err
 		}
-		var why tenant.Suspicion
-		now := time.UnixMilli(x.now.UnixMilli()).UTC()
-		switch v, why = f.Judge(r.Presented, now); v {
-		case tenant.Rotates:
-			err = x.rotate(f, r, now)
-		case tenant.Replays:
-			err = x.exec(`update family set replayed = $2, released = $3 where id = $1 and generation = $4`, f.ID, int64(r.Generation), toJSON(f.Remembering(r.Token, now)), int64(f.Generation))
-		case tenant.Suspends:
-			err = x.suspend(f.ID, why)
-		}
-		if err == nil {
-			f, err = familyByID(x, tenantID, r.Family)
-		}
-		return err
+		return x.judged(&f, &v, r, now)
 	})
 	return f, v, err
+}
+
+// judged judges a token by the family as it is, and does what follows.
+func (x *tx) judged(f *tenant.Family, v *tenant.Verdict, r tenant.Rotation, now time.Time) (err error) {
+	var why tenant.Suspicion
+	switch *v, why = f.Judge(r.Presented, now); *v {
+	case tenant.Rotates:
+		turned, err := x.rotate(*f, r, now)
+		if err == nil && !turned {
+			err = errMoved
+		}
+		*f = f.Turned(r, now)
+		return err
+	case tenant.Replays:
+		f.Replayed, f.Released = r.Generation, f.Remembering(r.Token, now)
+		return x.exec(`update family set replayed = $2, released = $3 where id = $1 and generation = $4`, f.ID, int64(f.Replayed), released(f.Released), int64(f.Generation))
+	case tenant.Suspends:
+		if err := x.suspend(f.ID, why); err != nil {
+			return err
+		}
+		*f, err = familyByID(x, f.Tenant, f.ID)
+	}
+	return err
 }
 
 // errMoved ends an act whose family is not what it was a moment ago. One writer never sees it.
 var errMoved = errors.New("the refresh family was changed in the middle of an act")
 
-func (x *tx) rotate(f tenant.Family, r tenant.Rotation, now time.Time) error {
+// rotate turns a family from what it was when it was read, and reports whether it was still so.
+func (x *tx) rotate(was tenant.Family, r tenant.Rotation, now time.Time) (turned bool, err error) {
 	if r.Successor == (secret.Hash{}) {
-		return errMoved // it was to be suspended
+		return false, errMoved // it was to be suspended
 	}
-	if f.JKT == "" {
-		f.JKT = r.Bind
-	}
-	n, err := x.affected(`update family set generation = generation + 1, current = $3, previous = current, consumed_at = $4, successor = $5, jkt = $6, released = $7, used_at = $4, expires_at = $8
-		where id = $1 and generation = $2 and current = $9 and suspended_at is null and revoked_at is null and expires_at > $4`,
-		f.ID, int64(f.Generation), r.Successor[:], now.UnixMilli(), r.Sealed, f.JKT, toJSON(f.Remembering(r.Token, now)), millis(f.Expiry(now)), r.Hash[:])
-	if err == nil && n != 1 {
-		err = errMoved
-	}
-	return err
+	f := was.Turned(r, now)
+	n, err := x.affected(`update family set generation = $3, current = $4, previous = current, consumed_at = $5, successor = $6, jkt = $7, released = $8, used_at = $5, expires_at = $9
+		where id = $1 and generation = $2 and current = $10 and released = $11 and suspended_at is null and revoked_at is null and expires_at > $5`,
+		f.ID, int64(was.Generation), int64(f.Generation), f.Current[:], now.UnixMilli(), f.Successor, f.JKT, released(f.Released), millis(f.ExpiresAt), was.Current[:], released(was.Released))
+	return n == 1, err
 }
 
 // suspend stops a family, reversibly, and closes the window in which a used token may come again.
@@ -192,6 +205,44 @@ func (x *tx) sessionEnds(tenantID, person, where string, args ...any) error {
 	return err
 }
 
+// released is how access tokens lie in their column: each jti with its end, as the newest 16 of a busy family are read and
+// written at each rotation.
+func released(list []tenant.Released) string {
+	b := make([]byte, 0, len(list)*40)
+	for _, r := range list {
+		if len(b) > 0 {
+			b = append(b, ' ')
+		}
+		b = strconv.AppendInt(append(append(b, r.JTI...), ':'), r.ExpiresAt.UnixMilli(), 10)
+	}
+	return string(b)
+}
+
+// releasedColumn reads what released wrote.
+type releasedColumn struct{ into *[]tenant.Released }
+
+// Scan implements sql.Scanner.
+func (c releasedColumn) Scan(value any) error {
+	text, ok := value.(string)
+	if !ok {
+		return fmt.Errorf("the database has %T where it should have access tokens", value)
+	}
+	list := make([]tenant.Released, 0, strings.Count(text, ":"))
+	for one := range strings.SplitSeq(text, " ") {
+		jti, end, _ := strings.Cut(one, ":")
+		if one == "" {
+			continue
+		}
+		ms, err := strconv.ParseInt(end, 10, 64)
+		if err != nil {
+			return errors.New("the database has something else where it should have access tokens")
+		}
+		list = append(list, tenant.Released{JTI: jti, ExpiresAt: time.UnixMilli(ms).UTC()})
+	}
+	*c.into = list
+	return nil
+}
+
 func hashOf(b []byte) (h secret.Hash) {
 	copy(h[:], b)
 	return h
@@ -201,8 +252,8 @@ func scanFamily(scan func(...any) error) (f tenant.Family, err error) {
 	var offline, generation, replayed int64
 	var current, previous []byte
 	var signedIn, consumed, suspended, revoked, created, used, expires, ends sql.NullInt64
-	err = scan(&f.ID, &f.Tenant, &f.Client, &f.Person, &f.Session, &f.SID, &offline, column{&f.Scope}, column{&f.Resources}, &f.JKT,
-		&signedIn, &f.ACR, column{&f.AMR}, &generation, &current, &previous, &consumed, &f.Successor, &replayed, column{&f.Released},
+	err = scan(&f.ID, &f.Tenant, &f.Client, &f.Person, &f.Session, &f.SID, &offline, column{(*[]string)(&f.Scope)}, column{&f.Resources}, &f.JKT,
+		&signedIn, &f.ACR, column{&f.AMR}, &generation, &current, &previous, &consumed, &f.Successor, &replayed, releasedColumn{&f.Released},
 		&suspended, &f.Suspicion, &revoked, &created, &used, &expires, &ends)
 	f.Offline, f.Generation, f.Replayed, f.Current, f.Previous = offline == 1, uint64(generation), uint64(replayed), hashOf(current), hashOf(previous)
 	f.SignedInAt, f.ConsumedAt, f.SuspendedAt, f.RevokedAt = fromMillis(signedIn), fromMillis(consumed), fromMillis(suspended), fromMillis(revoked)

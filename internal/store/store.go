@@ -203,6 +203,25 @@ func (v *view) query(query string, args ...any) (*sql.Rows, error) {
 	return v.tx.StmtContext(ctx, prepared.(*sql.Stmt)).QueryContext(ctx, args...)
 }
 
+// alone reads with one statement, which is consistent by itself and needs no transaction around it.
+func (s *Store) alone(ctx context.Context) querier {
+	return question(func(query string, args ...any) (*sql.Rows, error) {
+		prepared, known := s.prepared.Load(query)
+		if !known {
+			s.prepare(ctx, query)
+			if prepared, known = s.prepared.Load(query); !known {
+				return s.reads.QueryContext(ctx, query, args...)
+			}
+		}
+		return prepared.(*sql.Stmt).QueryContext(ctx, args...)
+	})
+}
+
+// question is a querier that is asked once.
+type question func(query string, args ...any) (*sql.Rows, error)
+
+func (q question) query(query string, args ...any) (*sql.Rows, error) { return q(query, args...) }
+
 func (s *Store) readError(err error) error {
 	if err == nil || isRefusal(err) {
 		return err

@@ -150,6 +150,17 @@ type Rotation struct {
 	Successor secret.Hash // of the next token
 	Sealed    []byte      // the next token, sealed under the one that was brought
 	Token     Released
+	Seen      Family // the family as it was read a moment ago; saves the store a look if it is still so
+}
+
+// Turned is the family after a rotation at now.
+func (f Family) Turned(r Rotation, now time.Time) Family {
+	if f.JKT == "" {
+		f.JKT = r.Bind
+	}
+	f.Released, f.UsedAt, f.ExpiresAt, f.ConsumedAt = f.Remembering(r.Token, now), now, f.Expiry(now), now
+	f.Generation, f.Previous, f.Current, f.Successor = f.Generation+1, f.Current, r.Successor, r.Sealed
+	return f
 }
 
 // Verdict is what becomes of a refresh token that somebody brought.
