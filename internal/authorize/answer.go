@@ -29,7 +29,8 @@ func ACRValues(t *tenant.Tenant) []string {
 func Languages() []string { return look.Languages() }
 
 // authorizePosted takes a request that a form of the client's has sent (OpenID Connect Core §3.1.2.1) and has the browser
-// ask again with GET: with a form of another site it sends no cookies of ours.
+// ask again with GET: with a form of another site it sends no cookies of ours. Only parameters that we know go along: a
+// body may hold what must never be in an address.
 func (e *Endpoint) authorizePosted(v *visit) error {
 	raw, err := v.body()
 	if err != nil {
@@ -38,6 +39,11 @@ func (e *Endpoint) authorizePosted(v *visit) error {
 	p, err := readParameters(raw)
 	if err != nil || v.URL.RawQuery != "" {
 		return problemRequest.Because(err)
+	}
+	for name := range p {
+		if !slices.Contains(known, name) {
+			delete(p, name)
+		}
 	}
 	return v.goTo(e.home(v.tenant) + Path + "?" + url.Values(p).Encode())
 }
@@ -173,13 +179,21 @@ func (e *Endpoint) giveCode(v *visit, q *request, who *login.SignIn) error {
 		SignedInAt: who.At, ACR: who.ACR, AMR: who.AMR, IssuedAt: v.now, ExpiresAt: v.now.Add(tenant.CodeLife),
 	})
 	if err != nil {
-		return away(err)
+		return notDone(err)
 	}
 	return v.goTo(oauth.AuthorizationResponse{Code: code, State: q.state, Issuer: v.tenant.Issuer}.URL(q.redirect))
 }
 
-// away is what a client is told when something could not be written.
+// away is what a client is told when something could not be written down.
 func away(err error) error { return oauth.Unavailable(time.Second, err) }
+
+// notDone is what a client is told when the store would not keep something.
+func notDone(err error) error {
+	if errors.Is(err, tenant.ErrDisabled) || errors.Is(err, tenant.ErrNotFound) {
+		return oauth.Errorf(oauth.AccessDenied, "The person or the client has been disabled.").Because(err)
+	}
+	return away(err)
+}
 
 // tell takes an error to whom it concerns: the client, by way of the browser, if it is known and where it wants its people
 // back; and the person on a page if not, or if the problem is theirs.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -526,6 +527,7 @@ func TestNothingWithoutAnEntry(t *testing.T) {
 	if _, err := h.store.Consent(t.Context(), "acme", p.ID, "shop"); err == nil {
 		t.Error("a consent was kept that nobody recorded")
 	}
+	h.client(tenant.Client{ID: "other", RedirectURIs: []string{callback}})
 	h.client(tenant.Client{ID: "portal", RedirectURIs: []string{callback}, Trusted: true})
 	b.ask("client_id", "portal").wants(t, "without the ledger", oauth.TemporarilyUnavailable)
 	if !strings.Contains(h.log.String(), "the ledger is away") {
@@ -534,12 +536,20 @@ func TestNothingWithoutAnEntry(t *testing.T) {
 	h.away = nil
 	h.code(b.ask("client_id", "portal"))
 
+	gone := b.follow(b.ask("prompt", "consent"))
+	h.endpoint.Record = func(ctx context.Context, _ ...Act) error { // disabled while the entry is written
+		_, err := h.store.DisableClient(ctx, "test", "acme", "shop")
+		return err
+	}
+	b.decide(gone, "allow").wants(t, "disabled meanwhile", oauth.AccessDenied)
+	h.open()
+
 	h.busy = time.Second
-	b.ask().shows(t, "too many", "Too many attempts")
+	b.ask("client_id", "other").shows(t, "too many", "Too many attempts")
 	h.code(b.ask("client_id", "portal")) // what need not be kept is not counted
 	h.busy = 0
 	h.store.Close()
-	if out := b.ask(); out.to != nil || out.status != http.StatusInternalServerError {
+	if out := b.ask(); out.to != nil || out.status != http.StatusInternalServerError { // the client can't be known
 		t.Errorf("without a database: %d %v", out.status, out.to)
 	}
 }
@@ -575,8 +585,12 @@ func TestPostedRequests(t *testing.T) {
 	b.header.Set("Sec-Fetch-Site", "cross-site")
 	cookies := b.cookies
 	b.cookies = map[string]string{} // SameSite=Lax
-	again := b.post("/authorize", asking())
+	posted := asking("acr_values", "phr", "max_age", "99", "prompt", "consent", "dpop_jkt", challenge, "login_hint", "ada", "ui_locales", "en", "response_mode", "query")
+	again := b.post("/authorize", with(with(posted, "id_token_hint", "eyJ"), "client_secret", "x"))
 	b.cookies = cookies
+	if got := again.to.Query(); !reflect.DeepEqual(got, posted) {
+		t.Errorf("the browser is to ask for %v", got)
+	}
 	if page := b.follow(b.follow(again)); !strings.Contains(page.body, "Continue to Shop?") {
 		t.Errorf("%d %v", page.status, page.to)
 	}

@@ -188,7 +188,7 @@ func (e *Endpoint) decided(v *visit, q *request, who *login.SignIn, allowed bool
 	}
 	agreed := tenant.Consent{Tenant: v.tenant.ID, Person: who.Person, Client: q.client.ID}.With(q.scope, q.resources)
 	if _, err := e.Store.SaveConsent(v.settled(), agreed); err != nil {
-		return away(err)
+		return notDone(err)
 	}
 	return e.giveCode(v, q, who)
 }

@@ -26,6 +26,10 @@ const (
 	maxResources  = 8
 )
 
+// known are the parameters of an authorization request that we look at.
+var known = []string{"acr_values", "claims", "client_id", "code_challenge", "code_challenge_method", "dpop_jkt", "login_hint", "max_age", "nonce", "prompt", "redirect_uri",
+	"request", "request_uri", "resource", "response_mode", "response_type", "scope", "state", "ui_locales"}
+
 // parameters are those of one request, each as often as it was there.
 type parameters url.Values
 
