@@ -193,8 +193,15 @@ func TestAClientForItselfCostsWhatItDid(t *testing.T) {
 	signer, a := &answering{}, authorization()
 	issuer := NewIssuer(signer, func() time.Time { return noon })
 	var issued Token
-	all := testing.AllocsPerRun(200, func() { issued, _ = issuer.Issue(t.Context(), a) })
-	theirs := testing.AllocsPerRun(200, func() { _, _ = signer.Mint(t.Context(), signer.asked) })
+	least := func(f func()) float64 { // what else goes on in the process only ever adds
+		n := testing.AllocsPerRun(100, f)
+		for range 4 {
+			n = min(n, testing.AllocsPerRun(100, f))
+		}
+		return n
+	}
+	all := least(func() { issued, _ = issuer.Issue(t.Context(), a) })
+	theirs := least(func() { _, _ = signer.Mint(t.Context(), signer.asked) })
 	if own := all - theirs; own > 7 {
 		t.Errorf("%v allocations, want 7", own)
 	}
