@@ -243,7 +243,7 @@ func TestApplicationScreens(t *testing.T) {
 		"--api", "https://orders.acme.example", "--scope", "orders:read", "--scope", "orders:write", "--scope", "invoices:read")
 	s.Run("client", "create", "portal", "--tenant", "dev", "--type", "web", "--name", "Acme portal", "--redirect", "https://portal.acme.example/callback")
 	b := open(t)
-	b.enrol(member(t, s, "dev", "ada@acme.example", "Ada Lovelace"), "/dev")
+	link := member(t, s, "dev", "ada@acme.example", "Ada Lovelace")
 	dir := filepath.Join(testenv.Root(t), ".work/screens")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -275,6 +275,10 @@ func TestApplicationScreens(t *testing.T) {
 		return app.issuer + "/authorize?" + url.Values{"client_id": {client}, "redirect_uri": {redirect}, "response_type": {"code"}, "scope": {scope},
 			"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}.Encode()
 	}
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key})
+	look("signin-application", func() { b.go2(request("portal", "https://portal.acme.example/callback", "openid profile")) })
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key, Enabled: true})
+	b.enrol(link, "/dev")
 	look("consent", func() { b.go2(request("portal", "https://portal.acme.example/callback", "openid profile")) })
 	look("consent-all", func() {
 		b.go2(request("field-app", "com.example.fieldservice:/callback", "openid profile offline_access orders:read orders:write invoices:read"))

@@ -131,7 +131,7 @@ func (e *Endpoint) ask(v *visit, q *request, demand tenant.Interaction) error {
 // without it, and the tokens say so.
 func (e *Endpoint) askFor(v *visit, q *request, h handle, demand tenant.Interaction) error {
 	back := ConsentPath + "?i=" + h.text
-	i := tenant.Interaction{Next: back, After: demand.After, ACR: demand.ACR, LoginHint: q.hint, Locales: q.locales}
+	i := tenant.Interaction{Next: back, After: demand.After, ACR: demand.ACR, LoginHint: q.hint, For: q.client.Name, Locales: q.locales}
 	if demand.ACR != "" {
 		i.Unmet = back + "&unmet=1"
 	}

@@ -27,7 +27,7 @@ func TestFromRequestToCode(t *testing.T) {
 	if in.to == nil || !strings.HasPrefix(b.below(in), "/signin?i=") || strings.Contains(in.to.String(), "shop") {
 		t.Fatalf("a stranger is led to %v", in.to)
 	}
-	if sign := b.follow(in); sign.status != http.StatusOK || !strings.Contains(sign.body, `value="ada"`) {
+	if sign := b.follow(in); sign.status != http.StatusOK || !strings.Contains(sign.body, `value="ada"`) || !strings.Contains(sign.body, "You go on to <strong>Shop</strong>") {
 		t.Errorf("sign-in: %d\n%s", sign.status, sign.body)
 	}
 	b.touch(p, "phr")

@@ -17,6 +17,7 @@ import (
 type signInView struct {
 	Handle string // of the interaction, if there is one
 	Hint   string // whom the application expects
+	For    string // its name
 	Again  bool   // somebody is signed in and should touch once more
 	Demand string // what only some passkeys prove: "hardware", or "nothing" if none of ours does; usually empty
 	Lacks  bool   // who is signed in has no passkey that proves it
@@ -44,7 +45,7 @@ func (d *Door) signInPage(v *visit) error {
 		return v.goTo(d.home(v.tenant) + i.Next)
 	case i != nil:
 		v.Request = look.InLanguage(v.Request, i.Locales)
-		view.Hint, view.Demand = i.LoginHint, demand(i.ACR)
+		view.Hint, view.For, view.Demand = i.LoginHint, i.For, demand(i.ACR)
 		view.Again = signedIn && i.Person == p.ID
 		if i.Unmet != "" {
 			view.Unmet = d.home(v.tenant) + i.Unmet

@@ -35,6 +35,7 @@ var words = map[string]line{
 	// Signing in.
 	"signin.title":   {"Sign in to %s", "Bei %s anmelden"},
 	"signin.lead":    {"Use your passkey: your fingerprint, face, PIN or security key.", "Nimm deinen Passkey: Fingerabdruck, Gesicht, PIN oder Sicherheitsschlüssel."},
+	"signin.for":     {"You go on to", "Danach geht es weiter zu"},
 	"signin.button":  {"Sign in with a passkey", "Mit Passkey anmelden"},
 	"signin.field":   {"Choose an account", "Konto wählen"},
 	"signin.or":      {"or", "oder"},

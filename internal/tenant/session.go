@@ -129,6 +129,7 @@ type Interaction struct {
 	ACR       string      `json:"acr,omitempty"`    // what it must prove; empty: anything we take
 	Unmet     string      `json:"unmet,omitempty"`  // path below the issuer for somebody who can't prove it; empty: they stay
 	LoginHint string      `json:"login_hint,omitempty"`
+	For       string      `json:"for,omitempty"`     // name of the application that asks, for people
 	Locales   string      `json:"locales,omitempty"` // languages that the application asks for (ui_locales)
 	// Typed is what somebody had typed into a form before they were asked to sign in again, to be shown to them and to
 	// nobody else.
