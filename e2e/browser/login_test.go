@@ -138,3 +138,31 @@ func TestTheCommandLineFromElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestTheGuideForAdministrators runs what docs/administrators.md shows, as an owner would.
+func TestTheGuideForAdministrators(t *testing.T) {
+	s := start(t)
+	d := newDesk(administrator(t, s), s)
+	if out, said, err := d.walk("login", s.URL); err != nil {
+		t.Fatalf("logging in: %v\n%s%s", err, out, said)
+	}
+	text, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs/administrators.md"))
+	d.must(err)
+	ran := 0
+	for _, block := range strings.Split(string(text), "```sh\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		for line := range strings.Lines(block) {
+			args := strings.Fields(strings.ReplaceAll(line, "https://id.example.com", s.URL))
+			if args[0] != "seawall" {
+				t.Fatalf("the guide shows %q", line)
+			}
+			if out, said, err := d.walk(args[1:]...); err != nil {
+				t.Errorf("%s: %v\n%s%s", line, err, out, said)
+			}
+			ran++
+		}
+	}
+	if ran < 8 {
+		t.Errorf("only %d commands were found", ran)
+	}
+}

@@ -61,7 +61,7 @@ var consoleWords = map[string]line{
 	"console.what":           {"What", "Was"},
 	"console.todo":           {"What to do", "Was tun"},
 	"console.glass":          {"Break glass", "Notzugänge"},
-	"console.glasslead":      {"The ways in for when every other is shut. A code is proven when it is made anew, and when it is used.", "Die Wege hinein, wenn alle anderen zu sind. Ein Code gilt als erprobt, wenn er neu gemacht und wenn er benutzt wurde."},
+	"console.glasslead":      {"The ways in for when every other is shut. A code is proven when it is made anew, shown to work, or used.", "Die Wege hinein, wenn alle anderen zu sind. Ein Code gilt als erprobt, wenn er neu gemacht, vorgezeigt oder benutzt wurde."},
 	"console.noglass":        {"There are none. Make them with `seawall tenant complete` on a terminal.", "Es gibt keine. `seawall tenant complete` auf einem Terminal macht sie."},
 	"console.principal":      {"Principal", "Zugang"},
 	"console.proven":         {"Last proven", "Zuletzt erprobt"},

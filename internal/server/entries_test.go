@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/url"
 	"testing"
 
 	"seawall/internal/mint"
@@ -40,4 +41,24 @@ func TestEntriesAreShown(t *testing.T) {
 	for _, q := range []adminapi.EntryQuery{{Limit: 201}, {Limit: -1}} {
 		refused(t, "a wrong limit", second(h.op.Entries(ctx, q)), adminapi.CodeInvalid, "from 1 to 200")
 	}
+}
+
+// FuzzEntryQuery: whatever is in an address, what is asked of the ledger is within its bounds.
+func FuzzEntryQuery(f *testing.F) {
+	for _, seed := range []string{"", "kind=token.issued&limit=200", "before=9223372036854775808", "limit=0", "tenant=a&tenant=b", "jti=%ff", "limit=+1&before=-1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		v, err := url.ParseQuery(raw)
+		if err != nil {
+			return
+		}
+		q, err := entryQuery(v)
+		if err != nil {
+			return
+		}
+		if q.Limit < 1 || q.Limit > mint.MaxFound || max(len(q.JTI), len(q.Tenant), len(q.Client), len(q.Subject), len(q.KID), len(q.Kind)) > mint.MaxText {
+			t.Errorf("%q asks for %+v", raw, q)
+		}
+	})
 }
