@@ -1,13 +1,19 @@
 package authorize
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"seawall/internal/login"
 	"seawall/internal/look"
+	"seawall/internal/secret"
 	"seawall/internal/tenant"
 )
 
@@ -176,4 +182,36 @@ func TestForms(t *testing.T) {
 	if !one.fits(value, "a") || one.fits(value, "b") || other.fits(value, "a") || one.fits("", "a") || one.fits(value+"x", "a") || len(value) != 43 {
 		t.Error("a form's value fits more than it should, or not what it should")
 	}
+}
+
+// FuzzEnding: whatever a logout request says, its person goes on at an address that was registered for it, or nowhere else
+// than to us.
+func FuzzEnding(f *testing.F) {
+	for _, raw := range []string{"", "client_id=shop", wish("client_id", "shop", "post_logout_redirect_uri", bye, "state", "a&b").Encode(), wish("post_logout_redirect_uri", bye, "id_token_hint", "its-token").Encode(),
+		wish("client_id", "shop", "post_logout_redirect_uri", bye+"#x").Encode(), wish("client_id", "shop", "post_logout_redirect_uri", "https://evil.example").Encode(), "state=%zz", "state=a&state=b", "ui_locales=de"} {
+		f.Add(raw)
+	}
+	e := &Endpoint{Config: Config{Log: slog.New(slog.DiscardHandler), Store: &shelf{client: tenant.Client{ID: "shop", Tenant: "acme", Type: tenant.Web, LogoutURIs: []string{bye}}},
+		Hint: func(_ context.Context, _ *tenant.Tenant, raw secret.Text) (Hint, bool) {
+			return Hint{Subject: "ada", Client: "shop"}, raw.Reveal() == "its-token"
+		}}}
+	acme := &tenant.Tenant{ID: "acme", Issuer: testBase + "/acme"}
+	f.Fuzz(func(t *testing.T, raw string) {
+		v := &visit{httptest.NewRequest("GET", "/acme/logout", nil), httptest.NewRecorder(), acme, time.Now()}
+		q, err := e.readEnding(v, raw)
+		if err != nil {
+			if page := login.Problem(nil); !errors.As(err, &page) || q != nil {
+				t.Errorf("%q: %v is for nobody", raw, err)
+			}
+			return
+		}
+		where, err := url.Parse(q.url("/acme"))
+		if err != nil || where.Host != "" && (where.Host != "shop.example" || where.Path != "/bye" || where.Fragment != "" || q.client == nil) || where.Host == "" && where.String() != "/acme/signed-out" {
+			t.Errorf("%q leads to %v, %v", raw, where, err)
+		}
+		again, err := e.readEnding(v, q.query())
+		if err != nil || again.url("/acme") != q.url("/acme") || strings.Contains(q.query(), "its-token") && !strings.Contains(raw, "state=") && !strings.Contains(raw, "locales=") {
+			t.Errorf("%q is kept as %q: %+v, %v", raw, q.query(), again, err)
+		}
+	})
 }
