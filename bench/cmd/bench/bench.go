@@ -30,16 +30,17 @@ type bench struct {
 	noZitadel bool             // the peer could not be built
 	noPeers   bool             // the program with the other libraries could not be built
 
-	rounds []round
-	start  starts
-	memory memories
-	size   binary
-	check  tokenCheck
-	peers  comparison.Figures
-	guard  guardSpeeds
-	feed   spread.Figures
-	ledger ledgerSpeeds
-	verify verified
+	rounds   []round
+	start    starts
+	memory   memories
+	size     binary
+	check    tokenCheck
+	peers    comparison.Figures
+	guard    guardSpeeds
+	rotation rotations
+	feed     spread.Figures
+	ledger   ledgerSpeeds
+	verify   verified
 }
 
 // prepare makes the directory and builds the other servers and the load generator into it.
@@ -75,8 +76,8 @@ func (b *bench) build(ctx context.Context) error {
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"load", "calibrator", "tokencheck", "feed", "zitadel", "peers"} {
-		if (name == "tokencheck" || name == "feed" || name == "peers") && b.seawall == "" {
+	for _, name := range []string{"load", "calibrator", "rotation", "grow", "tokencheck", "feed", "zitadel", "peers"} {
+		if (name == "rotation" || name == "grow" || name == "tokencheck" || name == "feed" || name == "peers") && b.seawall == "" {
 			continue
 		}
 		b.say("building %s", name)
@@ -117,7 +118,7 @@ func (b *bench) measure(ctx context.Context) (report.Report, error) {
 	taken := time.Now()
 	if b.seawall != "" {
 		for _, step := range []func(context.Context) error{
-			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureGuard, b.measureFeed, b.measureLedger,
+			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureGuard, b.measureRotation, b.measureFeed, b.measureLedger,
 		} {
 			if err := step(ctx); err != nil {
 				return report.Report{}, err

@@ -151,3 +151,37 @@ func TestPlanStaysOnThisMachine(t *testing.T) {
 		}
 	}
 }
+
+// TestFollow: each request has what the answer before gave, on its own connection.
+func TestFollow(t *testing.T) {
+	var mu sync.Mutex
+	last, wrong := map[string]int{}, 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var line string
+		var n int
+		if _, err := fmt.Sscanf(r.URL.Query().Get("token"), "%1s%05d", &line, &n); err != nil || n != last[line] {
+			wrong++
+		}
+		last[line]++
+		fmt.Fprintf(w, `{"token":"%s%05d"}`, line, last[line])
+	}))
+	defer server.Close()
+	plan := Plan{Address: strings.TrimPrefix(server.URL, "http://"), Connections: 2, Window: 50 * time.Millisecond, Processes: []int{os.Getpid()}, Follow: "token", First: []string{"a00000", "b00000"}}
+	for _, first := range plan.First {
+		plan.Requests = append(plan.Requests, []byte("GET /?token="+first+" HTTP/1.1\r\nHost: x\r\n\r\n"))
+	}
+	result, err := Run(context.Background(), plan)
+	if err != nil || wrong != 0 || last["a"]+last["b"] != result.Answered || last["a"] < 2 || last["b"] < 2 {
+		t.Errorf("%v, %d wrong, answered %d and served %v", err, wrong, result.Answered, last)
+	}
+	plan.Follow = "absent"
+	if _, err := Run(context.Background(), plan); !says(err, "has no absent") {
+		t.Errorf("an answer without the member: %v", err)
+	}
+	plan.First = plan.First[:1]
+	if _, err := Run(context.Background(), plan); !says(err, "one is needed for each connection") {
+		t.Errorf("too few: %v", err)
+	}
+}

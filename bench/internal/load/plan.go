@@ -20,6 +20,11 @@ type Plan struct {
 	// Requests are complete HTTP requests, sent in turn over all connections: several clients of an issuer
 	// share every connection, so that a limit per client is not what gets measured.
 	Requests [][]byte
+	// Follow names a member of the answers, such as refresh_token, whose value takes the place of the one before in the
+	// next request of the same connection; they must be of one length. First are the values in Requests, of which there
+	// is one for each connection then. Empty: requests stay as they are.
+	Follow string
+	First  []string
 	// Expect must be found in the body of every answer.
 	Expect string
 	Warmup time.Duration // load before the window, not counted
@@ -61,6 +66,8 @@ func (p Plan) check() error {
 		return fmt.Errorf("%d connections: between 1 and %d are possible", p.Connections, maximum)
 	case len(p.Requests) == 0:
 		return errors.New("no requests to send")
+	case p.Follow != "" && (len(p.Requests) != p.Connections || len(p.First) != p.Connections):
+		return errors.New("requests that follow on answers: one is needed for each connection, and its first value")
 	case p.Window <= 0 || p.Warmup < 0:
 		return errors.New("the window must be longer than nothing")
 	}

@@ -3,6 +3,7 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,9 @@ type conn struct {
 	sent time.Time
 	buf  [32 << 10]byte
 	have int
+
+	request []byte // of its own, when requests follow on answers
+	value   []byte // the value in it that the next answer replaces
 }
 
 func (g *generator) connect() error {
@@ -67,10 +71,13 @@ func (g *generator) connect() error {
 		return fmt.Errorf("creating an epoll instance: %w", err)
 	}
 	g.byFD = make(map[int32]*conn, g.plan.Connections)
-	for range g.plan.Connections {
+	for i := range g.plan.Connections {
 		c, err := dial(address)
 		if err != nil {
 			return fmt.Errorf("connecting to %s: %w", g.plan.Address, err)
+		}
+		if g.plan.Follow != "" {
+			c.request, c.value = bytes.Clone(g.plan.Requests[i]), []byte(g.plan.First[i])
 		}
 		g.conns = append(g.conns, c)
 		g.byFD[int32(c.fd)] = c
@@ -196,8 +203,11 @@ func (g *generator) serve(ctx context.Context, deadline time.Time, again bool) e
 // send puts the next request on a connection that has none under way. The socket's buffer is empty then, so a
 // request goes out whole or something is wrong.
 func (g *generator) send(c *conn) error {
-	request := g.plan.Requests[g.turn]
-	g.turn = (g.turn + 1) % len(g.plan.Requests)
+	request := c.request
+	if request == nil {
+		request = g.plan.Requests[g.turn]
+		g.turn = (g.turn + 1) % len(g.plan.Requests)
+	}
 	c.have, c.sent = 0, time.Now()
 	switch n, err := syscall.Write(c.fd, request); {
 	case err != nil:
@@ -234,10 +244,28 @@ func (g *generator) receive(c *conn, again bool) error {
 	g.waiting--
 	g.answered++
 	g.latencies = append(g.latencies, time.Since(c.sent))
+	if c.request != nil {
+		if err := c.follow(g.plan.Follow, body); err != nil {
+			return err
+		}
+	}
 	if !again {
 		return nil
 	}
 	return g.send(c)
+}
+
+// follow puts what the answer gave into the next request, in place.
+func (c *conn) follow(member string, body []byte) error {
+	_, rest, found := bytes.Cut(body, []byte(`"`+member+`":"`))
+	next, _, ended := bytes.Cut(rest, []byte(`"`))
+	at := bytes.Index(c.request, c.value)
+	if !found || !ended || at < 0 || len(next) != len(c.value) {
+		return fmt.Errorf("the answer has no %s of the length of the one before", member)
+	}
+	copy(c.request[at:], next)
+	copy(c.value, next)
+	return nil
 }
 
 // clocks is one reading of everybody's processor time.

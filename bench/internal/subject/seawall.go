@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -93,6 +94,12 @@ func (s *Seawall) AddClients(ctx context.Context, n int) error {
 	}
 	return nil
 }
+
+// Database is where a seawall that stands still has its database.
+func (s *Seawall) Database() string { return filepath.Join(s.data, "house", "seawall.db") }
+
+// Tenant is the id of the one tenant.
+func (s *Seawall) Tenant() string { return tenant }
 
 // FirstToken gets a token and tells how long it took since the server's first process was started.
 func (s *Seawall) FirstToken(ctx context.Context, server *Server) (time.Duration, error) {
