@@ -33,13 +33,28 @@ type application struct {
 	state, nonce  string
 	verifier      string
 	idToken       string
+	refresh       string
 	extra         string // parameters of the next request
 }
 
+// newApplication serves an application and registers it.
 func newApplication(t *testing.T, s *testenv.Seawall) *application {
 	t.Helper()
+	a := serveApplication(t, s)
+	a.issuer, a.id = s.URL+"/dev", "shop"
+	var client struct {
+		Secret string `json:"client_secret"`
+	}
+	s.JSON(&client, "client", "create", a.id, "--tenant", "dev", "--type", "web", "--name", "Shop", "--redirect", a.server+"/cb", "--logout-uri", a.pages+"/bye")
+	a.secret = client.Secret
+	return a
+}
+
+// serveApplication serves one that nobody knows yet.
+func serveApplication(t *testing.T, s *testenv.Seawall) *application {
+	t.Helper()
 	server, pages := listen(t), listen(t)
-	a := &application{t: t, seawall: s, server: "http://" + server.Addr().String(), pages: "http://" + pages.Addr().String(), issuer: s.URL + "/dev", id: "shop"}
+	a := &application{t: t, seawall: s, server: "http://" + server.Addr().String(), pages: "http://" + pages.Addr().String()}
 	front, back := http.NewServeMux(), http.NewServeMux()
 	back.HandleFunc("/start", a.start)
 	back.HandleFunc("/cb", a.callback)
@@ -56,11 +71,6 @@ func newApplication(t *testing.T, s *testenv.Seawall) *application {
 		}
 		t.Cleanup(func() { web.Close() })
 	}
-	var client struct {
-		Secret string `json:"client_secret"`
-	}
-	s.JSON(&client, "client", "create", a.id, "--tenant", "dev", "--type", "web", "--name", "Shop", "--redirect", a.server+"/cb", "--logout-uri", a.pages+"/bye")
-	a.secret = client.Secret
 	return a
 }
 
@@ -95,30 +105,52 @@ func (a *application) callback(w http.ResponseWriter, r *http.Request) {
 
 func (a *application) exchange(code string) string {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.server + "/cb"}, "code_verifier": {a.verifier}}
-	req, _ := http.NewRequest("POST", a.issuer+"/token", strings.NewReader(form.Encode()))
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(a.id, a.secret)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err.Error()
-	}
-	defer resp.Body.Close()
-	body, _ := io.ReadAll(resp.Body)
+	status, body := a.ask(form)
 	var tokens struct {
 		Access  string `json:"access_token"`
 		ID      string `json:"id_token"`
 		Refresh string `json:"refresh_token"`
 	}
 	if json.Unmarshal(body, &tokens) != nil || tokens.Access == "" || tokens.ID == "" || tokens.Refresh == "" {
-		return fmt.Sprintf("%d %s", resp.StatusCode, body)
+		return fmt.Sprintf("%d %s", status, body)
 	}
 	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(tokens.ID, ".")[1])
 	var claims struct{ Sub, Nonce, ACR string }
 	if json.Unmarshal(payload, &claims) != nil || claims.Nonce != a.nonce || claims.ACR != "phr" {
 		return "another ID token: " + string(payload)
 	}
-	a.idToken = tokens.ID
+	a.idToken, a.refresh = tokens.ID, tokens.Refresh
 	return "yours, " + claims.Sub
+}
+
+// again refreshes, and says what was wrong if anything was.
+func (a *application) again() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	status, body := a.ask(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.refresh}})
+	var answer struct {
+		Refresh string `json:"refresh_token"`
+		Error   string `json:"error"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || status != http.StatusOK {
+		return answer.Error
+	}
+	a.refresh = answer.Refresh
+	return ""
+}
+
+// ask sends a form to the token endpoint.
+func (a *application) ask(form url.Values) (int, []byte) {
+	req, _ := http.NewRequest("POST", a.issuer+"/token", strings.NewReader(form.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(a.id, a.secret)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, []byte(err.Error())
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, body
 }
 
 func (a *application) leave(w http.ResponseWriter, r *http.Request) {

@@ -433,6 +433,16 @@ func (b *tab) take(k *webauthn.Credential, more float64) {
 	call(b, cdp.Command[params, cdp.Empty]{Method: webauthn.CommandAddCredential}, params{b.key, credential{k.CredentialID, true, k.RpID, k.PrivateKey, k.UserHandle, k.SignCount + more}})
 }
 
+// borrow gives the browser's authenticator the passkey of another's, with its counter ahead.
+func (b *tab) borrow(from *tab) {
+	b.t.Helper()
+	keys := call(from, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: from.key}).Credentials
+	if len(keys) != 1 {
+		b.t.Fatalf("%d passkeys", len(keys))
+	}
+	b.take(keys[0], 100)
+}
+
 func ptr[T any](v T) *T { return &v }
 
 // TestScreens looks at every page in both themes, three widths and both languages.

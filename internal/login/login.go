@@ -187,8 +187,11 @@ type Door struct {
 	cross  *http.CrossOriginProtection
 }
 
-// New makes a door.
+// New makes a door. A field that is missing is found here, and not by a person who needs it.
 func New(c Config) (*Door, error) {
+	if c.Store == nil || c.Record == nil || c.Refused == nil || c.Ended == nil || c.Begun == nil || c.Strays == nil || c.Acts == nil || c.Log == nil || c.Now == nil {
+		return nil, errors.New("a door lacks something that it is made of")
+	}
 	base, err := url.Parse(c.Base)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (s *Server) newDoor() (*login.Door, error) {
 			s.failures.note(failing{tenant: tenantID, subject: person, reason: reason})
 		},
 		Begun: grant.NewFailureLimit(ceremoniesPerMinute), Strays: grant.NewFailureLimit(straysPerMinute), Acts: grant.NewFailureLimit(actsPerMinute),
-		Log: s.log, Now: s.now,
+		Ended: s.accessEnded, Log: s.log, Now: s.now,
 	})
 }
 
