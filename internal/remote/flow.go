@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,9 @@ func SignIn(ctx context.Context, dir, base string, show func(address string)) (*
 		return nil, err
 	}
 	l.Show, l.path = show, fileOf(dir, l.Base)
+	if before, err := read(l.path, l.Base); err == nil {
+		l.left = append(before.left, before.refresh)
+	}
 	if l.key, err = newKey(); err != nil {
 		return nil, err
 	}
@@ -141,9 +145,34 @@ func plain(text string) string {
 	return text[:min(len(text), 300)]
 }
 
-// redeem trades the code for tokens, and keeps the login.
+// redeem trades the code for tokens, and keeps the login. It begins a new line of refresh tokens, so the one before is given
+// up: nobody would miss it if a thief went on with it.
 func (l *Login) redeem(ctx context.Context, w *waiting, code secret.Text) error {
-	return l.trade(ctx, url.Values{"grant_type": {"authorization_code"}, "client_id": {ClientID}, "code": {code.Reveal()}, "redirect_uri": {w.redirect}, "code_verifier": {w.verifier}})
+	free, err := l.alone()
+	if err != nil {
+		return err
+	}
+	defer free()
+	before := l.refresh
+	if err := l.trade(ctx, url.Values{"grant_type": {"authorization_code"}, "client_id": {ClientID}, "code": {code.Reveal()}, "redirect_uri": {w.redirect}, "code_verifier": {w.verifier}}); err != nil {
+		return err
+	}
+	if !before.IsZero() && !before.Equal(l.refresh) {
+		l.left = append(l.left, before)
+	}
+	_ = l.giveUp(ctx) // what the server did not take stays in the file for the next time
+	return l.save()
+}
+
+// giveUp revokes what this login has left behind.
+func (l *Login) giveUp(ctx context.Context) error {
+	var failed []error
+	l.left = slices.DeleteFunc(l.left, func(token secret.Text) bool {
+		err := l.revoke(ctx, token)
+		failed = append(failed, err)
+		return err == nil
+	})
+	return errors.Join(failed...)
 }
 
 // tokens is the answer of the token endpoint, or its error.
@@ -199,18 +228,23 @@ func (l *Login) trade(ctx context.Context, form url.Values) error {
 	return l.save()
 }
 
-// End gives the login up: its refresh token is revoked at the server, and its file removed. The file goes in any case; the
+// End gives the login up: its refresh tokens are revoked at the server, and its file removed. The file goes in any case; the
 // error says what did not work.
 func (l *Login) End(ctx context.Context) error {
-	err := l.revoke(ctx)
-	return errors.Join(err, l.forget())
+	free, err := l.alone()
+	if err != nil {
+		return err
+	}
+	defer free()
+	l.left = append(l.left, l.refresh)
+	return errors.Join(l.giveUp(ctx), l.forget())
 }
 
-func (l *Login) revoke(ctx context.Context) error {
+func (l *Login) revoke(ctx context.Context, token secret.Text) error {
 	if err := l.find(ctx); err != nil {
 		return err
 	}
-	form := url.Values{"token": {l.refresh.Reveal()}, "client_id": {ClientID}}
+	form := url.Values{"token": {token.Reveal()}, "client_id": {ClientID}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.places.Revoke, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err

@@ -20,6 +20,8 @@ type kept struct {
 	Base    string `json:"base"`
 	Key     []byte `json:"key"` // PKCS #8
 	Refresh string `json:"refresh_token"`
+	// Left are refresh tokens of earlier ways through the browser that are still to be revoked.
+	Left []string `json:"left,omitempty"`
 }
 
 // Dir is where logins are kept: seawall in the user's directory for configuration, such as ~/.config.
@@ -54,28 +56,81 @@ func Load(dir, base string) (*Login, error) {
 		return nil, err
 	}
 	l.path = fileOf(dir, l.Base)
-	info, err := os.Stat(l.path)
+	if err := l.reread(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// reread takes the login from its file, which another command may have changed.
+func (l *Login) reread() error {
+	now, err := read(l.path, l.Base)
+	if err != nil {
+		return err
+	}
+	l.key, l.refresh, l.left = now.key, now.refresh, now.left
+	return nil
+}
+
+// alone keeps other commands of this user from changing logins until free is called, and rereads this one: a refresh token
+// that two use looks like a theft.
+func (l *Login) alone() (free func(), err error) {
+	dir := filepath.Dir(l.path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("keeping the login: %w", err)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("keeping the login: %w", err)
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("keeping the login: %w", err), f.Close())
+	}
+	free = func() { _ = f.Close() } // which lets go
+	if l.refresh.IsZero() {         // the first way through the browser: there is no file yet, or another login's
+		return free, nil
+	}
+	if err := l.reread(); err != nil {
+		free()
+		return nil, err
+	}
+	return free, nil
+}
+
+// credentials are what a file has.
+type credentials struct {
+	key     *ecdsa.PrivateKey
+	refresh secret.Text
+	left    []secret.Text
+}
+
+func read(path, base string) (*credentials, error) {
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the login: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s can be read by others: its login may be theirs too; end it with `seawall logout`, or chmod 600 it if you are sure", l.path)
+		return nil, fmt.Errorf("%s can be read by others: its login may be theirs too; end it with `seawall logout`, or chmod 600 it if you are sure", path)
 	}
-	text, err := os.ReadFile(l.path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the login: %w", err)
 	}
+	damaged := fmt.Errorf("%s is damaged: run `seawall login %s` again", path, base)
 	var k kept
-	if err := json.Unmarshal(text, &k); err != nil || k.Base != l.Base {
-		return nil, fmt.Errorf("%s is damaged: run `seawall login %s` again", l.path, l.Base)
+	if err := json.Unmarshal(text, &k); err != nil || k.Base != base {
+		return nil, damaged
 	}
 	key, err := x509.ParsePKCS8PrivateKey(k.Key)
 	ec, ok := key.(*ecdsa.PrivateKey)
 	if err != nil || !ok {
-		return nil, fmt.Errorf("%s is damaged: run `seawall login %s` again", l.path, l.Base)
+		return nil, damaged
 	}
-	l.key, l.refresh = ec, secret.New(k.Refresh)
-	return l, nil
+	c := &credentials{key: ec, refresh: secret.New(k.Refresh)}
+	for _, token := range k.Left {
+		c.left = append(c.left, secret.New(token))
+	}
+	return c, nil
 }
 
 // save keeps the login, so that a crash leaves the old file or the new one.
@@ -84,7 +139,11 @@ func (l *Login) save() error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(kept{l.Base, der, l.refresh.Reveal()})
+	k := kept{Base: l.Base, Key: der, Refresh: l.refresh.Reveal()}
+	for _, token := range l.left {
+		k.Left = append(k.Left, token.Reveal())
+	}
+	text, err := json.Marshal(k)
 	if err != nil {
 		return err
 	}

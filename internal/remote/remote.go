@@ -50,7 +50,8 @@ type Login struct {
 	issuer  string // of the operators' tenant
 	key     *ecdsa.PrivateKey
 	refresh secret.Text
-	path    string // of the file
+	left    []secret.Text // earlier refresh tokens that the server has not taken back yet
+	path    string        // of the file
 	http    http.Client
 
 	places  *places

@@ -11,7 +11,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,9 +150,14 @@ type office struct {
 	refresh string
 	touched bool
 	expired bool
+	revoked []string
+	deaf    bool // what is to be revoked is not taken
+	mu      sync.Mutex
 }
 
 func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	say := func(status int, v any) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -181,6 +188,12 @@ func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		o.refresh += "+"
 		say(200, tokens{Access: "access" + o.refresh, Type: "DPoP", Expires: 600, Refresh: o.refresh})
+	case "/operators/revoke":
+		if o.deaf {
+			http.Error(w, "", http.StatusServiceUnavailable)
+			return
+		}
+		o.revoked = append(o.revoked, r.FormValue("token"))
 	case "/operators/admin/v1/x":
 		switch {
 		case r.Header.Get("Authorization") != "DPoP access"+o.refresh || proof.Token == "":
@@ -201,6 +214,92 @@ func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// browse does what a person does at an address.
+func (o *office) browse(address string) {
+	u, err := url.Parse(address)
+	if err != nil {
+		o.t.Errorf("asked for %s", address)
+		return
+	}
+	q := url.Values{"state": {u.Query().Get("state")}, "iss": {o.URL + "/operators"}, "code": {"code"}}
+	go func() {
+		if resp, err := http.Get(u.Query().Get("redirect_uri") + "?" + q.Encode()); err == nil {
+			resp.Body.Close()
+		}
+	}()
+}
+
+// TestCommandsAtTheSameTime share one line of refresh tokens: each goes on where the one before stopped, and to the server
+// none looks like a thief.
+func TestCommandsAtTheSameTime(t *testing.T) {
+	o := &office{t: t, refresh: "refresh"}
+	o.Server = httptest.NewServer(o)
+	defer o.Close()
+	dir := t.TempDir()
+	login(t, dir, o.URL)
+	var commands []*Login
+	for range 8 {
+		l, err := Load(dir, o.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commands = append(commands, l)
+	}
+	var group sync.WaitGroup
+	for _, l := range commands {
+		group.Go(func() {
+			for range 3 {
+				if err := (transport{l}).renew(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if l, err := Load(dir, o.URL); err != nil || l.refresh.Reveal() != o.refresh || len(o.grants) != 24 {
+		t.Errorf("after %d renewals: %v", len(o.grants), err)
+	}
+}
+
+// TestNothingIsLeftBehind: whoever logs in anew, or out, has one login or none at the server, also when it did not answer at
+// first.
+func TestNothingIsLeftBehind(t *testing.T) {
+	o := &office{t: t, refresh: "first"}
+	o.Server = httptest.NewServer(o)
+	defer o.Close()
+	dir := t.TempDir()
+	l := login(t, dir, o.URL)
+	l.refresh = secret.New("first")
+	if err := l.save(); err != nil {
+		t.Fatal(err)
+	}
+	o.deaf = true
+	l, err := SignIn(t.Context(), dir, o.URL, o.browse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Load(dir, o.URL); err != nil || len(again.left) != 1 || again.refresh.Reveal() != "first+" {
+		t.Fatalf("what is still to be revoked is forgotten: %v", err)
+	}
+	if err := l.End(t.Context()); err == nil || !strings.Contains(err.Error(), "503") {
+		t.Errorf("a server that does not listen: %v", err)
+	}
+	login(t, dir, o.URL)
+	o.deaf, o.refresh = false, "refresh"
+	if l, err = SignIn(t.Context(), dir, o.URL, o.browse); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.End(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"refresh", "refresh+"}; !slices.Equal(o.revoked, want) {
+		t.Errorf("revoked: %q, want %q", o.revoked, want)
+	}
+	if _, err := os.Stat(l.path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file: %v", err)
+	}
+}
+
 // TestRequestsFindTheirWay: a token that is over is renewed, a touch that is too old is asked for, and the request arrives
 // once and whole.
 func TestRequestsFindTheirWay(t *testing.T) {
@@ -210,17 +309,11 @@ func TestRequestsFindTheirWay(t *testing.T) {
 	dir := t.TempDir()
 	l := login(t, dir, o.URL)
 	l.Show = func(address string) {
-		u, err := url.Parse(address)
-		if err != nil || u.Query().Get("max_age") != "300" {
+		if !strings.Contains(address, "max_age=300") {
 			t.Errorf("asked for %s", address)
 		}
 		o.touched = true
-		q := url.Values{"state": {u.Query().Get("state")}, "iss": {o.URL + "/operators"}, "code": {"code"}}
-		go func() {
-			if resp, err := http.Get(u.Query().Get("redirect_uri") + "?" + q.Encode()); err == nil {
-				resp.Body.Close()
-			}
-		}()
+		o.browse(address)
 	}
 	send := func(method, body string) (*http.Response, error) {
 		r, err := http.NewRequestWithContext(t.Context(), method, l.Audience()+"/v1/x", strings.NewReader(body))
@@ -250,6 +343,9 @@ func TestRequestsFindTheirWay(t *testing.T) {
 		if again, err := Load(dir, o.URL); err != nil || again.refresh.Reveal() != o.refresh {
 			t.Errorf("step %d: the kept refresh token is not the last one: %v", i, err)
 		}
+	}
+	if want := []string{"refresh+++"}; !slices.Equal(o.revoked, want) {
+		t.Errorf("the way through the browser left behind what is good still: revoked are %q, want %q", o.revoked, want)
 	}
 	o.refresh, l.expires = "another", time.Now()
 	if _, err := send("GET", ""); !errors.Is(err, ErrOver) {

@@ -53,7 +53,13 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
+// renew uses the refresh token that is in the file now, and keeps the next one, before another command can.
 func (t transport) renew(ctx context.Context) error {
+	free, err := t.alone()
+	if err != nil {
+		return err
+	}
+	defer free()
 	return t.trade(ctx, url.Values{"grant_type": {"refresh_token"}, "client_id": {ClientID}, "refresh_token": {t.refresh.Reveal()}})
 }
 
