@@ -107,6 +107,13 @@ func codeOver() error {
 	return tenant.Refuse(tenant.ErrNotFound, "ask the person to sign in again", "the code is over")
 }
 
+// endCodes forgets those of a person's codes that a condition names and that nobody has redeemed; its parameters begin with
+// $4. What ends something must not leave a way to more of the same. A code that was redeemed stays, so that a second use is
+// known for what it is.
+func (x *tx) endCodes(where, tenantID, person string, args ...any) error {
+	return x.exec(`delete from code where redeemed_at is null and expires_at > $3 and `+where, append([]any{tenantID, person, x.now.UnixMilli()}, args...)...)
+}
+
 // mayRedeem looks once more, in the very act, at what may have ended while the token was made.
 func (x *tx) mayRedeem(c tenant.Code, r tenant.Redemption) error {
 	_, err := one(x, scanText, `select p.id from tenant t join person p on p.tenant = t.id join client c on c.tenant = t.id
@@ -172,17 +179,20 @@ func (s *Store) SaveConsent(ctx context.Context, more tenant.Consent) (c tenant.
 	return c, err
 }
 
-// WithdrawConsent takes back what a person has allowed a client and revokes its families, in one act. It returns the
-// families that ended, and reports whether there was anything.
+// WithdrawConsent takes back what a person has allowed a client, revokes its families and ends its codes, in one act. It
+// returns the families that ended, and reports whether there was anything.
 func (s *Store) WithdrawConsent(ctx context.Context, tenantID, person, client string) (ended []tenant.Family, withdrawn bool, err error) {
 	err = s.act(ctx, func(x *tx) error {
 		n, err := x.affected(`delete from consent where tenant = $1 and person = $2 and client = $3`, tenantID, person, client)
 		if err != nil {
 			return err
 		}
-		ended, err = x.revokeFamilies(`tenant = $1 and person = $2 and client = $4`, tenantID, person, client)
+		const theirs = `tenant = $1 and person = $2 and client = $4`
+		if ended, err = x.revokeFamilies(theirs, tenantID, person, client); err != nil {
+			return err
+		}
 		withdrawn = n == 1 || len(ended) > 0
-		return err
+		return x.endCodes(theirs, tenantID, person, client)
 	})
 	return ended, withdrawn, err
 }

@@ -184,11 +184,14 @@ func (x *tx) revokeFamily(tenantID, id string) error {
 	return x.exec(`update family set revoked_at = $3, successor = null where tenant = $1 and id = $2 and revoked_at is null`, tenantID, id, x.now.UnixMilli())
 }
 
-// RevokeFamilies ends all of a person's families and returns those that were not over.
+// RevokeFamilies ends all of a person's families and codes, and returns the families that were not over.
 func (s *Store) RevokeFamilies(ctx context.Context, tenantID, person string) (ended []tenant.Family, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
-		ended, err = x.revokeFamilies(`tenant = $1 and person = $2`, tenantID, person)
-		return err
+		const theirs = `tenant = $1 and person = $2`
+		if ended, err = x.revokeFamilies(theirs, tenantID, person); err != nil {
+			return err
+		}
+		return x.endCodes(theirs, tenantID, person)
 	})
 	return ended, err
 }
@@ -199,10 +202,13 @@ func (x *tx) revokeFamilies(where, tenantID, person string, args ...any) ([]tena
 		append([]any{tenantID, person, x.now.UnixMilli()}, args...)...)
 }
 
-// sessionEnds ends what was to last as long as a browser session.
+// sessionEnds ends the families that were to last as long as a browser session, and every code that came of it: what an
+// application has by then outlives the session if it was allowed to, and what it has not yet fetched does not.
 func (x *tx) sessionEnds(tenantID, person, where string, args ...any) error {
-	_, err := x.revokeFamilies(`tenant = $1 and person = $2 and offline = 0 and `+where, tenantID, person, args...)
-	return err
+	if _, err := x.revokeFamilies(`tenant = $1 and person = $2 and offline = 0 and `+where, tenantID, person, args...); err != nil {
+		return err
+	}
+	return x.endCodes(`tenant = $1 and person = $2 and `+where, tenantID, person, args...)
 }
 
 // released is how access tokens lie in their column: each jti with its end, as the newest 16 of a busy family are read and

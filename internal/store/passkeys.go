@@ -157,8 +157,8 @@ func (s *Store) RestorePasskey(ctx context.Context, tenantID, person string, id 
 	return k, err
 }
 
-// leaveBehind suspends all passkeys and refresh families of somebody who comes back by a recovery, and ends their sessions and
-// whatever they had begun: whoever has those now need not be who came back. It suspends, so that what turns up again can be
+// leaveBehind suspends all passkeys and refresh families of somebody who comes back by a recovery, and ends their sessions,
+// codes and whatever they had begun: whoever has those now need not be who came back. It suspends, so that what turns up again can be
 // restored.
 func (x *tx) leaveBehind(tenantID, person string) error {
 	if err := x.exec(`update passkey set suspended_at = $3, suspended_why = 'recovery' where tenant = $1 and person = $2 and suspended_at is null`, tenantID, person, x.now.UnixMilli()); err != nil {
@@ -166,6 +166,9 @@ func (x *tx) leaveBehind(tenantID, person string) error {
 	}
 	if err := x.exec(`update family set suspended_at = $3, suspicion = $4, successor = null, consumed_at = null where tenant = $1 and person = $2 and suspended_at is null and revoked_at is null`,
 		tenantID, person, x.now.UnixMilli(), string(tenant.PersonRecovered)); err != nil {
+		return err
+	}
+	if err := x.endCodes(`tenant = $1 and person = $2`, tenantID, person); err != nil {
 		return err
 	}
 	for _, table := range []string{"browser_session", "ceremony", "recovery"} {
@@ -231,10 +234,14 @@ func (x *tx) replaceSession(session tenant.Session, replaces secret.Hash) error 
 	return x.exec(`update family set session = $4 where tenant = $1 and person = $2 and session = $3`, old.Tenant, old.Person, old.ID, session.ID)
 }
 
-// suspendBehind suspends the families that came of sessions of a passkey.
+// suspendBehind suspends the families that came of sessions of a passkey, and ends such codes.
 func (x *tx) suspendBehind(k tenant.Passkey) error {
-	return x.exec(`update family set suspended_at = $4, suspicion = $5, successor = null, consumed_at = null where tenant = $1 and person = $2 and suspended_at is null and revoked_at is null
-		and session in (select id from browser_session where tenant = $1 and person = $2 and passkey = $3)`, k.Tenant, k.Person, k.ID, x.now.UnixMilli(), string(tenant.ClonedPasskey))
+	const behind = `tenant = $1 and person = $2 and session in (select id from browser_session where tenant = $1 and person = $2 and passkey = $4)`
+	if err := x.endCodes(behind, k.Tenant, k.Person, k.ID); err != nil {
+		return err
+	}
+	return x.exec(`update family set suspended_at = $3, suspicion = $5, successor = null, consumed_at = null where suspended_at is null and revoked_at is null and `+behind,
+		k.Tenant, k.Person, x.now.UnixMilli(), k.ID, string(tenant.ClonedPasskey))
 }
 
 func scanPasskey(scan func(...any) error) (k tenant.Passkey, err error) {

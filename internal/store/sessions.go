@@ -82,8 +82,8 @@ func (s *Store) Sessions(ctx context.Context, tenantID, person string) (live []t
 	return live, err
 }
 
-// EndSession ends a person's session by its public name, and the refresh families that were to last as long, and reports
-// whether there was one.
+// EndSession ends a person's session by its public name, its codes, and the refresh families that were to last as long, and
+// reports whether there was one.
 func (s *Store) EndSession(ctx context.Context, tenantID, person, id string) (ended bool, err error) {
 	err = s.act(ctx, func(x *tx) error {
 		n, err := x.affected(`delete from browser_session where tenant = $1 and person = $2 and id = $3`, tenantID, person, id)
@@ -95,8 +95,8 @@ func (s *Store) EndSession(ctx context.Context, tenantID, person, id string) (en
 	return ended, err
 }
 
-// EndSessions ends all sessions of a person, except one that is named, and the refresh families that were to last as long,
-// and returns how many.
+// EndSessions ends all sessions of a person, except one that is named, their codes, and the refresh families that were to
+// last as long, and returns how many.
 func (s *Store) EndSessions(ctx context.Context, tenantID, person, except string) (ended int, err error) {
 	err = s.act(ctx, func(x *tx) error {
 		n, err := x.affected(`delete from browser_session where tenant = $1 and person = $2 and id <> $3`, tenantID, person, except)

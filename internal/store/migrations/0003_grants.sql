@@ -85,6 +85,7 @@ create table code (
 );
 
 create index code_by_time on code (forget_at);
+create index code_by_person on code (tenant, person);
 
 create table consent (
     tenant     text   not null,

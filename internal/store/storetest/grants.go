@@ -202,12 +202,102 @@ func testCodesOver(t *testing.T, f *fixture) {
 			t.Errorf("%s: a family came of it", what)
 		}
 	}
-	ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t)
 	c, n := p.newCode(f.clock.Now()), p.newFamily(true, f.clock.Now())
 	if err := f.SaveCode(ctx, c); err != nil {
 		t.Fatal(err)
 	}
+	if err := f.SignIn(ctx, newSession(p.key, f.clock.Now()), used(p.key, 2), p.session.Hash); err != nil {
+		t.Fatal(err)
+	}
 	ok(f.RedeemCode(ctx, "acme", c.Hash, tenant.Redemption{Family: &n}))(t) // what outlives the session needs none
+}
+
+// testCodesEnd: whoever has a code that nobody has redeemed has nothing once the person, or somebody for them, ended what
+// it came of: what it would give is to outlive all that.
+func testCodesEnd(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	stranger := f.mustAcme()
+	for _, c := range []struct {
+		name string
+		end  func(p party)
+		// Whether a code of another session of the same person, and one of another client in this session, stay good.
+		other, client bool
+	}{
+		{"withdrawing what was allowed", func(p party) {
+			if _, _, err := f.WithdrawConsent(ctx, "acme", p.person.ID, p.client.ID); err != nil {
+				t.Fatal(err)
+			}
+		}, false, true},
+		{"ending all families", func(p party) { ok(f.RevokeFamilies(ctx, "acme", p.person.ID))(t) }, false, false},
+		{"ending the session", func(p party) { ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t) }, true, false},
+		{"ending all sessions", func(p party) { ok(f.EndSessions(ctx, "acme", p.person.ID, ""))(t) }, false, false},
+		{"somebody else signs in there", func(p party) {
+			if err := f.SignIn(ctx, newSession(stranger.key, f.clock.Now()), used(stranger.key, 2), p.session.Hash); err != nil {
+				t.Fatal(err)
+			}
+		}, true, false},
+		{"removing the passkey", func(p party) { ok(f.RemovePasskey(ctx, "acme", p.person.ID, p.key.ID))(t) }, true, false},
+		{"a cloned passkey", func(p party) {
+			wantReason(t, f.SignIn(ctx, newSession(p.key, f.clock.Now()), used(p.key, 0), secret.Hash{}), tenant.ErrCounter)
+		}, true, false},
+		{"a recovery", nil, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			name := "p" + tenant.NewFamilyID().String()
+			p := f.mustParty("acme", name, name)
+			elsewhere, also := p, p
+			elsewhere.key = f.mustPasskey(p.person, "phone")
+			if also.client = f.mustClient("acme", "also"+name); c.end == nil {
+				c.end = f.recovering(p) // the day that it takes comes before the code
+			}
+			elsewhere.session = f.mustSignIn(elsewhere.key, 1)
+			p.session = f.mustSignIn(p.key, 2)
+			also.session = p.session
+			code := func(p party) tenant.Code {
+				t.Helper()
+				c := p.newCode(f.clock.Now())
+				if err := f.SaveCode(ctx, c); err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			redeem := func(p party, c tenant.Code) error {
+				n := p.newFamily(true, f.clock.Now())
+				_, err := f.RedeemCode(ctx, "acme", c.Hash, tenant.Redemption{Family: &n})
+				if _, none := f.Family(ctx, "acme", n.ID); (err == nil) != (none == nil) {
+					t.Errorf("redeemed with %v, and the family with %v", err, none)
+				}
+				return err
+			}
+			spent, mine, others, alsos, strangers := code(p), code(p), code(elsewhere), code(also), code(stranger)
+			if err := redeem(p, spent); err != nil {
+				t.Fatal(err)
+			}
+			c.end(p)
+			f.reopen()
+			wantReason(t, redeem(p, mine), tenant.ErrNotFound)
+			wantReason(t, redeem(p, spent), tenant.ErrCodeReused) // a second use is known for what it is
+			for what, good := range map[string][2]bool{
+				"another session's": {redeem(elsewhere, others) == nil, c.other},
+				"another client's":  {redeem(also, alsos) == nil, c.client},
+				"a stranger's":      {redeem(stranger, strangers) == nil, true},
+			} {
+				if good[0] != good[1] {
+					t.Errorf("%s code is good: %v", what, good[0])
+				}
+			}
+		})
+	}
+}
+
+// recovering goes the slow way to a recovery of somebody, and returns its last step.
+func (f *fixture) recovering(p party) func(party) {
+	link, k := f.mustRecover(p.person), newPasskey(p.person, "new")
+	return func(p party) {
+		if err := f.Enrol(f.t.Context(), link.Hash, k, newSession(k, f.clock.Now()), p.session.Hash); err != nil {
+			f.t.Fatal(err)
+		}
+	}
 }
 
 func testCodeRace(t *testing.T, f *fixture) {

@@ -130,6 +130,7 @@ func Run(t *testing.T, open Open) {
 		{"breaking the glass", testBreakGlass},
 		{"codes", testCodes},
 		{"codes that are over", testCodesOver},
+		{"codes end with what they came of", testCodesEnd},
 		{"one winner redeems a code, and the losers learn what it gave", testCodeRace},
 		{"consents", testConsents},
 		{"families rotate", testFamilies},
