@@ -525,14 +525,20 @@ func forgetInvitation(path string) error {
 	return nil
 }
 
+// consoleOf is where the console is, next to where a link leads.
+func consoleOf(link string) string {
+	issuer, _, _ := strings.Cut(link, "/enrol#")
+	return issuer + "/console"
+}
+
 // tell shows the link on a terminal, or puts it into a file that only its owner can read and that is not there yet.
 func (i *invitation) tell(c *call, path string) error {
 	if i == nil || i.Link == "" {
 		return nil
 	}
 	if terminal(c.out) {
-		_, err := fmt.Fprintf(c.out, "\n%s Open this link within %s and create your passkey; it works once:\n\n  %s\n\nToo late? `seawall person enrol administrator --tenant operators` makes another.\n\n",
-			styleFor(c.out).strong("You are its first administrator."), span(time.Until(i.Expires).Round(time.Minute)), i.Link)
+		_, err := fmt.Fprintf(c.out, "\n%s Open this link within %s and create your passkey; it works once:\n\n  %s\n\nToo late? `seawall person enrol administrator --tenant operators` makes another.\nFrom then on you change things in the console, at %s, or after `seawall login`.\n\n",
+			styleFor(c.out).strong("You are its first administrator."), span(time.Until(i.Expires).Round(time.Minute)), i.Link, consoleOf(i.Link))
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

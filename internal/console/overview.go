@@ -137,17 +137,17 @@ func (v *visit) glassOf(ctx context.Context, tenantID string) (rows [][]cell, er
 		if p.WaysIn == 0 {
 			code = badge("danger", "console.unsealed")
 		}
-		rows = append(rows, []cell{{Text: tenantID, Path: at("tenants", tenantID)}, text(p.Login), v.proven(p), code})
+		rows = append(rows, []cell{{Text: tenantID, Path: at("tenants", tenantID)}, text(p.Login), v.provenAt(p.Proven), code})
 	}
 	return rows, err
 }
 
-// proven is "last proven N days ago".
-func (v *visit) proven(p adminapi.Person) cell {
-	if p.Proven.IsZero() {
+// provenAt is "last proven N days ago".
+func (v *visit) provenAt(last time.Time) cell {
+	if last.IsZero() {
 		return badge("warn", "console.unproven")
 	}
-	days := int(v.now.Sub(p.Proven) / (24 * time.Hour))
+	days := int(v.now.Sub(last) / (24 * time.Hour))
 	switch {
 	case days < 1:
 		return badge("ok", "console.proventoday")
