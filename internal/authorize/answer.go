@@ -67,7 +67,7 @@ func (e *Endpoint) answer(v *visit, q *request) error {
 	demand := q.demand(v, who)
 	silent := q.prompt(oauth.PromptNone)
 	if who == nil || !who.Meets(demand) {
-		if silent && (who == nil || !demand.After.IsZero()) {
+		if silent && (who == nil || !who.Meets(tenant.Interaction{After: demand.After})) {
 			return oauth.Errorf(oauth.LoginRequired, "The person has to sign in.")
 		}
 		if !silent { // what is asked for by acr_values is welcome, and not needed (OpenID Connect Core §3.1.2.1)
@@ -91,13 +91,10 @@ func (e *Endpoint) answer(v *visit, q *request) error {
 	return e.giveCode(v, q, who)
 }
 
-// demand is what the sign-in must be for a request that is made now. A touch that is asked for must come after the request,
-// whoever touched before; what acr_values asks for is demanded only if it could be met here.
+// demand is what the sign-in must be for a request that is made now: no earlier than the request says, and what acr_values
+// asks for only if it could be met here.
 func (q *request) demand(v *visit, who *login.SignIn) (d tenant.Interaction) {
-	stale := who != nil && q.maxAge >= 0 && v.now.Sub(who.At) > q.maxAge
-	if stale || q.maxAge == 0 || q.prompt(oauth.PromptLogin) || q.prompt(oauth.PromptSelectAccount) {
-		d.After = v.now
-	}
+	d.After = q.since(v.now)
 	enough := func(acr string) bool {
 		return slices.ContainsFunc(q.acr, func(wanted string) bool { return tenant.Proves(acr, wanted) })
 	}
@@ -110,6 +107,34 @@ func (q *request) demand(v *visit, who *login.SignIn) (d tenant.Interaction) {
 		}
 	}
 	return d
+}
+
+// reading is how long a touch counts that somebody made for a request whose max_age is shorter: people read what they are
+// asked, and would touch forever if they were asked for a touch of this very moment after each.
+const reading = time.Minute
+
+// since is the earliest touch that counts when a request is looked at, zero for any. One that is asked for must come after
+// the request, whoever touched before. What max_age allows goes by until the code is made (OpenID Connect Core §3.1.2.1),
+// so it is reckoned anew each time: for who began signed out, and for who left a page open.
+func (q *request) since(now time.Time) (earliest time.Time) {
+	if q.prompt(oauth.PromptLogin) || q.prompt(oauth.PromptSelectAccount) {
+		earliest = q.begun
+	}
+	if q.maxAge < 0 {
+		return earliest
+	}
+	aged := now.Add(-q.maxAge)
+	if made := latest(q.begun, now.Add(-reading)); made.Before(aged) {
+		aged = made
+	}
+	return latest(earliest, aged)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // keepRequest keeps a request with what its sign-in must be.

@@ -317,6 +317,55 @@ func TestTouchAfterTheRequest(t *testing.T) {
 	}
 }
 
+// TestMaxAgeCountsUntilTheCode: neither who begins signed out nor who leaves a page open gets a code for a touch that is
+// older, and nobody is asked without end.
+func TestMaxAgeCountsUntilTheCode(t *testing.T) {
+	h := newPorch(t)
+	ada, b := h.member("ada")
+	b.decide(b.follow(b.ask()), "allow")
+	h.later(6 * time.Hour)
+	session := b.cookies
+	b.cookies = map[string]string{} // nobody
+	in := b.ask("max_age", "60")
+	b.cookies = session // and now who touched six hours ago
+	if sign := b.follow(in); sign.to != nil || sign.status != http.StatusOK {
+		t.Errorf("begun signed out, the old touch leads on: %d %v", sign.status, sign.to)
+	}
+	if on := b.get("/consent?i=" + b.kept(in)); on.to == nil || !strings.HasPrefix(b.below(on), "/signin?") {
+		t.Errorf("begun signed out, who goes on without a touch gets %d %v", on.status, on.to)
+	}
+	b.touch(ada, "phr")
+	h.code(b.follow(b.follow(in)))
+
+	for _, age := range []string{"0", "60", "600"} {
+		b.touch(ada, "phr")
+		h.later(time.Second)
+		in := b.ask("max_age", age, "prompt", "consent")
+		if age == "0" {
+			b.touch(ada, "phr")
+			in = b.follow(in)
+		}
+		page := b.follow(in)
+		h.later(29 * time.Minute)
+		late := b.decide(page, "allow")
+		if late.to == nil || late.to.Query().Has("code") {
+			t.Fatalf("max_age=%s, a page left open: %d %v", age, late.status, late.to)
+		}
+		sign := b.follow(late)
+		if !strings.HasPrefix(b.below(sign), "/signin?") || b.follow(sign).to != nil {
+			t.Fatalf("max_age=%s, a page left open leads to %v", age, sign.to)
+		}
+		b.touch(ada, "phr")
+		page = b.follow(b.follow(sign))
+		h.later(20 * time.Second) // to read it
+		h.code(b.decide(page, "allow"))
+	}
+	h.later(50 * time.Second)
+	page := b.follow(b.ask("max_age", "120", "prompt", "consent"))
+	h.later(40 * time.Second) // a touch before the request, and not too old yet
+	h.code(b.decide(page, "allow"))
+}
+
 // TestACRSaysWhatHappened: never what was asked for.
 func TestACRSaysWhatHappened(t *testing.T) {
 	h := newPorch(t)

@@ -57,7 +57,7 @@ func (e *Endpoint) consentPage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	q, err := e.read(v, raw)
+	q, err := e.readKept(v, kept, raw)
 	if err == nil {
 		v.Request = look.InLanguage(v.Request, q.locales)
 		err = e.goOn(v, q, h, kept)
@@ -70,7 +70,7 @@ func (e *Endpoint) goOn(v *visit, q *request, h handle, kept tenant.Interaction)
 	if err != nil && !errors.Is(err, login.ErrNobody) {
 		return err
 	}
-	demand := tenant.Interaction{After: kept.After, ACR: kept.ACR}
+	demand := tenant.Interaction{After: q.since(v.now), ACR: kept.ACR}
 	query := v.URL.Query()
 	if query.Has("unmet") { // they can't prove it, and the application only said that it would like it
 		demand.ACR = ""
@@ -150,10 +150,19 @@ func (e *Endpoint) consent(v *visit) error {
 	form, _ := p.one("form", maxWords)
 	decision, _ := p.one("decision", maxWords)
 	h := handle{text}
-	kept, _, err := e.kept(v, h, Path)
+	kept, asked, err := e.kept(v, h, Path)
 	if err != nil {
 		return err
 	}
+	q, err := e.readKept(v, kept, asked)
+	if err == nil {
+		err = e.decide(v, q, h, form, decision)
+	}
+	return e.tell(v, q, err)
+}
+
+// decide looks at who decides before the request is used up.
+func (e *Endpoint) decide(v *visit, q *request, h handle, form, decision string) error {
 	who, err := e.Door.Current(v.Request, v.tenant)
 	switch {
 	case errors.Is(err, login.ErrNobody):
@@ -162,20 +171,15 @@ func (e *Endpoint) consent(v *visit) error {
 		return err
 	case !h.fits(form, who.Session):
 		return v.goTo(e.consentURL(v, h) + "&changed=1")
-	case !who.Meets(tenant.Interaction{After: kept.After}):
+	case !who.Meets(tenant.Interaction{After: q.since(v.now)}):
 		return v.goTo(e.consentURL(v, h))
 	case decision != "allow" && decision != "deny":
 		return problemMalformed
 	}
-	_, asked, err := e.consume(v, h, Path)
-	if err != nil {
+	if _, _, err := e.consume(v, h, Path); err != nil {
 		return err
 	}
-	q, err := e.read(v, asked)
-	if err == nil {
-		err = e.decided(v, q, who, decision == "allow")
-	}
-	return e.tell(v, q, err)
+	return e.decided(v, q, who, decision == "allow")
 }
 
 func (e *Endpoint) decided(v *visit, q *request, who *login.SignIn, allowed bool) error {

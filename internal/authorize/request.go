@@ -72,6 +72,7 @@ func (p parameters) words(name string) []string { return strings.Fields(strings.
 // request is an authorization request that was looked at: everything in it is as it may be.
 type request struct {
 	raw       string // its parameters as they came
+	begun     time.Time
 	client    tenant.Client
 	redirect  string
 	state     string
@@ -99,7 +100,7 @@ func (e *Endpoint) read(v *visit, raw string) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &request{raw: raw, maxAge: -1}
+	q := &request{raw: raw, begun: v.now, maxAge: -1}
 	if err := e.readClient(v, p, q); err != nil {
 		return nil, err
 	}
@@ -118,6 +119,15 @@ func (e *Endpoint) read(v *visit, raw string) (*request, error) {
 		}
 	}
 	return q, nil
+}
+
+// readKept looks again at a request that was kept when it was made.
+func (e *Endpoint) readKept(v *visit, kept tenant.Interaction, raw string) (*request, error) {
+	q, err := e.read(v, raw)
+	if q != nil {
+		q.begun = kept.ExpiresAt.Add(-tenant.InteractionLife)
+	}
+	return q, err
 }
 
 func (e *Endpoint) readClient(v *visit, p parameters, q *request) error {
