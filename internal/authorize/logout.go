@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"errors"
+	"html/template"
 	"net/url"
 	"time"
 
@@ -49,8 +50,8 @@ type logoutView struct {
 	Client       *tenant.Client
 	Person       tenant.Person
 	Place        place
-	Other        bool   // the application means somebody else's session
-	Back         string // to the application, with nobody signed out
+	Other        bool         // the application means somebody else's session
+	Back         template.URL // to the application, with nobody signed out; of any scheme, because it is registered
 }
 
 // logoutPage takes the wish to sign somebody out, and asks them. Nothing ends on the way: a link or an image of another
@@ -164,7 +165,7 @@ func (e *Endpoint) confirmLogout(v *visit) error {
 		page.Title, page.Args = "logout.other", nil
 	}
 	if q.redirect != "" {
-		view.Place, view.Back = placeOf(q.redirect), q.url("")
+		view.Place, view.Back = placeOf(q.redirect), template.URL(q.url("")) // registered: see readEnding
 		page.FormTo = leadsTo(tenant.Client{LogoutURIs: q.client.LogoutURIs, RedirectURIs: q.client.RedirectURIs}, q.redirect)
 	}
 	page.Data = view
