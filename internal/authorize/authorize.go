@@ -275,12 +275,20 @@ func (h handle) fits(value, session string) bool {
 	return hmac.Equal([]byte(value), []byte(h.form(session)))
 }
 
-// keep keeps what is under way and returns its handle. Strangers make us keep things, so they are counted.
-func (e *Endpoint) keep(v *visit, i tenant.Interaction) (handle, error) {
+// count counts whoever makes us keep something, because strangers can, and has them wait.
+func (e *Endpoint) count(v *visit) error {
 	if e.Limit.Wait(v.tenant.ID, v.Request, v.now) > 0 {
-		return handle{}, problemBusy
+		return problemBusy
 	}
 	e.Limit.Failed(v.tenant.ID, v.Request, v.now)
+	return nil
+}
+
+// keep keeps what is under way and returns its handle.
+func (e *Endpoint) keep(v *visit, i tenant.Interaction) (handle, error) {
+	if err := e.count(v); err != nil {
+		return handle{}, err
+	}
 	h := newHandle()
 	i.Hash, i.Tenant, i.ExpiresAt = h.hash(), v.tenant.ID, v.now.Add(tenant.InteractionLife)
 	return h, e.Store.SaveInteraction(v.settled(), i)

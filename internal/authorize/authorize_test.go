@@ -603,6 +603,25 @@ func TestNothingWithoutAnEntry(t *testing.T) {
 	}
 }
 
+// TestStrangersAreCounted: whatever they make us keep.
+func TestStrangersAreCounted(t *testing.T) {
+	h := newPorch(t)
+	b := h.browser()
+	in := b.ask()
+	if h.counts != 1 {
+		t.Errorf("a request counts as %d", h.counts)
+	}
+	back := "/consent?i=" + b.kept(in)
+	for range 3 {
+		b.below(b.get(back))
+	}
+	if h.counts != 4 {
+		t.Errorf("a request and three ways to sign in count as %d", h.counts)
+	}
+	h.busy = time.Second
+	b.get(back).shows(t, "too many", "Too many attempts")
+}
+
 // TestRestarts: what was begun goes on after a restart, and what was decided stays.
 func TestRestarts(t *testing.T) {
 	h := newPorch(t)

@@ -79,6 +79,9 @@ func (e *Endpoint) goOn(v *visit, q *request, h handle, kept tenant.Interaction)
 		demand.After = v.now
 	}
 	if who == nil || !who.Meets(demand) {
+		if err := e.count(v); err != nil {
+			return err
+		}
 		return e.askFor(v, q, h, demand)
 	}
 	needed, err := e.needsConsent(v.Context(), q, who)

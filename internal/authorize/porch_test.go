@@ -47,6 +47,7 @@ type porch struct {
 	ended  []login.Act
 	away   error // of the ledger
 	busy   time.Duration
+	counts int
 	hinted map[string]Hint // by the text of an ID token
 
 	tenants map[string]tenant.Tenant
@@ -54,7 +55,7 @@ type porch struct {
 
 // Wait and Failed make the porch a Limit that tests turn on.
 func (h *porch) Wait(string, *http.Request, time.Time) time.Duration { return h.busy }
-func (h *porch) Failed(string, *http.Request, time.Time)             {}
+func (h *porch) Failed(string, *http.Request, time.Time)             { h.counts++ }
 
 func (h *porch) clock() time.Time {
 	h.mu.Lock()
