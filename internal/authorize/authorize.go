@@ -262,18 +262,22 @@ func newHandle() handle {
 
 func (h handle) hash() secret.Hash { return secret.New(h.text).Hash() }
 
-// form is the value by which a form is good for one session: nobody can make it who has not seen the page in that session.
-// That it is good once is because what the handle names can be consumed once.
+// form is the value by which a form is good for one session: nobody can make it who has not both the handle and the secret
+// that only this session's browser has ([login.Door.FormToken]). A session's id is in ID tokens, and would not do. That it
+// is good once is because what the handle names can be consumed once.
 func (h handle) form(session string) string {
 	mac := hmac.New(sha256.New, []byte(h.text))
-	mac.Write([]byte("seawall-form-v1\x00" + session))
+	mac.Write([]byte("seawall-form-v2\x00" + session))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// fits reports, in constant time, whether value is the form's of this session.
+// fits reports, in constant time, whether value is the form's of this session. Who has none has no form.
 func (h handle) fits(value, session string) bool {
-	return hmac.Equal([]byte(value), []byte(h.form(session)))
+	return session != "" && hmac.Equal([]byte(value), []byte(h.form(session)))
 }
+
+// session is what forms are bound to.
+func (e *Endpoint) session(v *visit) string { return e.Door.FormToken(v.Request, v.tenant) }
 
 // count counts whoever makes us keep something, because strangers can, and has them wait.
 func (e *Endpoint) count(v *visit) error {

@@ -103,7 +103,7 @@ func (e *Endpoint) showConsent(v *visit, q *request, h handle, who *login.SignIn
 		return err
 	}
 	view := consentView{
-		Handle: h.text, Form: h.form(who.Session), Client: q.client, Person: p, Place: placeOf(q.redirect), Name: q.scope.Has(oauth.ScopeProfile),
+		Handle: h.text, Form: h.form(e.session(v)), Client: q.client, Person: p, Place: placeOf(q.redirect), Name: q.scope.Has(oauth.ScopeProfile),
 		Offline: q.scope.Has(oauth.ScopeOffline), Session: q.client.MayUse(oauth.RefreshToken), Longest: days(tenant.SessionLongest),
 		Minutes: int((min(q.client.Lifetime, v.tenant.MaxLifetime) + time.Minute - 1) / time.Minute), Changed: v.URL.Query().Has("changed"), Other: e.consentURL(v, h) + "&other=1",
 	}
@@ -172,7 +172,7 @@ func (e *Endpoint) decide(v *visit, q *request, h handle, form, decision string)
 		return v.goTo(e.consentURL(v, h)) // which asks them to sign in
 	case err != nil:
 		return err
-	case !h.fits(form, who.Session):
+	case !h.fits(form, e.session(v)):
 		return v.goTo(e.consentURL(v, h) + "&changed=1")
 	case !who.Meets(tenant.Interaction{After: q.since(v.now)}):
 		return v.goTo(e.consentURL(v, h))

@@ -159,7 +159,7 @@ func (e *Endpoint) confirmLogout(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := logoutView{Handle: h.text, Form: h.form(who.Session), Client: q.client, Person: p, Other: kept.Person != "" && kept.Person != who.Person}
+	view := logoutView{Handle: h.text, Form: h.form(e.session(v)), Client: q.client, Person: p, Other: kept.Person != "" && kept.Person != who.Person}
 	page := look.Page{Title: "logout.title", Args: []any{v.tenant.ID}}
 	if view.Other {
 		page.Title, page.Args = "logout.other", nil
@@ -210,7 +210,7 @@ func (e *Endpoint) logout(v *visit) error {
 		return v.goTo(q.url(e.home(v.tenant)))
 	case err != nil:
 		return err
-	case !h.fits(form, who.Session) || kept.Person != "" && kept.Person != who.Person:
+	case !h.fits(form, e.session(v)) || kept.Person != "" && kept.Person != who.Person:
 		return v.goTo(e.logoutURL(v, h)) // somebody else is signed in now, and is asked
 	}
 	if err := e.Door.SignOut(v.w, v.Request, v.tenant); err != nil {

@@ -118,8 +118,7 @@ func TestNobodySignsOthersOut(t *testing.T) {
 	}
 	// A form for bob's session, with a value that fits ada's, is still bob's.
 	handle := strings.TrimPrefix(b.below(b.get("/logout?"+wish("id_token_hint", "bobs").Encode())), "/logout?i=")
-	who, _ := h.door.Current(b.request("/account"), h.tenant("acme"))
-	forged := url.Values{"i": {handle}, "form": {newForm(handle, who.Session)}}
+	forged := url.Values{"i": {handle}, "form": {newForm(handle, h.door.FormToken(b.request("/logout"), h.tenant("acme")))}}
 	if out := b.post("/logout", forged); out.to == nil || !strings.HasPrefix(b.below(out), "/logout?i=") {
 		t.Errorf("bob's logout with ada's form: %d %v", out.status, out.to)
 	}
@@ -179,9 +178,45 @@ func TestEveryProblemHasWords(t *testing.T) {
 func TestForms(t *testing.T) {
 	one, other := newHandle(), newHandle()
 	value := one.form("a")
+	if one.fits(one.form(""), "") {
+		t.Error("a form fits no session")
+	}
 	if !one.fits(value, "a") || one.fits(value, "b") || other.fits(value, "a") || one.fits("", "a") || one.fits(value+"x", "a") || len(value) != 43 {
 		t.Error("a form's value fits more than it should, or not what it should")
 	}
+}
+
+// TestFormsNeedTheCookie: who planted a request knows its handle, and a session's id is in every ID token. Both together
+// make no form.
+func TestFormsNeedTheCookie(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	who, err := h.door.Current(b.request("/account"), h.tenant("acme"))
+	h.must(nil, err)
+	handle := b.kept(b.ask())
+	for _, known := range []string{who.Session, ""} {
+		form := url.Values{"i": {handle}, "form": {newForm(handle, known)}, "decision": {"allow"}}
+		if p := b.post("/consent", form); p.to == nil || !strings.HasPrefix(p.to.Path, "/acme/consent") {
+			t.Errorf("a form made of what others know is taken: %d %v", p.status, p.to)
+		}
+	}
+	ending := strings.TrimPrefix(b.below(b.get("/logout")), "/logout?i=")
+	if p := b.post("/logout", url.Values{"i": {ending}, "form": {newForm(ending, who.Session)}}); !b.signedIn() {
+		t.Errorf("a form made of what others know signs out: %d %v", p.status, p.to)
+	}
+}
+
+// TestBackToANativeApplication: its scheme is registered, so the link leads there.
+func TestBackToANativeApplication(t *testing.T) {
+	h := newPorch(t)
+	_, b := h.member("ada")
+	h.client(tenant.Client{ID: "tool", Name: "Tool", Type: tenant.Native, RedirectURIs: []string{"com.example.tool:/cb"}, LogoutURIs: []string{"com.example.tool:/bye"}})
+	h.hinted["bobs"] = Hint{Subject: h.person("bob").ID, Client: "tool"}
+	page := b.follow(b.get("/logout?" + wish("id_token_hint", "bobs", "post_logout_redirect_uri", "com.example.tool:/bye", "state", `a"b`).Encode()))
+	if !strings.Contains(page.body, `href="com.example.tool:/bye?state=a%22b"`) {
+		t.Errorf("the way back is not there:\n%s", page.body)
+	}
+	b.get("/logout?"+wish("id_token_hint", "bobs", "post_logout_redirect_uri", "javascript:alert(1)").Encode()).shows(t, "a script", "You were not signed out.")
 }
 
 // FuzzEnding: whatever a logout request says, its person goes on at an address that was registered for it, or nowhere else
