@@ -116,8 +116,9 @@ func redeem(ctx context.Context, q *Request, code tenant.Code, made token.Token,
 	return made, err
 }
 
-// binds is the key that the family of a public client is bound to. A client with a credential needs none for that: only it
-// can use its refresh tokens anyway, and it may change its key (RFC 9449 §5).
+// binds is the key that the family of a public client is bound to, which it is from its first token or never: who shows a key
+// later may be a thief, and the family would be theirs (RFC 9449 §5). A client with a credential needs none for that: only it
+// can use its refresh tokens anyway, and it may change its key.
 func (q *Request) binds() string {
 	if q.Client.public() {
 		return q.Key

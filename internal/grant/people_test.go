@@ -683,6 +683,15 @@ func TestRefreshThieves(t *testing.T) {
 	a = v.signIn("spa", nil, key("good")...)
 	v.ask(refreshing("spa", a.Refresh)).wants(t, "without a key", 400, oauth.InvalidRequest, "bound to a key")
 	v.wantTokens(v.ask(refreshing("spa", a.Refresh), key("good")...), "with its key")
+	v.ask(refreshing("spa", a.Refresh)).wants(t, "again, without a key", 400, oauth.InvalidRequest, "bound to a key")
+	if f := v.family(a.Refresh); f.Replayed != 0 || !f.SuspendedAt.IsZero() {
+		t.Errorf("again, without a key: replayed %d, suspended for %q", f.Replayed, f.Suspicion)
+	}
+	v.advance(tenant.BoundReplay)
+	v.ask(refreshing("spa", a.Refresh)).wants(t, "long used up, without a key", 400, oauth.InvalidGrant, "suspended")
+	if f := v.family(a.Refresh); f.Suspicion != tenant.OlderGeneration {
+		t.Errorf("long used up, without a key: suspended for %q", f.Suspicion)
+	}
 }
 
 func TestBinding(t *testing.T) {
@@ -704,13 +713,18 @@ func TestBinding(t *testing.T) {
 	v.ask(refreshing("strict", a.Refresh), "DPoP", "k 1").wants(t, "the same proof", 400, oauth.InvalidDPoPProof, "used")
 	v.wantTokens(v.ask(refreshing("strict", a.Refresh), "DPoP", "k 2"), "another proof")
 
-	// A public client that sends a proof once is bound for the family's life.
+	// A family is bound by its code or never. A thief who shows a key of their own first has a token for that key, and the
+	// family is everybody's as before: when the application comes with the same token, that is seen.
 	a = v.signIn("spa", nil)
-	b := v.wantTokens(v.ask(refreshing("spa", a.Refresh), "DPoP", "late 1"), "a proof later")
-	if b.TokenType != "DPoP" || v.family(b.Refresh).JKT != "late" {
-		t.Errorf("%s, bound to %q", b.TokenType, v.family(b.Refresh).JKT)
+	b := v.wantTokens(v.ask(refreshing("spa", a.Refresh), "DPoP", "thief 1"), "a proof later")
+	if fmt.Sprint(claimsOf(t, b.AccessToken)["cnf"]) != "map[jkt:thief]" || v.family(b.Refresh).JKT != "" {
+		t.Errorf("a proof later: bound to %v, the family to %q", claimsOf(t, b.AccessToken)["cnf"], v.family(b.Refresh).JKT)
 	}
-	v.ask(refreshing("spa", b.Refresh), "DPoP", "other 1").wants(t, "another key then", 400, oauth.InvalidGrant, "suspended")
+	v.advance(tenant.UnboundReplay)
+	v.ask(refreshing("spa", a.Refresh)).wants(t, "the application", 400, oauth.InvalidGrant, "suspended")
+	if f := v.family(a.Refresh); f.Suspicion != tenant.OlderGeneration {
+		t.Errorf("suspended for %q", f.Suspicion)
+	}
 
 	// A client with a credential needs no key to be the only one, and may change it.
 	a = v.signIn("web", nil, append(auth, "DPoP", "one 1")...)

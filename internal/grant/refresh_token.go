@@ -109,7 +109,7 @@ func (p *presentation) rotate(ctx context.Context, made token.Token, lifetime in
 	if err != nil {
 		return token.Token{}, err
 	}
-	f, verdict, err := p.judged(ctx, tenant.Rotation{Presented: p.shown, Bind: p.binds(), Successor: next.text.Hash(), Sealed: sealed, Seen: p.family,
+	f, verdict, err := p.judged(ctx, tenant.Rotation{Presented: p.shown, Successor: next.text.Hash(), Sealed: sealed, Seen: p.family,
 		Token: tenant.Released{JTI: made.JTI(), ExpiresAt: p.Now.Add(time.Duration(lifetime) * time.Second)}})
 	if err != nil {
 		return token.Token{}, err

@@ -112,9 +112,9 @@ func (x *tx) rotate(was tenant.Family, r tenant.Rotation, now time.Time) (turned
 		return false, errMoved // it was to be suspended
 	}
 	f := was.Turned(r, now)
-	n, err := x.affected(`update family set generation = $3, current = $4, previous = current, consumed_at = $5, successor = $6, jkt = $7, released = $8, used_at = $5, expires_at = $9
-		where id = $1 and generation = $2 and current = $10 and released = $11 and suspended_at is null and revoked_at is null and expires_at > $5`,
-		f.ID, int64(was.Generation), int64(f.Generation), f.Current[:], now.UnixMilli(), f.Successor, f.JKT, released(f.Released), millis(f.ExpiresAt), was.Current[:], released(was.Released))
+	n, err := x.affected(`update family set generation = $3, current = $4, previous = current, consumed_at = $5, successor = $6, released = $7, used_at = $5, expires_at = $8
+		where id = $1 and generation = $2 and current = $9 and released = $10 and suspended_at is null and revoked_at is null and expires_at > $5`,
+		f.ID, int64(was.Generation), int64(f.Generation), f.Current[:], now.UnixMilli(), f.Successor, released(f.Released), millis(f.ExpiresAt), was.Current[:], released(was.Released))
 	return n == 1, err
 }
 

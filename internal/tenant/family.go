@@ -70,7 +70,7 @@ type Family struct {
 	Offline   bool   // outlives the browser session
 	Scope     oauth.Scope
 	Resources []string // audiences of APIs that were agreed to
-	JKT       string   // thumbprint of the key that it is bound to for life; empty: none
+	JKT       string   // thumbprint of the key that it is bound to, from its first token to its last; empty: none
 
 	SignedInAt time.Time
 	ACR        string
@@ -146,7 +146,6 @@ type Presented struct {
 // Rotation is what follows on a refresh token that is used for the first time, and the access token that goes with it.
 type Rotation struct {
 	Presented
-	Bind      string      // thumbprint of the key to bind the family to, if it is bound to none; empty: none
 	Successor secret.Hash // of the next token
 	Sealed    []byte      // the next token, sealed under the one that was brought
 	Token     Released
@@ -155,9 +154,6 @@ type Rotation struct {
 
 // Turned is the family after a rotation at now.
 func (f Family) Turned(r Rotation, now time.Time) Family {
-	if f.JKT == "" {
-		f.JKT = r.Bind
-	}
 	f.Released, f.UsedAt, f.ExpiresAt, f.ConsumedAt = f.Remembering(r.Token, now), now, f.Expiry(now), now
 	f.Generation, f.Previous, f.Current, f.Successor = f.Generation+1, f.Current, r.Successor, r.Sealed
 	return f
@@ -178,24 +174,30 @@ const (
 //
 // A token that is ahead of the family was made, and then an older database was brought back: that is refused, and nobody
 // is under suspicion for it.
+//
+// Without its key a bound token gives nothing, whoever has it. That alone is no suspicion; but one that was used up long ago is,
+// with a key or without.
 func (f Family) Judge(p Presented, now time.Time) (Verdict, Suspicion) {
+	keyless := f.JKT != "" && p.JKT == ""
 	switch {
 	case !f.Live(now) || f.ID != p.Family || p.Generation > f.Generation:
 		return Refused, ""
 	case f.Client != p.Client:
 		return Suspends, OtherClient
-	case f.JKT != "" && p.JKT == "":
-		return Refused, "" // without any key it is good for nothing, whoever has it
-	case f.JKT != "" && f.JKT != p.JKT:
+	case f.JKT != "" && f.JKT != p.JKT && !keyless:
 		return Suspends, OtherKey
-	case p.Generation == f.Generation && p.Hash == f.Current:
-		return Rotates, ""
-	case p.Generation == f.Generation:
+	case p.Generation == f.Generation && p.Hash != f.Current:
 		return Suspends, Forked
+	case p.Generation == f.Generation && keyless:
+		return Refused, ""
+	case p.Generation == f.Generation:
+		return Rotates, ""
 	case p.Generation+2 == f.Generation && wholeMillis(p.At).Compare(f.ConsumedAt) <= 0:
 		return Refused, "" // when it came it was in time, and its successor was used while it waited
 	case p.Generation+1 != f.Generation || p.Hash != f.Previous || f.ConsumedAt.IsZero() || now.Sub(f.ConsumedAt) >= p.Window:
 		return Suspends, OlderGeneration
+	case keyless:
+		return Refused, ""
 	case f.Replayed != 0 && f.Replayed+1 == p.Generation:
 		return Suspends, ReplaysInARow
 	}

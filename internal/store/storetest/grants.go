@@ -424,17 +424,15 @@ func testFamilies(t *testing.T, f *fixture) {
 	_, err = f.Family(ctx, "globex", one.ID)
 	wantReason(t, err, tenant.ErrNotFound)
 
-	// Bound once, bound for life.
+	// Bound from its first token, or never.
 	r = next(two, "third")
-	r.JKT, r.Bind = "key", "key"
-	three, v, err := f.RotateFamily(ctx, "acme", r)
-	if err != nil || v != tenant.Rotates || three.JKT != "key" {
-		t.Fatalf("%v, %v, bound to %q", v, err, three.JKT)
+	r.JKT = "key"
+	if three, v, err := f.RotateFamily(ctx, "acme", r); err != nil || v != tenant.Rotates || three.JKT != "" {
+		t.Errorf("%v, %v, bound to %q", v, err, three.JKT)
 	}
-	r = next(three, "fourth")
-	r.Bind = "another"
-	if four, v, err := f.RotateFamily(ctx, "acme", r); err != nil || v != tenant.Rotates || four.JKT != "key" {
-		t.Errorf("%v, %v, bound to %q", v, err, four.JKT)
+	bound := f.mustFamily(p, true, func(n *tenant.Family) { n.JKT = "key" })
+	if again, v, err := f.RotateFamily(ctx, "acme", next(bound, "second")); err != nil || v != tenant.Rotates || again.JKT != "key" {
+		t.Errorf("%v, %v, bound to %q", v, err, again.JKT)
 	}
 
 	// However much it is used, it ends.
@@ -519,7 +517,8 @@ func testSuspicions(t *testing.T, f *fixture) {
 		{name: "another key", change: func(r *tenant.Rotation) { r.JKT = "other" }, verdict: tenant.Suspends, why: tenant.OtherKey},
 		{name: "another key, used", change: func(r *tenant.Rotation) { r.JKT = "other" }, used: true, verdict: tenant.Suspends, why: tenant.OtherKey},
 		{name: "no key", change: func(r *tenant.Rotation) { r.JKT = "" }, verdict: tenant.Refused},
-		{name: "no key, older", change: func(r *tenant.Rotation) { r.JKT = "" }, older: true, verdict: tenant.Refused},
+		{name: "no key, used", change: func(r *tenant.Rotation) { r.JKT = "" }, used: true, verdict: tenant.Refused},
+		{name: "no key, older", change: func(r *tenant.Rotation) { r.JKT = "" }, older: true, verdict: tenant.Suspends, why: tenant.OlderGeneration},
 		{name: "older, and in time when it arrived", older: true, late: true, verdict: tenant.Refused},
 		{name: "another client's, in time when it arrived", older: true, late: true, change: func(r *tenant.Rotation) { r.Client = "cli" }, verdict: tenant.Suspends, why: tenant.OtherClient},
 		{name: "older", older: true, verdict: tenant.Suspends, why: tenant.OlderGeneration},
