@@ -203,6 +203,9 @@ func (s *Signer) greet(ctx context.Context) error {
 func (s *Signer) meet(ctx context.Context) error {
 	s.change.Lock()
 	defer s.change.Unlock()
+	if s.link.isReady() { // two connections came one after the other, and the present one was greeted already
+		return nil
+	}
 	connection := s.link.connection()
 	hello, err := s.link.ask(ctx, mint.NewShare())
 	if err != nil {

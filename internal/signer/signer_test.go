@@ -376,6 +376,19 @@ func TestAnImpostorWithTheLedgersDocumentIsAskedNothing(t *testing.T) {
 	}
 }
 
+// A connection is greeted once: another seal in its middle would not fit the answers that are under way.
+func TestAConnectionIsGreetedOnce(t *testing.T) {
+	b := newBench(t)
+	b.start()
+	b.until("the link is up", b.signer.link.isReady)
+	seal := b.signer.link.seal.Load()
+	if err := b.signer.greet(b.context()); err != nil || seal == nil || b.signer.link.seal.Load() != seal {
+		t.Errorf("the seal was changed (%v)", err)
+	}
+	b.signer.link.doubt()
+	b.until("the link is up again", func() bool { return b.signer.link.isReady() && b.signer.link.seal.Load() != seal })
+}
+
 // Receipts that no validator would accept are not signed over, however well they are signed themselves.
 func TestReceiptsOutsideTheirTimeAreNotSigned(t *testing.T) {
 	b := newBench(t)
