@@ -354,6 +354,7 @@ func TestCookies(t *testing.T) {
 	for name, header := range map[string]string{
 		"a sibling's": "seawall_session_acme=" + value,
 		"two of them": "__Host-seawall_session_acme=" + b64(make([]byte, 32)) + "; __Host-seawall_session_acme=" + value,
+		"two others":  "__Host-seawall_session_acme=" + value + "; __Host-seawall_session_acme=" + b64(make([]byte, 32)),
 		"cut short":   "__Host-seawall_session_acme=" + value[:42],
 		"empty":       "__Host-seawall_session_acme=",
 	} {
