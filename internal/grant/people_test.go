@@ -471,6 +471,7 @@ func TestCodeOfWhoIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.ask(exchange("spa", out)).wants(t, "signed out", 400, oauth.InvalidGrant, "not good")
+	v.ada, v.session = v.person("bob@acme.example")
 	code := v.code("spa", func(c *tenant.Code) { c.Scope = append(c.Scope, "offline_access") })
 	p, err := v.store.DisablePerson(ctx, "acme", v.ada.ID)
 	must(t, p, err)

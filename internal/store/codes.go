@@ -10,26 +10,50 @@ import (
 	"seawall/internal/tenant"
 )
 
-const codeColumns = `hash, tenant, client, person, session, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, redeemed_at, gave, family`
+const codeColumns = `hash, tenant, client, person, session, passkey, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, redeemed_at, gave, family`
 
-// SaveCode keeps an authorization code of a person and a client that are both live.
+// SaveCode keeps an authorization code of a person and a client that are both live, and of a browser session that is there and
+// whose passkey still signs the person in. It notes that passkey: the session may be gone before what came of it is doubted.
 func (s *Store) SaveCode(ctx context.Context, c tenant.Code) error {
 	c, err := tenant.NewCode(c)
 	if err != nil {
 		return err
 	}
-	return s.act(ctx, func(x *tx) error {
+	return s.act(ctx, func(x *tx) (err error) {
 		if err := liveParties(x, c.Tenant, c.Person, c.Client); err != nil {
+			return err
+		}
+		if c.Passkey, err = x.openedWith(c); err != nil {
 			return err
 		}
 		if err := x.exec(`delete from code where hash in (select hash from code where forget_at <= $1 order by forget_at limit 2)`, x.now.UnixMilli()); err != nil {
 			return err
 		}
-		return x.exec(`insert into code (hash, tenant, client, person, session, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, forget_at)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-			c.Hash[:], c.Tenant, c.Client, c.Person, c.Session, c.RedirectURI, c.Challenge, c.Nonce, c.JKT, toJSON(c.Scope), toJSON(c.Resources),
+		return x.exec(`insert into code (hash, tenant, client, person, session, passkey, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, forget_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+			c.Hash[:], c.Tenant, c.Client, c.Person, c.Session, c.Passkey, c.RedirectURI, c.Challenge, c.Nonce, c.JKT, toJSON(c.Scope), toJSON(c.Resources),
 			millis(c.SignedInAt), c.ACR, toJSON(c.AMR), millis(c.IssuedAt), millis(c.ExpiresAt), millis(c.IssuedAt.Add(tenant.CodeMemory)))
 	})
+}
+
+// openedWith returns the passkey that opened the session of a new code.
+func (x *tx) openedWith(c tenant.Code) ([]byte, error) {
+	n, err := one(x, scanSession, `select `+sessionColumns+` from browser_session where tenant = $1 and id = $2 and person = $3`, c.Tenant, c.Session, c.Person)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = tenant.Refuse(tenant.ErrNotFound, "sign in again", "the session has ended")
+	}
+	if err != nil {
+		return nil, err
+	}
+	t, err := tenantByID(x, c.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	k, err := passkeyOf(x, c.Tenant, c.Person, n.Passkey)
+	if err != nil {
+		return nil, err
+	}
+	return k.ID, t.SignsIn(k)
 }
 
 // liveParties refuses what a person and a client are to share if one of them is disabled, or their tenant.
@@ -60,8 +84,8 @@ func codeByHash(q querier, tenantID string, hash secret.Hash) (tenant.Code, erro
 
 // RedeemCode uses a code up and keeps the refresh family that it gives, in one act. Of any number of calls one succeeds.
 // To each other it is [tenant.ErrCodeReused] together with the code and what it gave, and the family that it gave is
-// revoked in the act that finds that out. A code that is over, whose person, client or browser session has ended, or that
-// is not there, is [tenant.ErrNotFound].
+// revoked in the act that finds that out. A code that is over, whose person, client, passkey or browser session has ended,
+// or that is not there, is [tenant.ErrNotFound].
 func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Hash, r tenant.Redemption) (c tenant.Code, err error) {
 	family := ""
 	if r.Family != nil {
@@ -95,6 +119,7 @@ func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Has
 		if r.Family == nil {
 			return nil
 		}
+		r.Family.Passkey = c.Passkey
 		return x.insertFamily(*r.Family)
 	})
 	if err == nil && reused {
@@ -116,8 +141,8 @@ func (x *tx) endCodes(where, tenantID, person string, args ...any) error {
 
 // mayRedeem looks once more, in the very act, at what may have ended while the token was made.
 func (x *tx) mayRedeem(c tenant.Code, r tenant.Redemption) error {
-	_, err := one(x, scanText, `select p.id from tenant t join person p on p.tenant = t.id join client c on c.tenant = t.id
-		where t.id = $1 and p.id = $2 and c.id = $3 and t.disabled_at is null and p.disabled_at is null and c.disabled_at is null`, c.Tenant, c.Person, c.Client)
+	_, err := one(x, scanText, `select p.id from tenant t join person p on p.tenant = t.id join client c on c.tenant = t.id join passkey k on k.tenant = t.id and k.person = p.id
+		where t.id = $1 and p.id = $2 and c.id = $3 and k.id = $4 and t.disabled_at is null and p.disabled_at is null and c.disabled_at is null and k.suspended_at is null`, c.Tenant, c.Person, c.Client, c.Passkey)
 	if err == nil && (r.Family == nil || !r.Family.Offline) {
 		_, err = one(x, scanText, `select id from browser_session where tenant = $1 and id = $2 and person = $3`, c.Tenant, c.Session, c.Person)
 	}
@@ -200,7 +225,7 @@ func (s *Store) WithdrawConsent(ctx context.Context, tenantID, person, client st
 func scanCode(scan func(...any) error) (c tenant.Code, err error) {
 	var hash []byte
 	var signedIn, issued, expires, redeemed sql.NullInt64
-	err = scan(&hash, &c.Tenant, &c.Client, &c.Person, &c.Session, &c.RedirectURI, &c.Challenge, &c.Nonce, &c.JKT, column{(*[]string)(&c.Scope)}, column{&c.Resources},
+	err = scan(&hash, &c.Tenant, &c.Client, &c.Person, &c.Session, &c.Passkey, &c.RedirectURI, &c.Challenge, &c.Nonce, &c.JKT, column{(*[]string)(&c.Scope)}, column{&c.Resources},
 		&signedIn, &c.ACR, column{&c.AMR}, &issued, &expires, &redeemed, column{&c.Gave}, &c.Family)
 	copy(c.Hash[:], hash)
 	c.SignedInAt, c.IssuedAt, c.ExpiresAt, c.RedeemedAt = fromMillis(signedIn), fromMillis(issued), fromMillis(expires), fromMillis(redeemed)

@@ -13,15 +13,15 @@ import (
 	"seawall/internal/tenant"
 )
 
-const familyColumns = `id, tenant, client, person, session, sid, offline, scope, resources, jkt, signed_in_at, acr, amr, generation, current, previous, consumed_at, successor, replayed, released, suspended_at, suspicion, revoked_at, created_at, used_at, expires_at, ends_at`
+const familyColumns = `id, tenant, client, person, session, passkey, sid, offline, scope, resources, jkt, signed_in_at, acr, amr, generation, current, previous, consumed_at, successor, replayed, released, suspended_at, suspicion, revoked_at, created_at, used_at, expires_at, ends_at`
 
 // insertFamily keeps a new family, and forgets some whose time is over: two for each new one.
 func (x *tx) insertFamily(f tenant.Family) error {
 	if err := x.exec(`delete from family where id in (select id from family where ends_at <= $1 order by ends_at limit 2)`, x.now.UnixMilli()); err != nil {
 		return err
 	}
-	return x.exec(`insert into family (`+familyColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, null, null, null, 0, $16, null, '', null, $17, $18, $19, $20)`,
-		f.ID, f.Tenant, f.Client, f.Person, f.Session, f.SID, bit(f.Offline), toJSON(f.Scope), toJSON(f.Resources), f.JKT,
+	return x.exec(`insert into family (`+familyColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, null, null, null, 0, $17, null, '', null, $18, $19, $20, $21)`,
+		f.ID, f.Tenant, f.Client, f.Person, f.Session, f.Passkey, f.SID, bit(f.Offline), toJSON(f.Scope), toJSON(f.Resources), f.JKT,
 		millis(f.SignedInAt), f.ACR, toJSON(f.AMR), int64(f.Generation), f.Current[:], released(f.Released),
 		millis(f.CreatedAt), millis(f.UsedAt), millis(f.ExpiresAt), millis(f.EndsAt))
 }
@@ -258,7 +258,7 @@ func scanFamily(scan func(...any) error) (f tenant.Family, err error) {
 	var offline, generation, replayed int64
 	var current, previous []byte
 	var signedIn, consumed, suspended, revoked, created, used, expires, ends sql.NullInt64
-	err = scan(&f.ID, &f.Tenant, &f.Client, &f.Person, &f.Session, &f.SID, &offline, column{(*[]string)(&f.Scope)}, column{&f.Resources}, &f.JKT,
+	err = scan(&f.ID, &f.Tenant, &f.Client, &f.Person, &f.Session, &f.Passkey, &f.SID, &offline, column{(*[]string)(&f.Scope)}, column{&f.Resources}, &f.JKT,
 		&signedIn, &f.ACR, column{&f.AMR}, &generation, &current, &previous, &consumed, &f.Successor, &replayed, releasedColumn{&f.Released},
 		&suspended, &f.Suspicion, &revoked, &created, &used, &expires, &ends)
 	f.Offline, f.Generation, f.Replayed, f.Current, f.Previous = offline == 1, uint64(generation), uint64(replayed), hashOf(current), hashOf(previous)

@@ -220,7 +220,8 @@ func (s *Store) SignIn(ctx context.Context, session tenant.Session, used tenant.
 }
 
 // replaceSession ends the session that a browser had. What was to last as long as that goes on with the new one if it is
-// the same person's, who has just touched their authenticator again, and ends with it otherwise.
+// the same person's, who has just touched their authenticator again, and ends with it otherwise. A family that goes on keeps
+// the passkey that it came of: its tokens still tell of that sign-in.
 func (x *tx) replaceSession(session tenant.Session, replaces secret.Hash) error {
 	old, err := one(x, scanSession, `delete from browser_session where tenant = $1 and hash = $2 returning `+sessionColumns, session.Tenant, replaces[:])
 	switch {
@@ -234,9 +235,10 @@ func (x *tx) replaceSession(session tenant.Session, replaces secret.Hash) error 
 	return x.exec(`update family set session = $4 where tenant = $1 and person = $2 and session = $3`, old.Tenant, old.Person, old.ID, session.ID)
 }
 
-// suspendBehind suspends the families that came of sessions of a passkey, and ends such codes.
+// suspendBehind suspends the families that came of a passkey, whatever became of their session, or that a session of it keeps
+// alive, and ends such codes.
 func (x *tx) suspendBehind(k tenant.Passkey) error {
-	const behind = `tenant = $1 and person = $2 and session in (select id from browser_session where tenant = $1 and person = $2 and passkey = $4)`
+	const behind = `tenant = $1 and person = $2 and (passkey = $4 or session in (select id from browser_session where tenant = $1 and person = $2 and passkey = $4))`
 	if err := x.endCodes(behind, k.Tenant, k.Person, k.ID); err != nil {
 		return err
 	}

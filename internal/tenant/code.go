@@ -25,6 +25,7 @@ type Code struct {
 	Client      string // who may redeem it
 	Person      string
 	Session     string // the browser session that it came from (sid)
+	Passkey     []byte // that opened it: the store knows
 	RedirectURI string // as it was asked with, byte by byte
 	Challenge   string // PKCE, S256 (RFC 7636 §4.2)
 	Nonce       string // OpenID Connect Core §3.1.2.1; may be empty

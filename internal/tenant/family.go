@@ -66,6 +66,7 @@ type Family struct {
 	Client    string
 	Person    string
 	Session   string // the browser session that it ends with, if it does; moves when the same person signs in again there
+	Passkey   []byte // that opened the session it came of; stays, whoever keeps the session alive by now
 	SID       string // the session that its tokens name
 	Offline   bool   // outlives the browser session
 	Scope     oauth.Scope

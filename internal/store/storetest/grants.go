@@ -119,6 +119,7 @@ func testCodes(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	f.reopen() // a restart between the browser and the client loses nothing
+	c.Passkey = p.key.ID
 	if got := ok(f.Code(ctx, "acme", c.Hash))(t); !reflect.DeepEqual(got, c) {
 		t.Errorf("kept %+v\nwant %+v", got, c)
 	}
@@ -253,6 +254,7 @@ func testCodesEnd(t *testing.T, f *fixture) {
 			elsewhere.session = f.mustSignIn(elsewhere.key, 1)
 			p.session = f.mustSignIn(p.key, 2)
 			also.session = p.session
+			bystander := f.mustParty("acme", "by"+name, "by"+name)
 			code := func(p party) tenant.Code {
 				t.Helper()
 				c := p.newCode(f.clock.Now())
@@ -269,7 +271,7 @@ func testCodesEnd(t *testing.T, f *fixture) {
 				}
 				return err
 			}
-			spent, mine, others, alsos, strangers := code(p), code(p), code(elsewhere), code(also), code(stranger)
+			spent, mine, others, alsos, strangers := code(p), code(p), code(elsewhere), code(also), code(bystander)
 			if err := redeem(p, spent); err != nil {
 				t.Fatal(err)
 			}
@@ -280,7 +282,7 @@ func testCodesEnd(t *testing.T, f *fixture) {
 			for what, good := range map[string][2]bool{
 				"another session's": {redeem(elsewhere, others) == nil, c.other},
 				"another client's":  {redeem(also, alsos) == nil, c.client},
-				"a stranger's":      {redeem(stranger, strangers) == nil, true},
+				"a stranger's":      {redeem(bystander, strangers) == nil, true},
 			} {
 				if good[0] != good[1] {
 					t.Errorf("%s code is good: %v", what, good[0])
@@ -718,4 +720,64 @@ func testSessionEnds(t *testing.T, f *fixture) {
 	if live(n) {
 		t.Error("it outlives the session that it moved to")
 	}
+}
+
+// testCameOfAClone: what came of a passkey that there may be two of stops, wherever its session went; and nothing more comes
+// of it.
+func testCameOfAClone(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustAcme()
+	for what, c := range map[string]struct {
+		move          func(p, other party) // what becomes of the session
+		cloned, other bool                 // whether the family goes on when its passkey is cloned, and when the other one is
+	}{
+		"it stays": {func(p, other party) {}, false, true},
+		"it ends":  {func(p, other party) { ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t) }, false, true},
+		"all end":  {func(p, other party) { ok(f.EndSessions(ctx, "acme", p.person.ID, ""))(t) }, false, true},
+		"forgotten": {func(p, other party) {
+			f.clock.advance(tenant.SessionIdle)
+			f.mustSignIn(other.key, 7)
+			f.mustSignIn(other.key, 8)
+		}, false, true},
+		"another passkey signs in there": {func(p, other party) {
+			if err := f.SignIn(ctx, newSession(other.key, f.clock.Now()), used(other.key, 7), p.session.Hash); err != nil {
+				t.Fatal(err)
+			}
+		}, false, false},
+	} {
+		for _, clones := range []bool{true, false} {
+			name := "p" + tenant.NewFamilyID().String()
+			p := f.mustParty("acme", name, name)
+			other := p
+			other.key = f.mustPasskey(p.person, "phone")
+			other.session = f.mustSignIn(other.key, 1)
+			n, others := f.mustFamily(p, true, nil), f.mustFamily(other, true, nil)
+			if string(n.Passkey) != string(p.key.ID) {
+				t.Errorf("%s: it came of %x, not of %x", what, n.Passkey, p.key.ID)
+			}
+			c.move(p, other)
+			k, goesOn := p.key, c.cloned
+			if !clones {
+				k, goesOn = other.key, c.other
+			}
+			wantReason(t, f.SignIn(ctx, newSession(k, f.clock.Now()), used(k, 0), secret.Hash{}), tenant.ErrCounter)
+			f.reopen()
+			for _, one := range []struct {
+				tenant.Family
+				goesOn bool
+			}{{n, goesOn}, {others, clones}} {
+				got := ok(f.Family(ctx, "acme", one.ID))(t)
+				if got.Live(f.clock.Now()) != one.goesOn || !one.goesOn && got.Suspicion != tenant.ClonedPasskey {
+					t.Errorf("%s, its own cloned %v: of %x lives %v, suspected of %q", what, clones, got.Passkey, got.Live(f.clock.Now()), got.Suspicion)
+				}
+			}
+		}
+	}
+
+	p := f.mustParty("acme", "eve@acme.example", "late")
+	wantReason(t, f.SignIn(ctx, newSession(p.key, f.clock.Now()), used(p.key, 0), secret.Hash{}), tenant.ErrCounter)
+	wantReason(t, f.SaveCode(ctx, p.newCode(f.clock.Now())), tenant.ErrDisabled) // its session is still there
+	p = f.mustParty("acme", "mallory@acme.example", "later")
+	ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t)
+	wantReason(t, f.SaveCode(ctx, p.newCode(f.clock.Now())), tenant.ErrNotFound)
 }

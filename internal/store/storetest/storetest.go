@@ -139,6 +139,7 @@ func Run(t *testing.T, open Open) {
 		{"one winner rotates a family", testFamilyRace},
 		{"families end", testFamiliesEnd},
 		{"families end with sessions", testSessionEnds},
+		{"a cloned passkey stops what came of it", testCameOfAClone},
 		{"one winner creates a tenant", testCreateRace},
 		{"one winner rotates", testRotateRace},
 		{"a failing act leaves its neighbours alone", testNeighbours},
