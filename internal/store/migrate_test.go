@@ -276,3 +276,40 @@ func TestTheFirstReleaseMigrates(t *testing.T) {
 		}
 	}
 }
+
+// TestPasskeysFromBeforeTheirReasonsMigrate: what was suspended then was so because a counter went back.
+func TestPasskeysFromBeforeTheirReasonsMigrate(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openWith(t, dir, embedded()[:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.act(t.Context(), func(x *tx) error {
+		for _, q := range []string{
+			`insert into tenant (id, class, owner, contacts, issuer, algorithm, claims, max_lifetime_ms, rotation_days, created_at, policy_version, policy_applied)
+				values ('acme', 'production', 'ops@acme.example', '[]', 'https://id.example/acme', 'ES256', '[]', 3600000, 30, 1, 0, 0)`,
+			`insert into person (tenant, id, handle, kind, login, name, role, created_at) values ('acme', 'p1', zeroblob(32), 'human', 'ada', 'Ada', '', 1)`,
+			`insert into passkey (id, tenant, person, name, public_key, flags, counter, aaguid, transports, format, attested, hardware, attestation, created_at, suspended_at)
+				values (x'01', 'acme', 'p1', 'a', x'01', 5, 3, zeroblob(16), '[]', 'none', 0, 0, x'', 1, 2), (x'02', 'acme', 'p1', 'b', x'01', 5, 3, zeroblob(16), '[]', 'none', 0, 0, x'', 1, null)`,
+			`insert into recovery (tenant, person, requested_by, requested_at, approved_by) values ('acme', 'p1', 'uid:0', unixepoch() * 1000, '')`,
+		} {
+			if err := x.exec(q); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openWith(t, dir, embedded()); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := s.Passkeys(t.Context(), "acme", "p1")
+	if err != nil || len(keys) != 2 || keys[0].SuspendedWhy != tenant.CounterWentBack || keys[1].SuspendedWhy != "" {
+		t.Errorf("the old passkeys are %+v, %v", keys, err)
+	}
+	if r, err := s.Recovery(t.Context(), "acme", "p1"); err != nil || r.FirstBy != "" {
+		t.Errorf("the old recovery is %+v, %v", r, err)
+	}
+}

@@ -37,7 +37,6 @@ create table passkey (
     created_at   bigint not null,
     used_at      bigint,
     suspended_at bigint,
-    suspended_why text  not null default '' check (suspended_why in ('', 'counter', 'recovery')),
     foreign key (tenant, person) references person (tenant, id)
 );
 
@@ -60,7 +59,6 @@ create table browser_session (
 );
 
 create index browser_session_by_person on browser_session (tenant, person);
-create index browser_session_by_use on browser_session (seen_at);
 
 -- WebAuthn ceremonies under way, by the hash of their challenge. Consuming one deletes its row.
 create table ceremony (
@@ -89,7 +87,6 @@ create table enrolment (
 );
 
 create index enrolment_by_person on enrolment (tenant, person);
-create index enrolment_by_expiry on enrolment (expires_at);
 
 -- The slow way back for a person who has lost their passkeys.
 create table recovery (
@@ -97,7 +94,6 @@ create table recovery (
     person       text   not null,
     requested_by text   not null,
     requested_at bigint not null,
-    first_by     text   not null,
     approved_by  text   not null,
     approved_at  bigint,
     primary key (tenant, person),

@@ -1,3 +1,11 @@
+-- Why a passkey is suspended, and who was the first to speak for a recovery.
+alter table passkey add column suspended_why text not null default '' check (suspended_why in ('', 'counter', 'recovery'));
+update passkey set suspended_why = 'counter' where suspended_at is not null;
+alter table recovery add column first_by text not null default '';
+
+create index browser_session_by_use on browser_session (seen_at);
+create index enrolment_by_expiry on enrolment (expires_at);
+
 -- Clients that people sign in to. A client may have no way to authenticate, which the check on auth did not know; it can't
 -- be changed in place, so the tables are made again with what they had.
 create table new_client (
