@@ -40,12 +40,31 @@ func (e *Endpoint) authorizePosted(v *visit) error {
 	if err != nil || v.URL.RawQuery != "" {
 		return problemRequest.Because(err)
 	}
+	hint := p["id_token_hint"]
 	for name := range p {
 		if !slices.Contains(known, name) {
 			delete(p, name)
 		}
 	}
+	if len(hint) > 0 {
+		p["id_token_hint"] = hint
+		return e.keepPosted(v, url.Values(p).Encode())
+	}
 	return v.goTo(e.home(v.tenant) + Path + "?" + url.Values(p).Encode())
+}
+
+// keepPosted keeps a request that came with an ID token, which has no place in an address; the browser goes on with its
+// cookies.
+func (e *Endpoint) keepPosted(v *visit, raw string) error {
+	q, err := e.read(v, raw)
+	if err != nil {
+		return e.tell(v, q, err)
+	}
+	h, err := e.keepRequest(v, q, q.demand(v, nil))
+	if err != nil {
+		return e.tell(v, q, err)
+	}
+	return v.goTo(e.consentURL(v, h))
 }
 
 func (e *Endpoint) authorize(v *visit) error {
@@ -57,6 +76,12 @@ func (e *Endpoint) authorize(v *visit) error {
 	return e.tell(v, q, err)
 }
 
+// What a request with prompt=none is told that can't be answered without anybody seeing something.
+var (
+	errSignIn = oauth.Errorf(oauth.LoginRequired, "The person has to sign in.")
+	errAgree  = oauth.Errorf(oauth.ConsentRequired, "The person has to agree.")
+)
+
 // answer gives a code at once if nothing stands against it; otherwise it keeps the request, and the browser goes where it
 // can be answered.
 func (e *Endpoint) answer(v *visit, q *request) error {
@@ -67,8 +92,8 @@ func (e *Endpoint) answer(v *visit, q *request) error {
 	demand := q.demand(v, who)
 	silent := q.prompt(oauth.PromptNone)
 	if who == nil || !who.Meets(demand) {
-		if silent && (who == nil || !who.Meets(tenant.Interaction{After: demand.After})) {
-			return oauth.Errorf(oauth.LoginRequired, "The person has to sign in.")
+		if silent && (who == nil || !who.Meets(tenant.Interaction{Person: demand.Person, After: demand.After})) {
+			return errSignIn
 		}
 		if !silent { // what is asked for by acr_values is welcome, and not needed (OpenID Connect Core §3.1.2.1)
 			return e.ask(v, q, demand)
@@ -80,7 +105,7 @@ func (e *Endpoint) answer(v *visit, q *request) error {
 	}
 	switch {
 	case needed && silent:
-		return oauth.Errorf(oauth.ConsentRequired, "The person has to agree.")
+		return errAgree
 	case needed:
 		h, err := e.keepRequest(v, q, demand)
 		if err != nil {
@@ -91,10 +116,10 @@ func (e *Endpoint) answer(v *visit, q *request) error {
 	return e.giveCode(v, q, who)
 }
 
-// demand is what the sign-in must be for a request that is made now: no earlier than the request says, and what acr_values
-// asks for only if it could be met here.
+// demand is what the sign-in must be for a request that is made now: of whom and no earlier than the request says, and what
+// acr_values asks for only if it could be met here.
 func (q *request) demand(v *visit, who *login.SignIn) (d tenant.Interaction) {
-	d.After = q.since(v.now)
+	d.Person, d.After = q.subject, q.since(v.now)
 	enough := func(acr string) bool {
 		return slices.ContainsFunc(q.acr, func(wanted string) bool { return tenant.Proves(acr, wanted) })
 	}
@@ -156,7 +181,7 @@ func (e *Endpoint) ask(v *visit, q *request, demand tenant.Interaction) error {
 // without it, and the tokens say so.
 func (e *Endpoint) askFor(v *visit, q *request, h handle, demand tenant.Interaction) error {
 	back := ConsentPath + "?i=" + h.text
-	i := tenant.Interaction{Next: back, After: demand.After, ACR: demand.ACR, LoginHint: q.hint, For: q.client.Name, Locales: q.locales}
+	i := tenant.Interaction{Next: back, Person: demand.Person, After: demand.After, ACR: demand.ACR, LoginHint: q.hint, For: q.client.Name, Locales: q.locales}
 	if demand.ACR != "" {
 		i.Unmet = back + "&unmet=1"
 	}

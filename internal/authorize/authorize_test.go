@@ -281,91 +281,6 @@ func TestWhoeverTookThePort(t *testing.T) {
 	}
 }
 
-// TestTouchAfterTheRequest: prompt=login, select_account and a max_age that is over want a touch after the request, from
-// whoever it then is, and the consent is theirs.
-func TestTouchAfterTheRequest(t *testing.T) {
-	for name, change := range map[string][]string{"login": {"prompt", "login"}, "select_account": {"prompt", "select_account"}, "max_age 0": {"max_age", "0"}, "max_age": {"max_age", "30"}} {
-		h := newPorch(t)
-		ada, b := h.member("ada")
-		b.decide(b.follow(b.ask()), "allow")
-		h.later(time.Minute)
-		in := b.ask(change...)
-		if !strings.HasPrefix(b.below(in), "/signin?") {
-			t.Fatalf("%s: it leads to %v", name, in.to)
-		}
-		where := b.follow(in) // the page, because the touch is too old
-		if where.to != nil {
-			t.Fatalf("%s: the sign-in page takes the old touch", name)
-		}
-		kept := b.kept(in)
-		if early := b.get("/consent?i=" + kept); early.to == nil || !strings.HasPrefix(b.below(early), "/signin?") {
-			t.Errorf("%s: who goes on without a touch gets %d %v", name, early.status, early.to)
-		}
-		before := len(h.kinds())
-		bob := h.person("bob")
-		b.touch(bob, "phr") // somebody else
-		page := b.follow(b.follow(in))
-		if !strings.Contains(page.body, "Dr. bob") || len(h.kinds()) != before {
-			t.Fatalf("%s: the consent of %s is taken for %s's: %d %v", name, ada.ID, bob.ID, page.status, page.to)
-		}
-		if code := h.code(b.decide(page, "allow")); code.Person != bob.ID {
-			t.Errorf("%s: the code is for %s, want %s", name, code.Person, bob.ID)
-		}
-		if again := b.follow(b.follow(in)); again.status != http.StatusGone {
-			t.Errorf("%s: a request is answered twice: %d %v", name, again.status, again.to)
-		}
-	}
-}
-
-// TestMaxAgeCountsUntilTheCode: neither who begins signed out nor who leaves a page open gets a code for a touch that is
-// older, and nobody is asked without end.
-func TestMaxAgeCountsUntilTheCode(t *testing.T) {
-	h := newPorch(t)
-	ada, b := h.member("ada")
-	b.decide(b.follow(b.ask()), "allow")
-	h.later(6 * time.Hour)
-	session := b.cookies
-	b.cookies = map[string]string{} // nobody
-	in := b.ask("max_age", "60")
-	b.cookies = session // and now who touched six hours ago
-	if sign := b.follow(in); sign.to != nil || sign.status != http.StatusOK {
-		t.Errorf("begun signed out, the old touch leads on: %d %v", sign.status, sign.to)
-	}
-	if on := b.get("/consent?i=" + b.kept(in)); on.to == nil || !strings.HasPrefix(b.below(on), "/signin?") {
-		t.Errorf("begun signed out, who goes on without a touch gets %d %v", on.status, on.to)
-	}
-	b.touch(ada, "phr")
-	h.code(b.follow(b.follow(in)))
-
-	for _, age := range []string{"0", "60", "600"} {
-		b.touch(ada, "phr")
-		h.later(time.Second)
-		in := b.ask("max_age", age, "prompt", "consent")
-		if age == "0" {
-			b.touch(ada, "phr")
-			in = b.follow(in)
-		}
-		page := b.follow(in)
-		h.later(29 * time.Minute)
-		late := b.decide(page, "allow")
-		if late.to == nil || late.to.Query().Has("code") {
-			t.Fatalf("max_age=%s, a page left open: %d %v", age, late.status, late.to)
-		}
-		sign := b.follow(late)
-		if !strings.HasPrefix(b.below(sign), "/signin?") || b.follow(sign).to != nil {
-			t.Fatalf("max_age=%s, a page left open leads to %v", age, sign.to)
-		}
-		b.touch(ada, "phr")
-		page = b.follow(b.follow(sign))
-		h.later(20 * time.Second) // to read it
-		h.code(b.decide(page, "allow"))
-	}
-	h.later(50 * time.Second)
-	page := b.follow(b.ask("max_age", "120", "prompt", "consent"))
-	h.later(40 * time.Second) // a touch before the request, and not too old yet
-	h.code(b.decide(page, "allow"))
-}
-
 // TestACRSaysWhatHappened: never what was asked for.
 func TestACRSaysWhatHappened(t *testing.T) {
 	h := newPorch(t)
@@ -654,7 +569,7 @@ func TestPostedRequests(t *testing.T) {
 	cookies := b.cookies
 	b.cookies = map[string]string{} // SameSite=Lax
 	posted := asking("acr_values", "phr", "max_age", "99", "prompt", "consent", "dpop_jkt", challenge, "login_hint", "ada", "ui_locales", "en", "response_mode", "query")
-	again := b.post("/authorize", with(with(posted, "id_token_hint", "eyJ"), "client_secret", "x"))
+	again := b.post("/authorize", with(with(posted, "id_token", "eyJ"), "client_secret", "x"))
 	b.cookies = cookies
 	if got := again.to.Query(); !reflect.DeepEqual(got, posted) {
 		t.Errorf("the browser is to ask for %v", got)
@@ -739,12 +654,14 @@ func (s *shelf) APIs(context.Context, string) ([]tenant.API, error) { return s.a
 func FuzzRequest(f *testing.F) {
 	for _, raw := range []string{asking().Encode(), asking("redirect_uri", "http://127.0.0.1:40000/cb").Encode(), asking("prompt", "none").Encode(), "client_id=shop", "a=%zz",
 		asking("code_challenge_method", "plain").Encode(), asking("scope", "openid read offline_access").Encode() + "&resource=" + url.QueryEscape(api), asking("state", "a\x00").Encode(),
-		asking("max_age", "0", "acr_values", "phrh phr", "dpop_jkt", challenge, "ui_locales", "de", "login_hint", "ada").Encode(), asking("scope", "openid openid email").Encode() + "&state=twice"} {
+		asking("max_age", "0", "acr_values", "phrh phr", "dpop_jkt", challenge, "ui_locales", "de", "login_hint", "ada").Encode(), asking("scope", "openid openid email").Encode() + "&state=twice", asking("id_token_hint", "its-token").Encode()} {
 		f.Add(raw)
 	}
 	store := &shelf{client: tenant.Client{ID: "shop", Tenant: "acme", Type: tenant.Native, Grants: tenant.DefaultGrants(tenant.Native), RedirectURIs: []string{callback, "http://127.0.0.1/cb"},
 		APIs: []tenant.Access{{Audience: api, Scopes: oauth.Scope{"read"}}}}, apis: []tenant.API{{Tenant: "acme", Audience: api, Scopes: oauth.Scope{"read", "write"}}}}
-	e := &Endpoint{Config: Config{Store: store, Log: slog.New(slog.DiscardHandler)}}
+	e := &Endpoint{Config: Config{Store: store, Log: slog.New(slog.DiscardHandler), Hint: func(_ context.Context, _ *tenant.Tenant, raw secret.Text) (Hint, bool) {
+		return Hint{Subject: "ada", Client: "shop"}, raw.Reveal() == "its-token"
+	}}}
 	acme := &tenant.Tenant{ID: "acme", Issuer: testBase + "/acme"}
 	f.Fuzz(func(t *testing.T, raw string) {
 		v := &visit{httptest.NewRequest("GET", "/acme/authorize", nil), httptest.NewRecorder(), acme, time.Now()}
@@ -765,6 +682,9 @@ func FuzzRequest(f *testing.F) {
 				t.Errorf("%q is answered with %v, %v", raw, w.Header(), err)
 			}
 			return
+		}
+		if kept, err := url.ParseQuery(q.raw); err != nil || kept.Has("id_token_hint") || q.subject != "" && q.subject != "ada" {
+			t.Errorf("%q is kept as %q, for %q", raw, q.raw, q.subject)
 		}
 		if !digest(q.challenge) || q.jkt != "" && !digest(q.jkt) || len(q.scope.Without(oauth.Scope{"openid", "profile", "offline_access", "read"})) > 0 || len(q.resources) > 1 ||
 			q.scope.Has("read") != (len(q.resources) == 1) && !slices.Contains(q.resources, api) || len(q.nonce) > maxNonce || len(q.state) > maxState {

@@ -27,7 +27,7 @@ type consentView struct {
 	Idle         int  // days after which it ends when it is not used
 	Minutes      int  // that one token may last
 	Changed      bool
-	Other        string // where to be somebody else
+	Other        string // where to be somebody else, if they may
 }
 
 // place is where an application lives, as people know it.
@@ -70,15 +70,18 @@ func (e *Endpoint) goOn(v *visit, q *request, h handle, kept tenant.Interaction)
 	if err != nil && !errors.Is(err, login.ErrNobody) {
 		return err
 	}
-	demand := tenant.Interaction{After: q.since(v.now), ACR: kept.ACR}
-	query := v.URL.Query()
-	if query.Has("unmet") { // they can't prove it, and the application only said that it would like it
+	demand := tenant.Interaction{Person: q.subject, After: q.since(v.now), ACR: kept.ACR}
+	query, silent := v.URL.Query(), q.prompt(oauth.PromptNone) // which is kept if it was posted
+	if query.Has("unmet") || silent {                          // they can't prove it, and the application only said that it would like it
 		demand.ACR = ""
 	}
 	if query.Has("other") {
 		demand.After = v.now
 	}
 	if who == nil || !who.Meets(demand) {
+		if silent {
+			return errSignIn
+		}
 		if err := e.count(v); err != nil {
 			return err
 		}
@@ -93,6 +96,9 @@ func (e *Endpoint) goOn(v *visit, q *request, h handle, kept tenant.Interaction)
 			return err
 		}
 		return e.giveCode(v, q, who)
+	}
+	if silent {
+		return errAgree
 	}
 	return e.showConsent(v, q, h, who)
 }
@@ -109,6 +115,9 @@ func (e *Endpoint) showConsent(v *visit, q *request, h handle, who *login.SignIn
 	}
 	if view.Offline {
 		view.Longest, view.Idle = days(tenant.FamilyLongest), days(tenant.FamilyIdle)
+	}
+	if q.subject != "" {
+		view.Other = "" // it must be who they are
 	}
 	for _, audience := range q.resources {
 		access, _ := q.client.Access(audience)
@@ -174,7 +183,7 @@ func (e *Endpoint) decide(v *visit, q *request, h handle, form, decision string)
 		return err
 	case !h.fits(form, e.session(v)):
 		return v.goTo(e.consentURL(v, h) + "&changed=1")
-	case !who.Meets(tenant.Interaction{After: q.since(v.now)}):
+	case !who.Meets(tenant.Interaction{Person: q.subject, After: q.since(v.now)}):
 		return v.goTo(e.consentURL(v, h))
 	case decision != "allow" && decision != "deny":
 		return problemMalformed

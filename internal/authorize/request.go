@@ -71,8 +71,9 @@ func (p parameters) words(name string) []string { return strings.Fields(strings.
 
 // request is an authorization request that was looked at: everything in it is as it may be.
 type request struct {
-	raw       string // its parameters as they came
+	raw       string // its parameters as they came, without the ID token
 	begun     time.Time
+	subject   string // of the ID token that came along (id_token_hint): who it must be; empty: anybody
 	client    tenant.Client
 	redirect  string
 	state     string
@@ -113,7 +114,8 @@ func (e *Endpoint) read(v *visit, raw string) (*request, error) {
 	if err != nil {
 		return q, err
 	}
-	for _, step := range []func(parameters) error{q.readKind, q.readSingles, q.readPKCE, q.readPrompt, q.readScope, func(p parameters) error { return q.readResources(p, apis) }} {
+	hint := func(p parameters) error { return e.readHint(v, p, q) }
+	for _, step := range []func(parameters) error{q.readKind, q.readSingles, hint, q.readPKCE, q.readPrompt, q.readScope, func(p parameters) error { return q.readResources(p, apis) }} {
 		if err := step(p); err != nil {
 			return q, err
 		}
@@ -125,7 +127,7 @@ func (e *Endpoint) read(v *visit, raw string) (*request, error) {
 func (e *Endpoint) readKept(v *visit, kept tenant.Interaction, raw string) (*request, error) {
 	q, err := e.read(v, raw)
 	if q != nil {
-		q.begun = kept.ExpiresAt.Add(-tenant.InteractionLife)
+		q.begun, q.subject = kept.ExpiresAt.Add(-tenant.InteractionLife), kept.Person
 	}
 	return q, err
 }
@@ -235,6 +237,27 @@ func (q *request) readSingles(p parameters) error {
 		}
 		q.maxAge = time.Duration(seconds) * time.Second
 	}
+	return nil
+}
+
+// readHint reads the ID token that says who it must be (OpenID Connect Core §3.1.2.1). It is kept nowhere: who is meant is.
+func (e *Endpoint) readHint(v *visit, p parameters, q *request) error {
+	raw, _ := p.one("id_token_hint", maxBody)
+	if len(p["id_token_hint"]) > 0 {
+		delete(p, "id_token_hint")
+		q.raw = url.Values(p).Encode()
+	}
+	if raw == "" {
+		return nil
+	}
+	told, ours := e.hinted(v, raw)
+	switch {
+	case !ours:
+		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint is no ID token of this issuer, or its key is trusted no more.")
+	case told.Client != q.client.ID:
+		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint is another client's ID token.")
+	}
+	q.subject = told.Subject
 	return nil
 }
 

@@ -187,13 +187,13 @@ func TestMetadataOfSignIn(t *testing.T) {
 	}
 }
 
-// TestCredentialsInURLs: they are refused everywhere, but for the one that a standard puts into the address of a logout.
+// TestCredentialsInURLs: they are refused everywhere, but for the one that standards put into the address of a sign-in or a logout.
 func TestCredentialsInURLs(t *testing.T) {
 	h := newHouse(t, options{})
 	h.acme()
 	const jwt = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA"
 	for path, refused := range map[string]bool{
-		"/acme/authorize?id_token_hint=" + jwt: true, "/acme/authorize?code=x": true, "/acme/authorize?state=" + jwt: false, "/acme/authorize?nonce=" + jwt: true, "/acme/consent?id_token_hint=" + jwt: true,
+		"/acme/authorize?id_token_hint=" + jwt: false, "/acme/authorize?id_token_hint=" + jwt + "&code=x": true, "/acme/authorize/?id_token_hint=" + jwt: true, "/acme/authorize?code=x": true, "/acme/authorize?state=" + jwt: false, "/acme/authorize?nonce=" + jwt: true, "/acme/consent?id_token_hint=" + jwt: true,
 		"/acme/logout?id_token_hint=" + jwt: false, "/acme/logout?id_token_hint=" + jwt + "&access_token=x": true, "/acme/logout?state=" + jwt: false, "/acme/signin?state=" + jwt: true, "/acme/logout/?id_token_hint=" + jwt: true,
 	} {
 		if r := h.do("GET", path, ""); strings.Contains(string(r.body), "looks like a credential") != refused {

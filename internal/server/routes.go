@@ -196,15 +196,13 @@ var credentialNames = []string{"access_token", "assertion", "client_assertion", 
 
 // credentialIn reports whether a URL holds a credential, by a parameter's name or by what a value looks like. URLs are
 // kept in logs and histories that nobody thinks of. Where applications send people, their state may look like anything;
-// and one address takes a credential that its standard puts there (OpenID Connect RP-Initiated Logout 1.0 §2): the ID token
-// of a logout, which opens nothing, and is gone from the address at the next step.
+// and a credential is taken that standards put there (OpenID Connect Core §3.1.2.1, RP-Initiated Logout 1.0 §2): the ID
+// token that says who is meant, which opens nothing, and is gone from the address at the next step.
 func (s *Server) credentialIn(r *http.Request) bool {
 	query, raw := r.URL.Query(), r.URL.RawQuery
 	if _, rest := s.split(r.URL.Path); rest == authorize.Path || rest == authorize.LogoutPath {
 		query.Del("state")
-		if rest == authorize.LogoutPath {
-			query.Del("id_token_hint")
-		}
+		query.Del("id_token_hint")
 		raw = query.Encode()
 	}
 	for name := range query {
