@@ -264,11 +264,15 @@ func TestProofs(t *testing.T) {
 	if r := userinfo("DPoP", "DPoP", shown); r.status != 200 || r.json(t)["sub"] != w.ada.ID || r.json(t)["name"] != nil { // no scope profile
 		t.Errorf("userinfo: %d %s", r.status, r.body)
 	}
+	old := prover.Proof(a.Access, "GET", where, validatetest.Claims{"iat": time.Now().Add(-2 * time.Minute).Unix()})
+	stock, err := w.op.CreateAPI(t.Context(), "acme", adminapi.CreateAPI{Audience: "https://stock.acme.example", Scopes: []string{"read"}})
+	must(t, stock, err) // what is made anew then does not forget which proofs were used
 	for name, c := range map[string]struct {
 		r    response
 		want string
 	}{
 		"the same proof":      {userinfo("DPoP", "DPoP", shown), `error="invalid_dpop_proof"`},
+		"an old proof":        {userinfo("DPoP", "DPoP", old), `error="invalid_dpop_proof"`},
 		"as a bearer token":   {userinfo("Bearer"), `error="invalid_token"`},
 		"no proof":            {userinfo("DPoP"), `error="invalid_dpop_proof"`},
 		"a thief's proof":     {userinfo("DPoP", "DPoP", thief.Proof(a.Access, "GET", where)), `error="invalid_dpop_proof"`},

@@ -102,6 +102,7 @@ type Server struct {
 	console     *console.Console
 	api         http.Handler     // the admin API
 	adminProofs validate.Replays // proofs that were used there
+	infoProofs  validate.Replays // proofs that were used at userinfo, of all tenants
 	started     time.Time
 	acts        sync.Mutex // writes of the admin API, one at a time
 	loops       sync.WaitGroup
@@ -124,7 +125,8 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if c.FailuresPerMinute == 0 {
 		c.FailuresPerMinute = 50
 	}
-	s.started, s.api, s.adminProofs = s.now(), s.adminHandler(), validate.NewReplays(0)
+	s.started, s.api = s.now(), s.adminHandler()
+	s.adminProofs, s.infoProofs = validate.NewReplays(0), validate.NewReplays(maxProofs)
 	s.vaults = newVaults(ctx, c.Signer, c.Ledger, c.Head, c.Log, s.now)
 	if s.keys, err = newKeys(c.Dir, s.vaults.signer.Keys, &s.vaults.root, c.Log); err != nil {
 		return nil, err

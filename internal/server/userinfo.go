@@ -51,7 +51,7 @@ func (s *Server) serveUserinfo(w http.ResponseWriter, r *http.Request, t *reside
 
 func (s *Server) userinfoJudge(t *resident) (*validate.Validator, error) {
 	origin := strings.TrimSuffix(s.config.Base, s.prefix)
-	return t.judges.named(s, t, pathUserinfo, []string{grant.Userinfo(&t.tenant)}, &validate.DPoP{Origin: origin})
+	return t.judges.named(s, t, pathUserinfo, []string{grant.Userinfo(&t.tenant)}, &validate.DPoP{Origin: origin, MaxAge: proofAge, Replays: s.infoProofs})
 }
 
 // tokenFromBody moves a token that came in a form to where all others are (RFC 6750 §2.2).
