@@ -344,8 +344,14 @@ func TestUserinfoRefuses(t *testing.T) {
 	if r := w.do("DELETE", "/acme/userinfo", ""); r.status != 405 || r.header.Get("Allow") != "GET, HEAD, POST" {
 		t.Errorf("DELETE: %d, %s", r.status, r.header.Get("Allow"))
 	}
+	if w.introspect(w.api, a.Access)["active"] != true || w.introspect(w.api, w.token(w.ci))["active"] != true {
+		t.Error("introspection knows neither a person's token nor a client's own")
+	}
 	p, err := w.store.DisablePerson(t.Context(), "acme", w.ada.ID)
 	must(t, p, err)
+	if w.introspect(w.api, a.Access)["active"] != false || w.introspect(w.api, w.token(w.ci))["active"] != true {
+		t.Error("introspected: a person's token outlives the person, or a client's own does not")
+	}
 	if r := w.do("GET", "/acme/userinfo", "", "Authorization", "Bearer "+a.Access); r.status != 401 {
 		t.Errorf("a person who is disabled: %d %s", r.status, r.body)
 	}

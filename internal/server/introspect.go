@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -27,7 +28,7 @@ var (
 var inactive = []byte(`{"active":false}`)
 
 // serveIntrospection tells an API about a token that is meant for it (RFC 7662). The token goes through the same check
-// as in front of an API, receipt included, and its tenant and client must not have been disabled since.
+// as in front of an API, receipt included, and its tenant, client and person must not have been disabled since.
 func (s *Server) serveIntrospection(w http.ResponseWriter, r *http.Request, t *resident) {
 	answer, err := s.introspect(r, t)
 	if err != nil {
@@ -77,6 +78,9 @@ func (s *Server) introspect(r *http.Request, t *resident) ([]byte, error) {
 		return inactive, nil
 	}
 	live, err := s.directory.clientLive(r.Context(), t.tenant.ID, token.Client())
+	if err == nil && live {
+		live, err = s.personLive(r.Context(), t.tenant.ID, token)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +89,19 @@ func (s *Server) introspect(r *http.Request, t *resident) ([]byte, error) {
 	}
 	_, bound := token.Key()
 	return describeToken(raw, bound)
+}
+
+// personLive reports whether the person who signed in for a token is still there. Nobody did for a client's own, which names
+// no session.
+func (s *Server) personLive(ctx context.Context, tenantID string, token *validate.Inspection) (bool, error) {
+	if token.SessionID() == "" {
+		return true, nil
+	}
+	p, err := s.config.Store.Person(ctx, tenantID, token.Subject())
+	if errors.Is(err, tenant.ErrNotFound) {
+		return false, nil
+	}
+	return p.Live(), err
 }
 
 // refreshAnswer is what the client that a refresh token belongs to learns of it.

@@ -282,6 +282,8 @@ func TestPeopleWithTheRealVaults(t *testing.T) {
 	ctx := t.Context()
 	web, err := h.op.CreateClient(ctx, "acme", adminapi.CreateClient{ClientID: "web", Type: "web", RedirectURIs: []string{"https://web.example/cb"}, APIs: []string{ordersAPI}, Scopes: []string{"read"}})
 	must(t, web, err)
+	ada, err := h.op.CreatePerson(ctx, "acme", adminapi.CreatePerson{Login: "ada@acme.example"})
+	must(t, ada, err)
 
 	from := []validate.Issuer{validate.SeawallIssuer(api.Issuer, api.Pin)}
 	access, err := validate.New(validate.Config{Issuers: from, Audiences: []string{ordersAPI}})
@@ -295,7 +297,7 @@ func TestPeopleWithTheRealVaults(t *testing.T) {
 	}
 
 	now := time.Now().Unix()
-	a := token.Authorization{Tenant: "acme", Issuer: api.Issuer, ClientID: "web", Subject: "ada", Audience: []string{ordersAPI, api.Issuer + "/userinfo"},
+	a := token.Authorization{Tenant: "acme", Issuer: api.Issuer, ClientID: "web", Subject: ada.Subject, Audience: []string{ordersAPI, api.Issuer + "/userinfo"},
 		Scope: "openid profile read", Lifetime: 300, SignIn: &token.SignIn{Session: "session-7", At: now - 5, ACR: "phr", AMR: []string{"hwk", "user"}},
 		ID: &token.ID{Nonce: "n-1", Lifetime: 600}}
 	issuer := token.NewIssuer(h.Server.vaults.signer, time.Now)
@@ -317,11 +319,11 @@ func TestPeopleWithTheRealVaults(t *testing.T) {
 	accessRaw, idRaw := issue()
 
 	judged, err := access.Token(ctx, accessRaw)
-	if must(t, judged, err); judged.Subject() != "ada" || judged.Client() != "web" || judged.SessionID() != "session-7" {
+	if must(t, judged, err); judged.Subject() != ada.Subject || judged.Client() != "web" || judged.SessionID() != "session-7" {
 		t.Errorf("the access token is %v", judged)
 	}
 	login, err := id.Token(ctx, idRaw, validate.Login{Nonce: "n-1"}, validate.RequireACR("phr"), validate.MaxAuthAge(time.Minute))
-	if must(t, login, err); login.Subject() != "ada" || login.SessionID() != "session-7" || login.ACR() != "phr" || !slices.Equal(login.AMR(), []string{"hwk", "user"}) {
+	if must(t, login, err); login.Subject() != ada.Subject || login.SessionID() != "session-7" || login.ACR() != "phr" || !slices.Equal(login.AMR(), []string{"hwk", "user"}) {
 		t.Errorf("the ID token is %v", login)
 	}
 	if at, said := login.AuthTime(); !said || at.Unix() != now-5 {
@@ -333,7 +335,7 @@ func TestPeopleWithTheRealVaults(t *testing.T) {
 	refusedFor(t, "the access token at the client", err, validate.CodeTyp)
 	_, err = id.Token(ctx, idRaw, validate.Login{Nonce: "n-2"})
 	refusedFor(t, "the ID token of another sign-in", err, validate.CodeNonce)
-	if got := h.introspect(api, accessRaw); got["active"] != true || got["sub"] != "ada" {
+	if got := h.introspect(api, accessRaw); got["active"] != true || got["sub"] != ada.Subject {
 		t.Errorf("introspection of the access token says %v", got)
 	}
 	if got := h.introspect(api, idRaw); got["active"] != false || len(got) != 1 {
