@@ -140,17 +140,17 @@ func (d *Door) endApplication(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return d.withdraw(v, func(a application) bool { return a.ID == client })
+	return d.withdraw(v, func(id string) bool { return id == client })
 }
 
 // endApplications takes back all that any client was allowed.
 func (d *Door) endApplications(v *visit) error {
-	return d.withdraw(v, func(application) bool { return true })
+	return d.withdraw(v, func(string) bool { return true })
 }
 
 // withdraw takes back what the chosen applications were allowed: written down, then done, each in one act, and then their
-// access tokens are distrusted.
-func (d *Door) withdraw(v *visit, chosen func(application) bool) error {
+// access tokens are distrusted. Done again it does what is missing.
+func (d *Door) withdraw(v *visit, chosen func(client string) bool) error {
 	_, p, err := d.person(v)
 	if err != nil {
 		return err
@@ -161,24 +161,25 @@ func (d *Door) withdraw(v *visit, chosen func(application) bool) error {
 	}
 	var acts []Act
 	for _, a := range all {
-		if chosen(a) {
+		if chosen(a.ID) {
 			acts = append(acts, Act{Kind: ConsentWithdrawn, Tenant: p.Tenant, Person: p.ID, Client: a.ID, Detail: map[string]string{"reason": "ended by the person"}})
 		}
 	}
-	if len(acts) == 0 {
-		return v.goTo(d.home(v.tenant) + "/account") // what is gone already is what was wanted
-	}
-	if err := d.record(v, acts...); err != nil {
-		return err
-	}
-	var ended []tenant.Family
-	for _, a := range acts {
-		families, _, err := d.Store.WithdrawConsent(v.settled(), p.Tenant, p.ID, a.Client)
-		if err != nil {
+	if len(acts) > 0 {
+		if err := d.record(v, acts...); err != nil {
 			return err
 		}
-		ended = append(ended, families...)
 	}
+	for _, a := range acts {
+		if _, _, err := d.Store.WithdrawConsent(v.settled(), p.Tenant, p.ID, a.Client); err != nil {
+			return err
+		}
+	}
+	ended, err := d.Store.EndedFamilies(v.settled(), p.Tenant, p.ID) // by an earlier try, too, which may have come only so far
+	if err != nil {
+		return err
+	}
+	ended = slices.DeleteFunc(ended, func(f tenant.Family) bool { return !chosen(f.Client) })
 	if err := d.Ended(v.settled(), v.tenant, p.ID, ended); err != nil {
 		return problemAway.because(err) // refresh tokens are dead; access tokens live on until they end, or until this is tried again
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"seawall/internal/oauth"
 	"seawall/internal/secret"
@@ -42,7 +43,7 @@ func (h *hall) allow(b *browser, client string, offline bool) tenant.Family {
 		h.t.Fatal(err)
 	}
 	f := tenant.Family{ID: tenant.NewFamilyID().String(), Tenant: "acme", Client: client, Person: s.Person, Session: s.Session, Offline: offline, Scope: scope, JKT: "k",
-		SignedInAt: s.At, Current: hash, CreatedAt: h.clock(), Released: []tenant.Released{{JTI: client, ExpiresAt: h.clock().Add(tenant.FreshTouch)}}}
+		SignedInAt: s.At, Current: hash, CreatedAt: h.clock(), Released: []tenant.Released{{JTI: client, ExpiresAt: h.clock().Add(time.Hour)}}}
 	if _, err := h.store.RedeemCode(ctx, "acme", hash, tenant.Redemption{Family: &f}); err != nil {
 		h.t.Fatal(err)
 	}
@@ -142,6 +143,10 @@ func TestApplicationsOfAnAccount(t *testing.T) {
 	}
 	if body := b.get("/account").body; !strings.Contains(body, "No application has access") {
 		t.Error("not all ended")
+	}
+	deaf, ended, h.acts = nil, nil, nil
+	if a := b.form("/account/applications/end", "client", "mail"); a.status != http.StatusSeeOther || !slices.Equal(ended, []string{"mail"}) || len(h.acts) > 0 {
+		t.Errorf("again, it does what is missing: %d, distrusted %v, recorded %+v", a.status, ended, h.acts)
 	}
 	if a := h.browser().form("/account/applications/end", "client", "orders"); a.problem != "over" || !h.family(theirs.ID).RevokedAt.IsZero() {
 		t.Errorf("nobody ends an application: %d %q", a.status, a.problem)

@@ -94,6 +94,8 @@ type Enrolments interface {
 type Applications interface {
 	Client(ctx context.Context, tenantID, id string) (tenant.Client, error)
 	Families(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
+	// EndedFamilies returns a person's families that were revoked while access tokens of theirs may be alive.
+	EndedFamilies(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
 	Consents(ctx context.Context, tenantID, person string) ([]tenant.Consent, error)
 	// ResumeFamily lets a suspended family of a person go on.
 	ResumeFamily(ctx context.Context, tenantID, person, id string) (f tenant.Family, resumed bool, err error)
@@ -164,7 +166,7 @@ type Config struct {
 	Record func(ctx context.Context, acts ...Act) error
 	// Refused learns of every sign-in that was refused: whose, if a passkey told, and why. It must not wait.
 	Refused func(tenantID, person, reason string)
-	// Ended has the access tokens of families that have ended distrusted.
+	// Ended has the access tokens of families that have ended distrusted. Those that are already stay so.
 	Ended func(ctx context.Context, t *tenant.Tenant, person string, families []tenant.Family) error
 	// Metadata tells certified authenticators; nil: none is, and tenants that ask for them enrol nobody.
 	Metadata *Metadata

@@ -98,7 +98,7 @@ func (s *Server) changeFamily(a act, t *tenant.Tenant, p tenant.Person, q admina
 	if err != nil {
 		return err
 	}
-	if f.Person != p.ID || f.Over(s.now()) {
+	if f.Person != p.ID || f.Over(s.now()) && q.Step != "end" {
 		return tenant.Refuse(tenant.ErrNotFound, "see `seawall access list "+p.Login+" --tenant "+t.ID+"`", "no application has an access %s of %s", q.ID, p.Login)
 	}
 	entry := func(kind mint.EntryKind, reason string) *mint.Entry {
@@ -106,7 +106,7 @@ func (s *Server) changeFamily(a act, t *tenant.Tenant, p tenant.Person, q admina
 	}
 	switch {
 	case q.Step == "end":
-		return s.endFamily(a.Context(), t, f, a.actor, byAdministrator)
+		return s.endFamily(a.Context(), t, f, a.actor, mint.ByAdmin, byAdministrator)
 	case q.Step == "suspend" && f.SuspendedAt.IsZero():
 		ctx, err := s.begin(a, false, entry(mint.RefreshSuspended, string(tenant.SuspendedByHand)))
 		if err == nil {
@@ -126,7 +126,7 @@ func (s *Server) changeFamily(a act, t *tenant.Tenant, p tenant.Person, q admina
 }
 
 // withdraw takes back what a person has allowed a client, or everybody when there is no client, ends its families and has
-// their access tokens distrusted.
+// their access tokens distrusted. Done again it does what is missing.
 func (s *Server) withdraw(a act, t *tenant.Tenant, p tenant.Person, client string) error {
 	has, err := s.accesses(a.Context(), t, p)
 	if err != nil {
@@ -147,17 +147,19 @@ func (s *Server) withdraw(a act, t *tenant.Tenant, p tenant.Person, client strin
 		if err != nil {
 			return err
 		}
-		ended, _, err := s.config.Store.WithdrawConsent(ctx, t.ID, p.ID, name)
-		if err != nil {
-			return err
-		}
-		var tokens []tenant.Released
-		for _, f := range ended {
-			tokens = append(tokens, f.Alive(s.now())...)
-		}
-		if err := s.distrustTokens(ctx, t, a.actor, mint.ByAdmin, tokens); err != nil {
+		if _, _, err := s.config.Store.WithdrawConsent(ctx, t.ID, p.ID, name); err != nil {
 			return err
 		}
 	}
-	return nil
+	ended, err := s.config.Store.EndedFamilies(a.Context(), t.ID, p.ID) // by an earlier try, too, which may have come only so far
+	if err != nil {
+		return err
+	}
+	var tokens []tenant.Released
+	for _, f := range ended {
+		if client == "" || client == f.Client {
+			tokens = append(tokens, f.Alive(s.now())...)
+		}
+	}
+	return s.distrustTokens(a.Context(), t, a.actor, mint.ByAdmin, tokens)
 }

@@ -19,9 +19,10 @@ import (
 	"seawall/internal/tenant"
 )
 
-// visitor is a browser in which a person of the operators' tenant is signed in.
+// visitor is a browser in which a person of a tenant is signed in.
 type visitor struct {
 	h      *testHouse
+	tenant string
 	cookie string
 	lang   string
 }
@@ -38,10 +39,10 @@ func (h *testHouse) visitor(p tenant.Person, touched time.Time) *visitor {
 	if err := h.store.SignIn(h.t.Context(), n, k[0], secret.Hash{}); err != nil {
 		h.t.Fatal(err)
 	}
-	return &visitor{h, "seawall_session_operators=" + text, "en"}
+	return &visitor{h, p.Tenant, "seawall_session_" + p.Tenant + "=" + text, "en"}
 }
 
-// get and post ask for a page below the operators' issuer. Redirects are answers like others.
+// get and post ask for a page below the issuer of the person's tenant. Redirects are answers like others.
 func (v *visitor) get(path string) (*http.Response, string) { return v.send("GET", path, nil, "") }
 
 func (v *visitor) post(path string, form url.Values) (*http.Response, string) {
@@ -50,7 +51,7 @@ func (v *visitor) post(path string, form url.Values) (*http.Response, string) {
 
 func (v *visitor) send(method, path string, form url.Values, origin string) (*http.Response, string) {
 	v.h.t.Helper()
-	r, err := http.NewRequestWithContext(v.h.t.Context(), method, v.h.base+"/operators"+path, strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(v.h.t.Context(), method, v.h.base+"/"+v.tenant+path, strings.NewReader(form.Encode()))
 	must(v.h.t, r, err)
 	r.Header.Set("Cookie", v.cookie)
 	r.Header.Set("Accept-Language", v.lang)
@@ -97,7 +98,7 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 func TestEveryPageOfTheConsole(t *testing.T) {
 	h, staff, path := furnished(t)
 	owner := h.visitor(staff[tenant.Owner], time.Now())
-	stranger := &visitor{h, "", "en"}
+	stranger := &visitor{h, tenant.Operators, "", "en"}
 	h.vaults.set(func() { h.vaults.entries = nil })
 	all, _ := console.Pages()
 	for _, pattern := range all {

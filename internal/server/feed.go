@@ -187,6 +187,13 @@ func (f *feed) distrustsItself(t judged) bool {
 	return f.names(mint.DistrustToken, t.ID(), t.IssuedAt().Unix())
 }
 
+// distrustsID is [feed.distrustsItself] of a token of which only the jti is known.
+func (f *feed) distrustsID(jti string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.names(mint.DistrustToken, jti, 0) // when it was issued makes no difference to such a statement
+}
+
 func (f *feed) names(kind mint.DistrustKind, value string, iat int64) bool {
 	if value == "" {
 		return false

@@ -157,11 +157,12 @@ func (s *Server) accessEnded(ctx context.Context, t *tenant.Tenant, person strin
 	return s.distrustTokens(ctx, t, "person:"+person, mint.ByUser, tokens)
 }
 
-// distrustTokens has access tokens distrusted, one after the other: it is rare, and there are few.
+// distrustTokens has access tokens distrusted that are not yet, one after the other: it is rare, and there are few.
 func (s *Server) distrustTokens(ctx context.Context, t *tenant.Tenant, actor string, reason mint.Reason, tokens []tenant.Released) error {
 	var errs []error
+	feed := s.feeds.of(t.ID, t.Issuer)
 	for _, token := range tokens {
-		if !s.now().Before(token.ExpiresAt) {
+		if !s.now().Before(token.ExpiresAt) || feed.distrustsID(token.JTI) {
 			continue
 		}
 		_, err := s.state(ctx, mint.StateQuery{Tenant: t.ID, Issuer: t.Issuer, Act: mint.ActDistrust, Kind: mint.DistrustToken, Value: token.JTI,

@@ -402,6 +402,88 @@ func TestEveryActOfAGrantIsAKindOfEntry(t *testing.T) {
 	}
 }
 
+// TestEndingAgainDoesWhatIsMissing begins with families that are over and access tokens that nobody distrusts: so an earlier
+// try leaves them whose ledger went away in the middle.
+func TestEndingAgainDoesWhatIsMissing(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	halfway := func(client string) (one townTokens, id string) {
+		t.Helper()
+		one = w.signIn(client)
+		families, err := w.store.Families(ctx, "acme", w.ada.ID)
+		must(t, families, err)
+		if ended, _, err := w.store.WithdrawConsent(ctx, "acme", w.ada.ID, client); err != nil || len(ended) != 1 {
+			t.Fatal(len(ended), err)
+		}
+		return one, families[0].ID
+	}
+	statements := func() int {
+		t.Helper()
+		all, err := w.op.Distrusted(ctx, "acme")
+		return len(must(t, all, err))
+	}
+	byID := func(step string) func(townTokens, string) {
+		return func(_ townTokens, id string) {
+			if _, err := w.op.ChangeAccess(ctx, "acme", w.ada.ID, adminapi.ChangeAccess{Step: step, ID: id}); (err == nil) != (step == "end") {
+				t.Errorf("%s: %v", step, err)
+			}
+		}
+	}
+	visitor := w.visitor(w.ada, time.Now())
+	for name, again := range map[string]func(townTokens, string){
+		"by its client": func(one townTokens, _ string) {
+			if r := w.form("/acme/revoke", url.Values{"token": {one.Refresh}, "client_id": {"spa"}}, nil); r.status != 200 {
+				t.Errorf("revoking: %d %s", r.status, r.body)
+			}
+		},
+		"by an administrator": byID("end"),
+		"by an administrator, all of a client": func(townTokens, string) {
+			if _, err := w.op.ChangeAccess(ctx, "acme", w.ada.ID, adminapi.ChangeAccess{Step: "end", Client: "spa"}); err != nil {
+				t.Error(err)
+			}
+		},
+		"by the person": func(townTokens, string) {
+			if resp, body := visitor.post("/account/applications/end", url.Values{"client": {"spa"}}); resp.StatusCode != 303 {
+				t.Errorf("%d %s", resp.StatusCode, body)
+			}
+		},
+	} {
+		one, id := halfway("spa")
+		byID("suspend")(one, id)
+		if w.form("/acme/revoke", url.Values{"token": {one.Refresh}}, w.web); w.introspect(w.api, one.Access)["active"] != true {
+			t.Fatalf("%s: it was not halfway, or another client ended it", name)
+		}
+		before := statements()
+		again(one, id)
+		if w.introspect(w.api, one.Access)["active"] != false {
+			t.Errorf("%s: its access token lives", name)
+		}
+		again(one, id)
+		if n := statements() - before; n != 1 {
+			t.Errorf("%s: %d statements", name, n)
+		}
+	}
+}
+
+// TestPeopleEndApplications: what a person ends on their account page, no API believes any more.
+func TestPeopleEndApplications(t *testing.T) {
+	w := newTown(t)
+	spa, web := w.signIn("spa"), w.signIn("web")
+	jti := w.introspect(w.api, spa.Access)["jti"]
+	visitor := w.visitor(w.ada, time.Now())
+	if resp, body := visitor.post("/account/applications/end", url.Values{"client": {"spa"}}); resp.StatusCode != 303 {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	w.form("/acme/token", refreshing("spa", spa.Refresh), nil).wants(t, "ended", 400, "invalid_grant", "not good")
+	if w.introspect(w.api, spa.Access)["active"] != false || w.introspect(w.api, web.Access)["active"] != true {
+		t.Error("too little is distrusted, or too much")
+	}
+	all, err := w.op.Distrusted(t.Context(), "acme")
+	if must(t, all, err); len(all) != 1 || all[0].Kind != "token" || all[0].Value != jti || all[0].Reason != "user" {
+		t.Errorf("stated: %+v", all)
+	}
+}
+
 // TestPepper: it is made once, kept to ourselves, and missed.
 func TestPepper(t *testing.T) {
 	dir := t.TempDir()

@@ -75,22 +75,25 @@ func (s *Server) giveUp(ctx context.Context, t *resident, client string, raw sec
 	switch {
 	case err != nil:
 		return err
-	case f.ID == "" || f.Over(s.now()):
+	case f.ID == "" || f.Client != client && f.Over(s.now()):
 		return nil
 	case f.Client != client:
 		return errOthersToken
 	}
-	err = s.endFamily(ctx, &t.tenant, f, "client:"+client, "given up by the client")
+	err = s.endFamily(ctx, &t.tenant, f, "client:"+client, mint.ByUser, "given up by the client")
 	if isAway(err) {
 		return oauth.Unavailable(time.Second, err)
 	}
 	return err
 }
 
-// endFamily ends a family for good: written down, then done, and then its access tokens are distrusted. Done again it does
-// what is missing.
-func (s *Server) endFamily(ctx context.Context, t *tenant.Tenant, f tenant.Family, actor, reason string) error {
+// endFamily ends a family for good: written down, then done, and then its access tokens are distrusted. Done again, to a
+// family that is over, it does what is missing: an earlier try may have come only so far.
+func (s *Server) endFamily(ctx context.Context, t *tenant.Tenant, f tenant.Family, actor string, by mint.Reason, reason string) error {
 	ctx = context.WithoutCancel(ctx)
+	if f.Over(s.now()) {
+		return s.distrustTokens(ctx, t, actor, by, f.Alive(s.now()))
+	}
 	e := grantEntry(mint.RefreshEnded, f.Tenant, f.Person, f.Client, actor, map[string]string{"family": f.ID, "reason": reason})
 	if err := s.vaults.record(ctx, e); err != nil {
 		return err
@@ -99,7 +102,7 @@ func (s *Server) endFamily(ctx context.Context, t *tenant.Tenant, f tenant.Famil
 	if err != nil {
 		return err
 	}
-	return s.distrustTokens(ctx, t, actor, mint.ByUser, f.Alive(s.now()))
+	return s.distrustTokens(ctx, t, actor, by, f.Alive(s.now()))
 }
 
 // state has the ledger state something, and returns when this house goes by it and would after a crash, too, with the

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,16 @@ func (s *Store) Families(ctx context.Context, tenantID, person string) (all []te
 		return err
 	})
 	return all, err
+}
+
+// EndedFamilies returns a person's families that were revoked while access tokens of theirs may be alive.
+func (s *Store) EndedFamilies(ctx context.Context, tenantID, person string) (all []tenant.Family, err error) {
+	now := s.now()
+	err = s.read(ctx, func(q querier) (err error) {
+		all, err = collect(q, scanFamily, `select `+familyColumns+` from family where tenant = $1 and person = $2 and revoked_at is not null order by id`, tenantID, person)
+		return err
+	})
+	return slices.DeleteFunc(all, func(f tenant.Family) bool { return len(f.Alive(now)) == 0 }), err
 }
 
 // AnyFamily reports whether there is any family, whoever's.

@@ -31,6 +31,7 @@ type Consents interface {
 type Families interface {
 	Family(ctx context.Context, tenantID, id string) (tenant.Family, error)
 	Families(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
+	EndedFamilies(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
 	RotateFamily(ctx context.Context, tenantID string, r tenant.Rotation) (tenant.Family, tenant.Verdict, error)
 }
 
@@ -641,8 +642,20 @@ func testFamiliesEnd(t *testing.T, f *fixture) {
 	if _, v, err := f.RotateFamily(ctx, "acme", next(three, "x")); err != nil || v != tenant.Refused {
 		t.Errorf("revoked, it gives %v, %v", v, err)
 	}
+	ended := ok(f.EndedFamilies(ctx, "acme", p.person.ID))(t)
+	for _, n := range ended {
+		if n.RevokedAt.IsZero() || len(n.Alive(f.clock.Now())) == 0 {
+			t.Errorf("ended, with tokens that live: %+v", n)
+		}
+	}
+	if len(ended) != 3 {
+		t.Errorf("%d families ended while tokens of theirs live", len(ended))
+	}
 	idle := f.mustFamily(p, true, nil)
 	f.clock.advance(tenant.FamilyIdle)
+	if ended := ok(f.EndedFamilies(ctx, "acme", p.person.ID))(t); len(ended) != 0 {
+		t.Errorf("%d families ended while tokens of theirs live, and none does", len(ended))
+	}
 	if all := ok(f.Families(ctx, "acme", p.person.ID))(t); len(all) != 0 {
 		t.Errorf("%d families are shown", len(all))
 	}
