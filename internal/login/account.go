@@ -26,9 +26,11 @@ type accountView struct {
 	Waiting      []tenant.WaitingRecovery // for the second administrator's word, which this person may give
 }
 
-// Suspended reports whether the access of any application is.
-func (v accountView) Suspended() bool {
-	return slices.ContainsFunc(v.Applications, func(a application) bool { return len(a.Suspended) > 0 })
+// Doubtful reports whether any application waits for a word of the person. One that may not go on anyway doesn't.
+func (v accountView) Doubtful() bool {
+	return slices.ContainsFunc(v.Applications, func(a application) bool {
+		return slices.ContainsFunc(a.Suspended, func(s suspension) bool { return !s.Stays })
+	})
 }
 
 type passkeyView struct {

@@ -131,11 +131,23 @@ func TestARaisedTier(t *testing.T) {
 	}
 	elsewhere := h.browser()
 	elsewhere.signIn(synced)
+	h.application("mail", "Mail")
+	lesser, enough := h.allow(elsewhere, "mail", true), h.allow(b, "mail", true)
 	if _, err := h.store.CompleteTenant(t.Context(), tenant.Tenant{ID: "acme", Passkeys: tenant.DeviceBound}); err != nil {
 		t.Fatal(err)
 	}
 	if elsewhere.signedIn() || !b.signedIn() {
 		t.Error("what the lesser passkey opened is still open, or what the other one opened is not")
+	}
+	if h.family(lesser.ID).Live(h.clock()) || !h.family(enough.ID).Live(h.clock()) {
+		t.Error("an application that the lesser passkey let in is still in, or one that the other one let in is not")
+	}
+	if body := b.get("/account").body; !strings.Contains(body, "asks for more than the passkey proves that it began with") || strings.Contains(body, "/account/applications/resume") || strings.Contains(body, "An application is on hold") {
+		t.Error("the account doesn't say why an application is on hold, or asks what it was")
+	}
+	told := len(h.acts)
+	if a := b.form("/account/applications/resume", "family", lesser.ID); a.status != http.StatusSeeOther || h.family(lesser.ID).SuspendedAt.IsZero() || len(h.acts) != told {
+		t.Errorf("letting it go on: %d, %+v", a.status, h.acts[told:])
 	}
 	before := len(h.kinds())
 	if a := elsewhere.signIn(synced); a.problem != "lesser" || elsewhere.signedIn() {

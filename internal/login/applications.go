@@ -22,9 +22,10 @@ type application struct {
 
 // suspension is a family that gives nothing until the person says what it was.
 type suspension struct {
-	ID  string
-	At  time.Time
-	Why string // key of the words for it
+	ID    string
+	At    time.Time
+	Why   string // key of the words for it
+	Stays bool   // it may not go on: who wants it signs in to the application again
 }
 
 // suspicions are what a person is told of why an application is suspended.
@@ -36,6 +37,7 @@ var suspicions = map[tenant.Suspicion]string{
 	tenant.Forked:          "account.whytwice",
 	tenant.ClonedPasskey:   "account.whypasskey",
 	tenant.PersonRecovered: "account.whyrecovered",
+	tenant.LesserPasskey:   "account.whylesser",
 	tenant.SuspendedByHand: "account.whyadmin",
 }
 
@@ -46,6 +48,10 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 		return nil, err
 	}
 	families, err := d.Store.Families(v.Context(), p.Tenant, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := d.Store.Passkeys(v.Context(), p.Tenant, p.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +69,7 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 		of(c.Client, c.GivenAt)
 	}
 	for _, f := range families {
-		of(f.Client, f.CreatedAt).add(f)
+		of(f.Client, f.CreatedAt).add(f, f.MayResume(*v.tenant, keys) != nil)
 	}
 	var all []application
 	for id, a := range found {
@@ -87,7 +93,8 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 	return all, nil
 }
 
-func (a *application) add(f tenant.Family) {
+// add counts a family in. stays says that it may not go on if it is suspended.
+func (a *application) add(f tenant.Family, stays bool) {
 	if f.UsedAt.After(a.Used) {
 		a.Used = f.UsedAt
 	}
@@ -95,7 +102,11 @@ func (a *application) add(f tenant.Family) {
 		a.Devices++
 		return
 	}
-	a.Suspended = append(a.Suspended, suspension{f.ID, f.SuspendedAt, suspicions[f.Suspicion]})
+	why := f.Suspicion
+	if stays {
+		why = tenant.LesserPasskey // whatever else it is: that is what keeps it from going on
+	}
+	a.Suspended = append(a.Suspended, suspension{f.ID, f.SuspendedAt, suspicions[why], stays})
 }
 
 // resumeApplication lets a suspended family go on. Who says so has touched their passkey a short while ago: a stolen cookie
@@ -125,10 +136,17 @@ func (d *Door) resumeApplication(v *visit) error {
 		return v.goTo(d.home(v.tenant) + "/account") // it goes on, or is over
 	}
 	f := families[i]
+	keys, err := d.Store.Passkeys(v.Context(), p.Tenant, p.ID)
+	if err != nil {
+		return err
+	}
+	if f.MayResume(*v.tenant, keys) != nil {
+		return v.goTo(d.home(v.tenant) + "/account") // which says why not
+	}
 	if err := d.record(v, Act{Kind: RefreshResumed, Tenant: p.Tenant, Person: p.ID, Client: f.Client, Detail: map[string]string{"family": f.ID, "reason": string(f.Suspicion)}}); err != nil {
 		return err
 	}
-	if _, _, err := d.Store.ResumeFamily(v.settled(), p.Tenant, p.ID, f.ID); err != nil && !errors.Is(err, tenant.ErrNotFound) {
+	if _, _, err := d.Store.ResumeFamily(v.settled(), p.Tenant, p.ID, f.ID); err != nil && !errors.Is(err, tenant.ErrNotFound) && !errors.Is(err, tenant.ErrLesser) {
 		return err
 	}
 	return v.goTo(d.home(v.tenant) + "/account")

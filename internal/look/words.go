@@ -114,6 +114,7 @@ var words = map[string]line{
 	"account.whytwice":         {"The same access was used from two places. A restored backup of the device looks like that too.", "Derselbe Zugriff wurde an zwei Stellen benutzt. So sieht auch ein zurückgespieltes Backup des Geräts aus."},
 	"account.whypasskey":       {"The passkey that you signed in with answered as if there were two of it.", "Der Passkey deiner Anmeldung hat geantwortet, als gäbe es ihn zweimal."},
 	"account.whyrecovered":     {"Your account was recovered since, and whoever has your lost device may have it too.", "Dein Konto wurde seither wiederhergestellt, und wer dein verlorenes Gerät hat, hat vielleicht auch diesen Zugriff."},
+	"account.whylesser":        {"Your organisation now asks for more than the passkey proves that it began with. End it, and sign in to it again.", "Deine Organisation verlangt jetzt mehr, als der Passkey beweist, mit dem sie begann. Beende sie und melde dich dort neu an."},
 	"account.whyadmin":         {"An administrator put it on hold.", "Eine Administratorin oder ein Administrator hat sie angehalten."},
 	"account.resume":           {"Let it go on", "Weitermachen lassen"},
 	"account.resumenamed":      {"Let %s go on", "Weitermachen lassen: %s"},

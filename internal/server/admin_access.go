@@ -114,6 +114,13 @@ func (s *Server) changeFamily(a act, t *tenant.Tenant, p tenant.Person, q admina
 		}
 		return err
 	case q.Step == "resume" && !f.SuspendedAt.IsZero():
+		keys, err := s.config.Store.Passkeys(a.Context(), t.ID, p.ID)
+		if err != nil {
+			return err
+		}
+		if err := f.MayResume(*t, keys); err != nil {
+			return err
+		}
 		ctx, err := s.begin(a, false, entry(mint.RefreshResumed, string(f.Suspicion)))
 		if err == nil {
 			_, _, err = s.config.Store.ResumeFamily(ctx, t.ID, p.ID, f.ID)

@@ -622,6 +622,16 @@ func TestAccessByAdministrators(t *testing.T) {
 	for _, gone := range []townTokens{one, other} {
 		w.form("/acme/token", refreshing("spa", gone.Refresh), nil).wants(t, "ended", 400, "invalid_grant", "not good")
 	}
+	lesser := w.signIn("web")
+	more, err := w.store.CompleteTenant(ctx, tenant.Tenant{ID: "acme", Passkeys: tenant.Attested})
+	must(t, more, err)
+	w.form("/acme/token", refreshing("web", lesser.Refresh), w.web).wants(t, "less than is asked for", 400, "invalid_grant", "suspended")
+	if all, err = w.op.Access(ctx, "acme", w.ada.ID); err != nil || len(all.Access) != 1 || all.Access[0].Why != string(tenant.LesserPasskey) {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if _, err := w.op.ChangeAccess(ctx, "acme", w.ada.ID, adminapi.ChangeAccess{Step: "resume", ID: all.Access[0].ID}); err == nil || !strings.Contains(err.Error(), "not one that acme admits") {
+		t.Errorf("what came of less goes on: %v", err)
+	}
 	seen := map[string]int{}
 	page, err := w.op.Entries(ctx, adminapi.EntryQuery{Limit: 200})
 	must(t, page, err)

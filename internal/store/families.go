@@ -162,11 +162,22 @@ func (x *tx) familyOf(tenantID, person, id string) (tenant.Family, error) {
 }
 
 // ResumeFamily lets a suspended family go on, and reports whether it was suspended. Its present token is good again, and
-// no other.
+// no other. One whose passkey the tenant doesn't admit is [tenant.ErrLesser].
 func (s *Store) ResumeFamily(ctx context.Context, tenantID, person, id string) (f tenant.Family, resumed bool, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
 		if f, err = x.familyOf(tenantID, person, id); err != nil || f.SuspendedAt.IsZero() {
 			resumed = false
+			return err
+		}
+		t, err := tenantByID(x, tenantID)
+		if err != nil {
+			return err
+		}
+		keys, err := passkeysOf(x, tenantID, person)
+		if err != nil {
+			return err
+		}
+		if err := f.MayResume(t, keys); err != nil {
 			return err
 		}
 		resumed = true

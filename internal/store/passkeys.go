@@ -203,7 +203,7 @@ func (s *Store) SignIn(ctx context.Context, session tenant.Session, used tenant.
 			if err := x.exec(`update passkey set suspended_at = $2, suspended_why = 'counter' where id = $1`, k.ID, x.now.UnixMilli()); err != nil {
 				return err
 			}
-			return x.suspendBehind(k)
+			return x.suspendBehind(k, tenant.ClonedPasskey)
 		}
 		if err := x.exec(`update passkey set counter = $2, flags = $3, used_at = $4 where id = $1`, k.ID, int64(used.Count), int64(used.Flags), x.now.UnixMilli()); err != nil {
 			return err
@@ -235,15 +235,36 @@ func (x *tx) replaceSession(session tenant.Session, replaces secret.Hash) error 
 	return x.exec(`update family set session = $4 where tenant = $1 and person = $2 and session = $3`, old.Tenant, old.Person, old.ID, session.ID)
 }
 
+// suspendLesser suspends the families that came of passkeys which a tenant doesn't admit by now, and ends such codes. What
+// came of a passkey that is gone stops too: nobody can tell what it was.
+func (x *tx) suspendLesser(t tenant.Tenant) error {
+	if t.Passkeys == tenant.AnyPasskey {
+		return nil
+	}
+	keys, err := collect(x, scanPasskey, `select `+passkeyColumns+` from passkey where tenant = $1`, t.ID)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if t.AdmitsPasskey(k) != nil {
+			if err := x.suspendBehind(k, tenant.LesserPasskey); err != nil {
+				return err
+			}
+		}
+	}
+	return x.exec(`update family set suspended_at = $2, suspicion = $3, successor = null, consumed_at = null where tenant = $1 and suspended_at is null and revoked_at is null
+		and passkey not in (select id from passkey where tenant = $1)`, t.ID, x.now.UnixMilli(), string(tenant.LesserPasskey))
+}
+
 // suspendBehind suspends the families that came of a passkey, whatever became of their session, or that a session of it keeps
 // alive, and ends such codes.
-func (x *tx) suspendBehind(k tenant.Passkey) error {
+func (x *tx) suspendBehind(k tenant.Passkey, why tenant.Suspicion) error {
 	const behind = `tenant = $1 and person = $2 and (passkey = $4 or session in (select id from browser_session where tenant = $1 and person = $2 and passkey = $4))`
 	if err := x.endCodes(behind, k.Tenant, k.Person, k.ID); err != nil {
 		return err
 	}
 	return x.exec(`update family set suspended_at = $3, suspicion = $5, successor = null, consumed_at = null where suspended_at is null and revoked_at is null and `+behind,
-		k.Tenant, k.Person, x.now.UnixMilli(), k.ID, string(tenant.ClonedPasskey))
+		k.Tenant, k.Person, x.now.UnixMilli(), k.ID, string(why))
 }
 
 func scanPasskey(scan func(...any) error) (k tenant.Passkey, err error) {

@@ -189,7 +189,8 @@ func (s *Store) SetRole(ctx context.Context, tenantID, id string, role tenant.Ro
 
 // CompleteTenant makes a tenant's break-glass principals if it has none, and sets its owner, contacts and what it asks of
 // passkeys, each if given. Whatever is there stays; doing it again changes nothing. Asking for passkeys that no owner has
-// is refused with [tenant.ErrConflict].
+// is refused with [tenant.ErrConflict]. What applications have by passkeys that are not admitted any more is suspended in the
+// same act.
 func (s *Store) CompleteTenant(ctx context.Context, given tenant.Tenant) (t tenant.Tenant, err error) {
 	err = s.act(ctx, func(x *tx) error {
 		before, err := liveTenant(x, given.ID)
@@ -206,6 +207,11 @@ func (s *Store) CompleteTenant(ctx context.Context, given tenant.Tenant) (t tena
 		if err := x.exec(`update tenant set owner = $2, contacts = $3, passkeys = $4, models = $5 where id = $1`,
 			t.ID, t.Owner, toJSON(t.Contacts), string(t.Passkeys), toJSON(t.Models)); err != nil {
 			return err
+		}
+		if t.Passkeys != before.Passkeys || !slices.Equal(t.Models, before.Models) {
+			if err := x.suspendLesser(t); err != nil {
+				return err
+			}
 		}
 		return x.completePeople(t.ID)
 	})

@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base32"
 	"slices"
@@ -48,12 +49,13 @@ const (
 	Forked          Suspicion = "forked"           // a token of the present generation is another one
 	ClonedPasskey   Suspicion = "cloned-passkey"   // the passkey behind it may exist twice
 	PersonRecovered Suspicion = "recovered"        // its person came back by a recovery, so it may be with whoever has what they lost
+	LesserPasskey   Suspicion = "lesser-passkey"   // the passkey behind it is less than the tenant asks for by now
 	SuspendedByHand Suspicion = "by-hand"
 )
 
 // Suspicions lists every suspicion.
 func Suspicions() []Suspicion {
-	return []Suspicion{OtherClient, OtherKey, OlderGeneration, ReplaysInARow, Forked, ClonedPasskey, PersonRecovered, SuspendedByHand}
+	return []Suspicion{OtherClient, OtherKey, OlderGeneration, ReplaysInARow, Forked, ClonedPasskey, PersonRecovered, LesserPasskey, SuspendedByHand}
 }
 
 // Family is one line of refresh tokens (RFC 6749 §1.5): the access of one client on one device. Each use gives the next
@@ -203,6 +205,17 @@ func (f Family) Judge(p Presented, now time.Time) (Verdict, Suspicion) {
 		return Suspends, ReplaysInARow
 	}
 	return Replays, ""
+}
+
+// MayResume says whether a suspended family may go on at a tenant, given the passkeys of its person. What came of a passkey
+// that is less than the tenant asks for by now does not, nor what came of one that is gone, which nobody can judge: that is
+// [ErrLesser].
+func (f Family) MayResume(t Tenant, keys []Passkey) error {
+	admitted := func(k Passkey) bool { return bytes.Equal(k.ID, f.Passkey) && t.AdmitsPasskey(k) == nil }
+	if t.Passkeys == AnyPasskey || slices.ContainsFunc(keys, admitted) {
+		return nil
+	}
+	return Refuse(ErrLesser, "end it, and have the person sign in to the application again", "the passkey behind this access is not one that %s admits", t.ID)
 }
 
 // Remembering returns the access tokens that may be alive at now, a new one among them. What is more than a few is

@@ -140,6 +140,7 @@ func Run(t *testing.T, open Open) {
 		{"families end", testFamiliesEnd},
 		{"families end with sessions", testSessionEnds},
 		{"a cloned passkey stops what came of it", testCameOfAClone},
+		{"a raised tier stops what came of less", testCameOfLess},
 		{"one winner creates a tenant", testCreateRace},
 		{"one winner rotates", testRotateRace},
 		{"a failing act leaves its neighbours alone", testNeighbours},

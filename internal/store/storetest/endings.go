@@ -1,0 +1,221 @@
+package storetest
+
+import (
+	"testing"
+
+	"seawall/internal/secret"
+	"seawall/internal/tenant"
+)
+
+// testCodesEnd: whoever has a code that nobody has redeemed has nothing once the person, or somebody for them, ended what
+// it came of: what it would give is to outlive all that.
+func testCodesEnd(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	stranger := f.mustAcme()
+	for _, c := range []struct {
+		name string
+		end  func(p party)
+		// Whether a code of another session of the same person, and one of another client in this session, stay good.
+		other, client bool
+	}{
+		{"withdrawing what was allowed", func(p party) {
+			if _, _, err := f.WithdrawConsent(ctx, "acme", p.person.ID, p.client.ID); err != nil {
+				t.Fatal(err)
+			}
+		}, false, true},
+		{"ending all families", func(p party) { ok(f.RevokeFamilies(ctx, "acme", p.person.ID))(t) }, false, false},
+		{"ending the session", func(p party) { ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t) }, true, false},
+		{"ending all sessions", func(p party) { ok(f.EndSessions(ctx, "acme", p.person.ID, ""))(t) }, false, false},
+		{"somebody else signs in there", func(p party) {
+			if err := f.SignIn(ctx, newSession(stranger.key, f.clock.Now()), used(stranger.key, 2), p.session.Hash); err != nil {
+				t.Fatal(err)
+			}
+		}, true, false},
+		{"removing the passkey", func(p party) { ok(f.RemovePasskey(ctx, "acme", p.person.ID, p.key.ID))(t) }, true, false},
+		{"a cloned passkey", func(p party) {
+			wantReason(t, f.SignIn(ctx, newSession(p.key, f.clock.Now()), used(p.key, 0), secret.Hash{}), tenant.ErrCounter)
+		}, true, false},
+		{"a recovery", nil, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			name := "p" + tenant.NewFamilyID().String()
+			p := f.mustParty("acme", name, name)
+			elsewhere, also := p, p
+			elsewhere.key = f.mustPasskey(p.person, "phone")
+			if also.client = f.mustClient("acme", "also"+name); c.end == nil {
+				c.end = f.recovering(p) // the day that it takes comes before the code
+			}
+			elsewhere.session = f.mustSignIn(elsewhere.key, 1)
+			p.session = f.mustSignIn(p.key, 2)
+			also.session = p.session
+			bystander := f.mustParty("acme", "by"+name, "by"+name)
+			code := func(p party) tenant.Code {
+				t.Helper()
+				c := p.newCode(f.clock.Now())
+				if err := f.SaveCode(ctx, c); err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			redeem := func(p party, c tenant.Code) error {
+				n := p.newFamily(true, f.clock.Now())
+				_, err := f.RedeemCode(ctx, "acme", c.Hash, tenant.Redemption{Family: &n})
+				if _, none := f.Family(ctx, "acme", n.ID); (err == nil) != (none == nil) {
+					t.Errorf("redeemed with %v, and the family with %v", err, none)
+				}
+				return err
+			}
+			spent, mine, others, alsos, strangers := code(p), code(p), code(elsewhere), code(also), code(bystander)
+			if err := redeem(p, spent); err != nil {
+				t.Fatal(err)
+			}
+			c.end(p)
+			f.reopen()
+			wantReason(t, redeem(p, mine), tenant.ErrNotFound)
+			wantReason(t, redeem(p, spent), tenant.ErrCodeReused) // a second use is known for what it is
+			for what, good := range map[string][2]bool{
+				"another session's": {redeem(elsewhere, others) == nil, c.other},
+				"another client's":  {redeem(also, alsos) == nil, c.client},
+				"a stranger's":      {redeem(bystander, strangers) == nil, true},
+			} {
+				if good[0] != good[1] {
+					t.Errorf("%s code is good: %v", what, good[0])
+				}
+			}
+		})
+	}
+}
+
+// recovering goes the slow way to a recovery of somebody, and returns its last step.
+func (f *fixture) recovering(p party) func(party) {
+	link, k := f.mustRecover(p.person), newPasskey(p.person, "new")
+	return func(p party) {
+		if err := f.Enrol(f.t.Context(), link.Hash, k, newSession(k, f.clock.Now()), p.session.Hash); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// testCameOfAClone: what came of a passkey that there may be two of stops, wherever its session went; and nothing more comes
+// of it.
+func testCameOfAClone(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustAcme()
+	for what, c := range map[string]struct {
+		move          func(p, other party) // what becomes of the session
+		cloned, other bool                 // whether the family goes on when its passkey is cloned, and when the other one is
+	}{
+		"it stays": {func(p, other party) {}, false, true},
+		"it ends":  {func(p, other party) { ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t) }, false, true},
+		"all end":  {func(p, other party) { ok(f.EndSessions(ctx, "acme", p.person.ID, ""))(t) }, false, true},
+		"forgotten": {func(p, other party) {
+			f.clock.advance(tenant.SessionIdle)
+			f.mustSignIn(other.key, 7)
+			f.mustSignIn(other.key, 8)
+		}, false, true},
+		"another passkey signs in there": {func(p, other party) {
+			if err := f.SignIn(ctx, newSession(other.key, f.clock.Now()), used(other.key, 7), p.session.Hash); err != nil {
+				t.Fatal(err)
+			}
+		}, false, false},
+	} {
+		for _, clones := range []bool{true, false} {
+			name := "p" + tenant.NewFamilyID().String()
+			p := f.mustParty("acme", name, name)
+			other := p
+			other.key = f.mustPasskey(p.person, "phone")
+			other.session = f.mustSignIn(other.key, 1)
+			n, others := f.mustFamily(p, true, nil), f.mustFamily(other, true, nil)
+			if string(n.Passkey) != string(p.key.ID) {
+				t.Errorf("%s: it came of %x, not of %x", what, n.Passkey, p.key.ID)
+			}
+			c.move(p, other)
+			k, goesOn := p.key, c.cloned
+			if !clones {
+				k, goesOn = other.key, c.other
+			}
+			wantReason(t, f.SignIn(ctx, newSession(k, f.clock.Now()), used(k, 0), secret.Hash{}), tenant.ErrCounter)
+			f.reopen()
+			for _, one := range []struct {
+				tenant.Family
+				goesOn bool
+			}{{n, goesOn}, {others, clones}} {
+				got := ok(f.Family(ctx, "acme", one.ID))(t)
+				if got.Live(f.clock.Now()) != one.goesOn || !one.goesOn && got.Suspicion != tenant.ClonedPasskey {
+					t.Errorf("%s, its own cloned %v: of %x lives %v, suspected of %q", what, clones, got.Passkey, got.Live(f.clock.Now()), got.Suspicion)
+				}
+			}
+		}
+	}
+
+	p := f.mustParty("acme", "eve@acme.example", "late")
+	wantReason(t, f.SignIn(ctx, newSession(p.key, f.clock.Now()), used(p.key, 0), secret.Hash{}), tenant.ErrCounter)
+	wantReason(t, f.SaveCode(ctx, p.newCode(f.clock.Now())), tenant.ErrDisabled) // its session is still there
+	p = f.mustParty("acme", "mallory@acme.example", "later")
+	ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t)
+	wantReason(t, f.SaveCode(ctx, p.newCode(f.clock.Now())), tenant.ErrNotFound)
+}
+
+// testCameOfLess: what came of passkeys that a tenant doesn't admit any more stops when it says so, and doesn't go on until
+// it admits them again.
+func testCameOfLess(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	synced := f.mustAcme()
+	bound, gone := synced, synced
+	key := newPasskey(synced.person, "key")
+	key.Flags = 0x05
+	bound.key = ok(f.AddPasskey(ctx, key))(t)
+	bound.session = f.mustSignIn(bound.key, 1)
+	gone.key = f.mustPasskey(gone.person, "gone")
+	gone.session = f.mustSignIn(gone.key, 1)
+	away, here, kept := f.mustFamily(synced, true, nil), f.mustFamily(synced, false, nil), f.mustFamily(bound, true, nil)
+	held, lost := f.mustFamily(synced, true, nil), f.mustFamily(gone, true, nil)
+	signedOut := synced
+	signedOut.session = f.mustSignIn(synced.key, 2)
+	out := f.mustFamily(signedOut, true, nil)
+	ok(f.EndSession(ctx, "acme", synced.person.ID, signedOut.session.ID))(t)
+	ok3(t)(f.SuspendFamily(ctx, "acme", held.Person, held.ID, tenant.SuspendedByHand))
+	ok(f.RemovePasskey(ctx, "acme", gone.person.ID, gone.key.ID))(t)
+	late := synced.newCode(f.clock.Now())
+	if err := f.SaveCode(ctx, late); err != nil {
+		t.Fatal(err)
+	}
+	stopped := func(n tenant.Family) tenant.Suspicion { return ok(f.Family(ctx, "acme", n.ID))(t).Suspicion }
+	complete := func(more tenant.Tenant) {
+		more.ID = "acme"
+		ok(f.CompleteTenant(ctx, more))(t)
+		f.reopen()
+	}
+
+	complete(tenant.Tenant{Owner: "new@acme.example"})
+	for _, n := range []tenant.Family{away, here, kept, lost, out} {
+		if why := stopped(n); why != "" {
+			t.Errorf("another owner stopped a family: %s", why)
+		}
+	}
+	complete(tenant.Tenant{Passkeys: tenant.DeviceBound})
+	for _, n := range []tenant.Family{away, here, lost, out} {
+		if why := stopped(n); why != tenant.LesserPasskey {
+			t.Errorf("of %x: suspected of %q", n.Passkey, why)
+		}
+		_, _, err := f.ResumeFamily(ctx, "acme", n.Person, n.ID)
+		wantReason(t, err, tenant.ErrLesser)
+	}
+	if why := stopped(kept); why != "" {
+		t.Errorf("of a passkey that is still admitted: %s", why)
+	}
+	_, _, err := f.ResumeFamily(ctx, "acme", held.Person, held.ID) // whatever it was suspended for
+	wantReason(t, err, tenant.ErrLesser)
+	n := synced.newFamily(true, f.clock.Now())
+	_, err = f.RedeemCode(ctx, "acme", late.Hash, tenant.Redemption{Family: &n})
+	wantReason(t, err, tenant.ErrNotFound)
+	wantReason(t, f.SaveCode(ctx, synced.newCode(f.clock.Now())), tenant.ErrLesser) // its session is still there
+
+	complete(tenant.Tenant{Passkeys: tenant.AnyPasskey})
+	if why := stopped(away); why != tenant.LesserPasskey {
+		t.Errorf("nobody let it go on: %q", why)
+	}
+	for _, n := range []tenant.Family{away, held, lost} {
+		ok3(t)(f.ResumeFamily(ctx, "acme", n.Person, n.ID))
+	}
+}
