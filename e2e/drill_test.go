@@ -80,11 +80,11 @@ func TestDrillSeesEachMissingDefence(t *testing.T) {
 	}{
 		{"key binding", "consumer key", []edit{
 			{"validate/keyset.go", "return k.bound && !k.issuer.match(iss, tid)", "return false"},
-			{"validate/keyset.go", "excluded := literal && !k.names(iss); excluded", "excluded := literal && false; excluded"},
+			{"validate/keyset.go", "if k.flaw == \"\" && !k.names(iss) && set.literal[string(iss)] {", "if false {"},
 		}},
 		{"key expiry", "expired key", []edit{{"validate/keyset.go", "case k.hasExp && !k.exp.after(now):", "case false:"}}},
 		{"key statement", "smuggled key", []edit{{"validate/keyset.go", "case k.unvouched:\n\t\treturn CodeKeyStatement", "case false:\n\t\treturn CodeKeyStatement"}}},
-		{"receipt presence", "perfect forgery", []edit{{"validate/check.go", "if bare == nil {\n\t\treturn CodeReceiptMissing", "if bare == nil {\n\t\treturn \"\""}}},
+		{"receipt presence", "perfect forgery", []edit{{"validate/check.go", "if w.bare == nil {\n\t\treturn CodeReceiptMissing", "if w.bare == nil {\n\t\treturn \"\""}}},
 		{"receipt signature", "moved receipt", []edit{{"validate/verify.go", "if !ed25519.Verify(k.public, w.signed, r.Signature[:]) {", "if false {"}}},
 		{"receipt key", "other ledger key", []edit{{"validate/verify.go", "code := CodeReceiptKey\n", "code := Code(\"\")\n"}}},
 		{"key kinds at the application", "sign-in by the API's key", kinds},
