@@ -131,13 +131,13 @@ func TestUnsyncedWritesAreNotMissed(t *testing.T) {
 // TestTheControlLosesEntries: a ledger that answers before it syncs must fail, or the test above proves nothing.
 func TestTheControlLosesEntries(t *testing.T) {
 	early := buildWithout(t, append(append([]edit(nil), faultLayer...), answersEarly))
-	for range 5 {
+	for range 20 { // one is mostly enough, and a busy machine may need more
 		if missing, released := killLedger(t, early); missing > 0 {
 			t.Logf("%d of %d released tokens have no entry", missing, released)
 			return
 		}
 	}
-	t.Error("a ledger that answers before it syncs lost nothing in five kills: the kill test can't see what it is for")
+	t.Error("a ledger that answers before it syncs lost nothing in twenty kills: the kill test can't see what it is for")
 }
 
 // TestTheRealLedgerLosesNothing is the same act on the real thing.
