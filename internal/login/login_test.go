@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,26 @@ import (
 	"seawall/internal/secret"
 	"seawall/internal/tenant"
 )
+
+// TestADoorLacksNothing takes each field away that a door is made of. Only then is it found by no person who needs it.
+func TestADoorLacksNothing(t *testing.T) {
+	whole := newHall(t, nil).door.Config
+	fields := reflect.TypeFor[Config]()
+	for i := range fields.NumField() {
+		name := fields.Field(i).Name
+		if name == "Base" || name == "Metadata" {
+			continue
+		}
+		c := whole
+		reflect.ValueOf(&c).Elem().Field(i).SetZero()
+		if _, err := New(c); err == nil {
+			t.Errorf("a door without %s was made", name)
+		}
+	}
+	if _, err := New(whole); err != nil {
+		t.Errorf("a whole one: %v", err)
+	}
+}
 
 func TestEnrolSignInSignOut(t *testing.T) {
 	h := newHall(t, nil)
