@@ -150,6 +150,7 @@ type office struct {
 	refresh string
 	touched bool
 	expired bool
+	waking  int // how often it is not there yet
 	revoked []string
 	deaf    bool // what is to be revoked is not taken
 	mu      sync.Mutex
@@ -198,6 +199,11 @@ func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Header.Get("Authorization") != "DPoP access"+o.refresh || proof.Token == "":
 			o.t.Errorf("asked with %q", r.Header.Get("Authorization"))
+		case o.waking > 0:
+			o.waking--
+			w.Header().Set("Retry-After", "1")
+			say(503, map[string]string{"error": "temporarily_unavailable"})
+			return
 		case o.expired:
 			o.expired = false
 			w.Header().Set("WWW-Authenticate", `DPoP realm="x", error="invalid_token", error_description="expired"`)
@@ -329,7 +335,7 @@ func TestRequestsFindTheirWay(t *testing.T) {
 		grants string
 	}{
 		{"GET", func() {}, "refresh_token"},
-		{"GET", func() {}, "refresh_token"},
+		{"GET", func() { o.waking = 1 }, "refresh_token"},
 		{"GET", func() { o.expired = true }, "refresh_token refresh_token"},
 		{"GET", func() { l.expires = time.Now() }, "refresh_token refresh_token refresh_token"},
 		{"POST", func() {}, "refresh_token refresh_token refresh_token authorization_code"},
@@ -343,6 +349,10 @@ func TestRequestsFindTheirWay(t *testing.T) {
 		if again, err := Load(dir, o.URL); err != nil || again.refresh.Reveal() != o.refresh {
 			t.Errorf("step %d: the kept refresh token is not the last one: %v", i, err)
 		}
+	}
+	o.waking = 1
+	if resp, err := send("POST", "body=b"); err != nil || resp.StatusCode != 503 {
+		t.Errorf("a change is sent twice: %v, %v", resp, err)
 	}
 	if want := []string{"refresh+++"}; !slices.Equal(o.revoked, want) {
 		t.Errorf("the way through the browser left behind what is good still: revoked are %q, want %q", o.revoked, want)

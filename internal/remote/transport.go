@@ -19,10 +19,10 @@ type transport struct{ *Login }
 const early = 10 * time.Second
 
 // RoundTrip is for [http.RoundTripper]. A token that is over is renewed, and a touch that is too long ago is asked for again,
-// once each; the request is then sent anew.
+// once each; the request is then sent anew. A question that the server can't answer yet is asked again when it says.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	renewed, touched := false, false
-	for {
+	for tries := 1; ; tries++ {
 		if t.access.IsZero() || time.Until(t.expires) < early {
 			if err := t.renew(r.Context()); err != nil {
 				return nil, err
@@ -30,8 +30,18 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			renewed = true
 		}
 		resp, err := t.send(r)
-		if err != nil || resp.StatusCode != http.StatusUnauthorized {
-			return resp, err
+		if err != nil {
+			return nil, err
+		}
+		if wait := later(r, resp); wait > 0 && tries <= mostTries {
+			resp.Body.Close()
+			if err := pause(r.Context(), wait); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if resp.StatusCode != http.StatusUnauthorized {
+			return resp, nil
 		}
 		wrong, maxAge := challenge(resp.Header.Get("WWW-Authenticate"))
 		switch {
@@ -50,6 +60,30 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		default:
 			return resp, nil
 		}
+	}
+}
+
+// A seawall that has just started knows its keys within a second or two.
+const (
+	mostTries = 5
+	mostWait  = 3 * time.Second
+)
+
+// later returns when a question may be asked again; 0: it was answered, or it would change something.
+func later(r *http.Request, resp *http.Response) time.Duration {
+	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+	if r.Method != http.MethodGet || resp.StatusCode != http.StatusServiceUnavailable || err != nil || seconds < 1 {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, mostWait)
+}
+
+func pause(ctx context.Context, wait time.Duration) error {
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
