@@ -116,6 +116,19 @@ func peopleOf(q querier, tenantID string) ([]tenant.Person, error) {
 	return collect(q, scanPerson, `select `+personColumns+` from person where tenant = $1 order by login, id`, tenantID)
 }
 
+// everybody returns a tenant's people and how each of them gets in: what tells whether somebody may leave.
+func everybody(q querier, tenantID string) (people []tenant.Person, ways map[string]tenant.Ways, err error) {
+	if people, err = peopleOf(q, tenantID); err != nil {
+		return nil, nil, err
+	}
+	t, err := tenantByID(q, tenantID)
+	if err != nil {
+		return nil, nil, err
+	}
+	ways, err = waysIn(q, t)
+	return people, ways, err
+}
+
 // DisablePerson stops a person for good and ends their sessions, links, codes, recovery and what applications have of them
 // in the same act. The last owner who could get in is refused with [tenant.ErrConflict]. Doing it again changes nothing.
 func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenant.Person, err error) {
@@ -123,15 +136,7 @@ func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenan
 		if p, err = personByID(x, tenantID, id); err != nil || !p.Live() {
 			return err
 		}
-		people, err := peopleOf(x, tenantID)
-		if err != nil {
-			return err
-		}
-		t, err := tenantByID(x, tenantID)
-		if err != nil {
-			return err
-		}
-		ways, err := waysIn(x, t)
+		people, ways, err := everybody(x, tenantID)
 		if err != nil {
 			return err
 		}
@@ -162,15 +167,7 @@ func (s *Store) SetRole(ctx context.Context, tenantID, id string, role tenant.Ro
 		if p, err = personByID(x, tenantID, id); err != nil || p.Role == role {
 			return err
 		}
-		people, err := peopleOf(x, tenantID)
-		if err != nil {
-			return err
-		}
-		t, err := tenantByID(x, tenantID)
-		if err != nil {
-			return err
-		}
-		ways, err := waysIn(x, t)
+		people, ways, err := everybody(x, tenantID)
 		if err != nil {
 			return err
 		}
