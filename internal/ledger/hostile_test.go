@@ -318,7 +318,6 @@ func TestHostileMessages(t *testing.T) {
 	}{
 		"house: tokens":         {house, mint.MsgTokens, mint.AppendTokens(nil, []mint.Unsigned{i.token(now)}), mint.EntryNotAllowed},
 		"house: steps":          {house, mint.MsgKey, []byte(`{"steps":[]}`), mint.EntryNotAllowed},
-		"signer: read":          {p, mint.MsgRead, []byte(`{"from":0}`), mint.EntryNotAllowed},
 		"signer: search":        {p, mint.MsgSearch, []byte(`{"limit":1}`), mint.EntryNotAllowed},
 		"search: not JSON":      {house, mint.MsgSearch, []byte("x"), mint.Malformed},
 		"search: too many":      {house, mint.MsgSearch, []byte(`{"limit":201}`), mint.Malformed},
@@ -335,9 +334,6 @@ func TestHostileMessages(t *testing.T) {
 		"steps: not JSON":       {p, mint.MsgKey, []byte("{"), mint.Malformed},
 		"steps: none":           {p, mint.MsgKey, []byte(`{"steps":[]}`), mint.Malformed},
 		"steps: 17":             {p, mint.MsgKey, []byte(`{"steps":[` + strings.Repeat("{},", 16) + `{}]}`), mint.Malformed},
-		"read: not JSON":        {house, mint.MsgRead, []byte("x"), mint.Malformed},
-		"read: too many":        {house, mint.MsgRead, []byte(`{"from":0,"limit":1001}`), mint.Malformed},
-		"read: too few":         {house, mint.MsgRead, []byte(`{"from":0,"limit":-1}`), mint.Malformed},
 	} {
 		if err := c.from.refused(c.typ, c.body); !isRefusal(err, c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -568,66 +567,6 @@ func TestOneProcessor(t *testing.T) {
 		if refused := g.Refusal != nil; refused != (n == 3) || !refused && !g.Receipt.Verify(keyOf(g.Receipt.Key()), digestsOf(list)[n]) {
 			t.Errorf("token %d: %v, or a receipt that does not verify", n, g.Refusal)
 		}
-	}
-}
-
-// TestTheHouseReadsItsOwn pages through the log.
-func TestTheHouseReadsItsOwn(t *testing.T) {
-	r := prepareRig(t)
-	r.limits = limits{segment: 8 << 10, ahead: 4 << 10}
-	r.create()
-	r.open()
-	p, house := r.dial(Signer), r.dial(House)
-	p.mustHello()
-	house.mustHello()
-	i := p.issuer("acme", r.clock.now())
-	want := []string{}
-	for n := range 90 {
-		if _, _, err := p.tokens(r.l, i.token(r.clock.now())); err != nil {
-			t.Fatal(err)
-		}
-		tenant, client := []string{"acme", "globex"}[n%2], fmt.Sprint("client-", n)
-		a, err := house.entries(&mint.Entry{Kind: mint.ClientDisabled, Tenant: tenant, Client: client})
-		if err != nil {
-			t.Fatal(err)
-		}
-		want = append(want, fmt.Sprint(a.Sequence, tenant, client))
-	}
-	if n := len(segmentFirsts(t, r)); n < 5 {
-		t.Fatalf("only %d segments", n)
-	}
-	for _, limit := range []int{0, 1, 7, 1000} {
-		for _, tenant := range []string{"", "globex"} {
-			var got []string
-			q := mint.ReadQuery{Limit: limit, Tenant: tenant}
-			for rounds := 0; ; rounds++ {
-				a := new(mint.ReadAnswer)
-				if err := house.askJSON(mint.MsgRead, q, a); err != nil {
-					t.Fatal(err)
-				}
-				for _, e := range a.Entries {
-					got = append(got, fmt.Sprint(e.Sequence, e.Entry.Tenant, e.Entry.Client))
-				}
-				if a.Next >= a.Size {
-					break
-				}
-				if a.Next <= q.From && rounds > 0 {
-					t.Fatalf("no progress from %d", q.From)
-				}
-				q.From = a.Next
-			}
-			expected := slices.Clone(want)
-			if tenant != "" {
-				expected = slices.DeleteFunc(expected, func(s string) bool { return !strings.Contains(s, tenant) })
-			}
-			if !slices.Equal(got, expected) {
-				t.Errorf("limit %d, tenant %q: %d entries, want %d", limit, tenant, len(got), len(expected))
-			}
-		}
-	}
-	a := new(mint.ReadAnswer)
-	if err := house.askJSON(mint.MsgRead, mint.ReadQuery{From: 1 << 50}, a); err != nil || len(a.Entries) != 0 {
-		t.Errorf("behind the end: %+v, %v", a, err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +42,6 @@ type exchange struct {
 	met     bool          // it has said hello
 	seal    *mint.Seal    // agreed on in hello, with a signer that offered a share
 	refused *mint.Refusal // its hello was refused
-	cursor  cursor
 }
 
 // reply is an answer on its way out: a body, or a value for JSON, or an error.
@@ -252,8 +250,6 @@ func (s *exchange) handle(f mint.Frame) error {
 // asked answers what only the house may ask, and reports whether this was of that kind.
 func (s *exchange) asked(f mint.Frame, body []byte) bool {
 	switch f.Type {
-	case mint.MsgRead:
-		s.readLog(f, body)
 	case mint.MsgState:
 		s.state(f, body)
 	case mint.MsgFeed:
@@ -475,22 +471,4 @@ func (l *Ledger) recordSteps(steps []mint.KeyRecord) (*mint.KeysRecorded, *mint.
 	}
 	return &mint.KeysRecorded{Sequence: first, Statements: statements,
 		Size: l.head.Size, Millis: l.head.Millis, Batch: l.head.Batch.String()}, nil
-}
-
-// readLog answers the house from the files.
-func (s *exchange) readLog(f mint.Frame, body []byte) {
-	var q mint.ReadQuery
-	if err := mint.ReadJSON(body, &q); err != nil {
-		s.answer(f, nil, mint.Refuse(mint.Malformed, "the question is not readable"))
-		return
-	}
-	a, err := s.l.read(q, &s.cursor)
-	if err != nil && !errors.Is(err, &mint.Refusal{}) {
-		s.l.log.Error("reading the log for the house failed", "error", strings.TrimSpace(err.Error()))
-	}
-	if err != nil {
-		s.answer(f, nil, err)
-		return
-	}
-	s.answer(f, a, nil)
 }

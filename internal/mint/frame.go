@@ -45,12 +45,11 @@ const (
 	MsgEntries MsgType = 17 // AppendEntries → Appended
 	MsgKey     MsgType = 18 // KeyRecords → KeysRecorded (signer only)
 	MsgHello   MsgType = 19 // HelloQuery → Hello
-	MsgRead    MsgType = 20 // ReadQuery → ReadAnswer (house only)
-	MsgState   MsgType = 21 // StateQuery → Stated (house only)
-	MsgFeed    MsgType = 22 // FeedQuery → Feed (house only)
-	MsgWatch   MsgType = 23 // WatchQuery → Watched (house only)
-	MsgCount   MsgType = 24 // CountQuery → Counted (house only)
-	MsgSearch  MsgType = 25 // SearchQuery → Found (house only)
+	MsgState   MsgType = 20 // StateQuery → Stated (house only)
+	MsgFeed    MsgType = 21 // FeedQuery → Feed (house only)
+	MsgWatch   MsgType = 22 // WatchQuery → Watched (house only)
+	MsgCount   MsgType = 23 // CountQuery → Counted (house only)
+	MsgSearch  MsgType = 24 // SearchQuery → Found (house only)
 )
 
 // Frame is one message. Body is valid until the next read on the connection.
@@ -190,25 +189,4 @@ func ReadJSONAnswer(body []byte, v any) error {
 		return refusal
 	}
 	return fmt.Errorf("%w: answer", ErrMalformed)
-}
-
-// ReadQuery asks the ledger for entries of the kinds the house writes, oldest
-// first from the sequence From, at most Limit (100 when 0, 1000 at most).
-type ReadQuery struct {
-	From   uint64 `json:"from"`
-	Limit  int    `json:"limit,omitempty"`
-	Tenant string `json:"tenant,omitempty"`
-}
-
-// ReadAnswer holds what was found and where to go on.
-type ReadAnswer struct {
-	Entries []NumberedEntry `json:"entries"`
-	Next    uint64          `json:"next"`
-	Size    uint64          `json:"size"`
-}
-
-// NumberedEntry is an entry with its place in the log.
-type NumberedEntry struct {
-	Sequence uint64 `json:"sequence"`
-	Entry    Entry  `json:"entry"`
 }

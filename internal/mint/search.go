@@ -23,3 +23,9 @@ type Found struct {
 	Next    uint64          `json:"next"` // 0: that was all
 	Size    uint64          `json:"size"` // of the log
 }
+
+// NumberedEntry is an entry with its place in the log.
+type NumberedEntry struct {
+	Sequence uint64 `json:"sequence"`
+	Entry    Entry  `json:"entry"`
+}

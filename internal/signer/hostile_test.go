@@ -360,7 +360,7 @@ func TestHostileHouseMessages(t *testing.T) {
 		{"an entry for the ledger", mint.MsgEntries, mint.AppendEntries(nil, []*mint.Entry{{Kind: mint.TokenIssued}}), mint.Malformed},
 		{"a step of a key", mint.MsgKey, text(step), mint.Malformed},
 		{"hello", mint.MsgHello, text(mint.HelloQuery{}), mint.Malformed},
-		{"a look into the log", mint.MsgRead, text(mint.ReadQuery{}), mint.Malformed},
+		{"a look into the log", mint.MsgSearch, text(mint.SearchQuery{Limit: 1}), mint.Malformed},
 		{"no such message", 200, nil, mint.Malformed},
 		{"a policy that is no JSON", mint.MsgPolicy, []byte("policy"), mint.Malformed},
 		{"a policy with an unknown field", mint.MsgPolicy, []byte(`{"tenant":"acme","ceiling":0}`), mint.Malformed},
