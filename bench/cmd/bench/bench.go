@@ -30,17 +30,18 @@ type bench struct {
 	noZitadel bool             // the peer could not be built
 	noPeers   bool             // the program with the other libraries could not be built
 
-	rounds   []round
-	start    starts
-	memory   memories
-	size     binary
-	check    tokenCheck
-	peers    comparison.Figures
-	guard    guardSpeeds
-	rotation rotations
-	feed     spread.Figures
-	ledger   ledgerSpeeds
-	verify   verified
+	rounds        []round
+	start         starts
+	memory        memories
+	size          binary
+	check         tokenCheck
+	peers         comparison.Figures
+	guard         guardSpeeds
+	rotation      rotations
+	introspection introspections
+	feed          spread.Figures
+	ledger        ledgerSpeeds
+	verify        verified
 }
 
 // prepare makes the directory and builds the other servers and the load generator into it.
@@ -118,7 +119,7 @@ func (b *bench) measure(ctx context.Context) (report.Report, error) {
 	taken := time.Now()
 	if b.seawall != "" {
 		for _, step := range []func(context.Context) error{
-			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureGuard, b.measureRotation, b.measureFeed, b.measureLedger,
+			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureGuard, b.measureRotation, b.measureIntrospection, b.measureFeed, b.measureLedger,
 		} {
 			if err := step(ctx); err != nil {
 				return report.Report{}, err

@@ -81,23 +81,32 @@ func guardQuestion(host, token, path string) []byte {
 }
 
 func (b *bench) askGuard(ctx context.Context, guard *subject.Server, connections int, requests [][]byte) (window, error) {
-	processes, err := guard.Processes()
+	w, _, err := b.watch(ctx, guard, load.Plan{Connections: connections, Requests: requests})
+	return w, err
+}
+
+// watch puts a window of load on a server, and says what it cost and showed.
+func (b *bench) watch(ctx context.Context, s *subject.Server, plan load.Plan) (window, load.Result, error) {
+	processes, err := s.Processes()
 	if err != nil {
-		return window{}, err
+		return window{}, load.Result{}, err
 	}
-	plan := load.Plan{Address: guard.Base.Host, Connections: connections, Requests: requests, Warmup: b.settings.window / 4, Window: b.settings.window}
+	if plan.Address == "" {
+		plan.Address = s.Base.Host
+	}
+	plan.Warmup, plan.Window = b.settings.window/4, b.settings.window
 	for _, p := range processes {
 		plan.Processes = append(plan.Processes, p.PID)
 	}
 	var r load.Result
 	if err := b.consult(ctx, "load", plan, &r); err != nil {
-		return window{}, err
+		return window{}, r, err
 	}
 	var cpu time.Duration
 	for _, used := range r.CPU {
 		cpu += used
 	}
-	return window{cpu / time.Duration(r.Counted), r.P50, r.P99, float64(r.Counted) / r.Window.Seconds()}, nil
+	return window{cpu / time.Duration(r.Counted), r.P50, r.P99, float64(r.Counted) / r.Window.Seconds()}, r, nil
 }
 
 func (b *bench) guardBars() []report.Bar {

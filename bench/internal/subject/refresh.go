@@ -69,23 +69,46 @@ func (a *App) form(ctx context.Context, endpoint string, form url.Values) (*http
 // SignIns redeems codes and returns the refresh tokens.
 func (a *App) SignIns(ctx context.Context, endpoint string, codes []string) (tokens []string, err error) {
 	for _, code := range codes {
-		request, err := a.form(ctx, endpoint, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.Redirect}, "code_verifier": {a.Verifier}})
+		given, err := a.redeem(ctx, endpoint, code)
 		if err != nil {
 			return nil, err
-		}
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return nil, err
-		}
-		body, err := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		var given struct {
-			Refresh string `json:"refresh_token"`
-		}
-		if err != nil || json.Unmarshal(body, &given) != nil || given.Refresh == "" {
-			return nil, fmt.Errorf("a code was not redeemed: status %d", answer.StatusCode)
 		}
 		tokens = append(tokens, given.Refresh)
 	}
 	return tokens, nil
+}
+
+// AccessTokens redeems codes and returns the access tokens, which are for the person who signed in.
+func (a *App) AccessTokens(ctx context.Context, endpoint string, codes []string) (tokens []string, err error) {
+	for _, code := range codes {
+		given, err := a.redeem(ctx, endpoint, code)
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, given.Access)
+	}
+	return tokens, nil
+}
+
+// given is what a code gives.
+type given struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+}
+
+func (a *App) redeem(ctx context.Context, endpoint, code string) (g given, err error) {
+	request, err := a.form(ctx, endpoint, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.Redirect}, "code_verifier": {a.Verifier}})
+	if err != nil {
+		return g, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return g, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	answer.Body.Close()
+	if err != nil || json.Unmarshal(body, &g) != nil || g.Access == "" || g.Refresh == "" {
+		return g, fmt.Errorf("a code was not redeemed: status %d", answer.StatusCode)
+	}
+	return g, nil
 }

@@ -83,11 +83,16 @@ func GetRequest(address string) ([]byte, error) {
 
 // Token gets one access token on a connection of its own.
 func Token(ctx context.Context, endpoint string, client Credential) (string, error) {
+	return tokenOver(ctx, alone, endpoint, client)
+}
+
+// tokenOver gets one access token.
+func tokenOver(ctx context.Context, over *http.Client, endpoint string, client Credential) (string, error) {
 	request, err := tokenRequest(ctx, endpoint, client)
 	if err != nil {
 		return "", err
 	}
-	body, err := fetch(request)
+	body, err := fetchOver(over, request)
 	if err != nil {
 		return "", fmt.Errorf("asking for a token: %w", err)
 	}
@@ -128,11 +133,17 @@ func Document(ctx context.Context, address string) ([]byte, error) {
 	return body, nil
 }
 
+// patience is how long an answer may take.
+const patience = 30 * time.Second
+
+// alone makes a new connection for each request.
+var alone = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+
 // fetch sends a request on a new connection and wants 200.
-func fetch(request *http.Request) ([]byte, error) {
+func fetch(request *http.Request) ([]byte, error) { return fetchOver(alone, request) }
+
+func fetchOver(client *http.Client, request *http.Request) ([]byte, error) {
 	const limit = 1 << 20
-	request.Close = true
-	client := http.Client{Timeout: 30 * time.Second}
 	response, err := client.Do(request)
 	if err != nil {
 		return nil, err
