@@ -47,6 +47,7 @@ var house = []room{
 	{"internal/fence", nil},
 	{"internal/supervise", nil},
 	{"internal/link", nil},
+	{"internal/process", []string{"internal/fence", "internal/link", "internal/secret", "internal/supervise"}},
 
 	// Two vaults.
 	{"internal/eddsa", nil},
@@ -55,9 +56,9 @@ var house = []room{
 	{"internal/keystore/builtin", []string{"internal/keystore", "internal/keystore/file"}},
 	{"internal/keystore/keystoretest", []string{"internal/keystore"}},
 	{"internal/ledger", []string{"internal/eddsa", "internal/mint"}},
-	{"internal/ledger/vault", []string{"internal/ledger", "internal/mint", "internal/fence", "internal/link", "internal/secret", "internal/supervise"}},
+	{"internal/ledger/vault", []string{"internal/ledger", "internal/mint", "internal/fence", "internal/link", "internal/process"}},
 	{"internal/signer", []string{"internal/mint", "internal/keyring", "internal/keystore", "internal/secret"}},
-	{"internal/signer/vault", []string{"internal/signer", "internal/mint", "internal/keystore", "internal/keystore/builtin", "internal/fence", "internal/link", "internal/secret", "internal/supervise"}},
+	{"internal/signer/vault", []string{"internal/signer", "internal/mint", "internal/keystore", "internal/keystore/builtin", "internal/fence", "internal/link", "internal/process", "internal/supervise"}},
 
 	// Living rooms.
 	{"internal/token", []string{"internal/mint", "internal/tenant", "internal/oauth", "internal/secret"}},

@@ -173,16 +173,8 @@ func (h *house) runSupervised(ctx context.Context, c *call) int {
 	}
 	h.signer, h.ledger = member.Link(linkMint), member.Link(linkEntries)
 	// Orders come over the control socket; signals are for the supervisor alone.
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	serving, stop := member.Serving(context.WithoutCancel(ctx))
 	defer stop()
-	go func() {
-		select {
-		case <-member.Draining():
-		case <-member.Gone():
-		case <-serving.Done():
-		}
-		stop()
-	}()
 	err = h.run(serving, c, func(first *invitation) error {
 		return member.Ready(map[string]any{"level": h.level, "invitation": first})
 	})

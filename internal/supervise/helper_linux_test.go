@@ -209,9 +209,9 @@ func serve(p part, m *Member, level *fence.Level) int {
 	}
 	m.Ready(status{Event: "ready", PID: os.Getpid(), Level: level, Found: descriptors()})
 	select {
-	case <-m.Gone():
+	case <-m.gone:
 		return 1
-	case <-m.Draining():
+	case <-m.draining:
 		m.Ready(status{Event: "draining", PID: os.Getpid(), Found: descriptors()})
 		return 0
 	}

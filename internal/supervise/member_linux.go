@@ -24,8 +24,8 @@ const reportWait = 5 * time.Second
 // Member is a child's side of the control socket.
 type Member struct {
 	control  *net.UnixConn
-	gone     chan struct{}
-	draining chan struct{}
+	gone     chan struct{} // closed when the supervisor is gone
+	draining chan struct{} // closed when it asks for an end
 
 	mu    sync.Mutex
 	links map[string]*endpoint
@@ -41,8 +41,8 @@ type endpoint struct {
 // executes the program again. From then on the process ignores SIGTERM and SIGINT, which service managers send to
 // everybody at once: orders come over the control socket, so that the house drains before the vaults.
 //
-// When the supervisor is gone, by whatever death, Gone is closed; a process that has not ended by itself 5 s later is
-// ended by Join, so none is ever left behind.
+// When the supervisor is gone, by whatever death, the context of Serving ends; a process that has not ended by itself 5 s
+// later is ended by Join, so none is ever left behind.
 func Join(fd int) (*Member, error) {
 	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_SEQPACKET {
 		return nil, fmt.Errorf("supervise: descriptor %d is no control socket (%v): this command is started by seawall up", fd, err)
@@ -58,11 +58,20 @@ func Join(fd int) (*Member, error) {
 	return m, nil
 }
 
-// Draining is closed when the supervisor asks for an end: take nothing new, finish what was begun, then end.
-func (m *Member) Draining() <-chan struct{} { return m.draining }
-
-// Gone is closed when the supervisor is gone: end now.
-func (m *Member) Gone() <-chan struct{} { return m.gone }
+// Serving returns a context that ends with ctx, when the supervisor asks for an end, and when it is gone: take nothing new
+// then, finish what was begun, and end.
+func (m *Member) Serving(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		defer stop()
+		select {
+		case <-m.draining:
+		case <-m.gone:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
+}
 
 // Ready reports that this process serves. info goes to Config.Ready as JSON, at most 16 KiB.
 func (m *Member) Ready(info any) error {

@@ -37,11 +37,10 @@ type Member struct{}
 // Join fails on this platform.
 func Join(int) (*Member, error) { return nil, errPlatform }
 
-// Draining never ends.
-func (m *Member) Draining() <-chan struct{} { return nil }
-
-// Gone never ends.
-func (m *Member) Gone() <-chan struct{} { return nil }
+// Serving ends with ctx alone.
+func (m *Member) Serving(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
+}
 
 // Ready fails on this platform.
 func (m *Member) Ready(any) error { return errPlatform }

@@ -88,15 +88,8 @@ func writer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := m.Serving(ctx)
 	defer stop()
-	go func() {
-		defer stop()
-		select {
-		case <-m.Draining():
-		case <-m.Gone():
-		}
-	}()
 	head, err := mint.OpenHeadFile("head")
 	if err != nil {
 		return err
