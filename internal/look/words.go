@@ -117,7 +117,7 @@ var words = map[string]line{
 	"account.whylesser":        {"Your organisation now asks for more than the passkey proves that it began with. End it, and sign in to it again.", "Deine Organisation verlangt jetzt mehr, als der Passkey beweist, mit dem sie begann. Beende sie und melde dich dort neu an."},
 	"account.whyadmin":         {"An administrator put it on hold.", "Eine Administratorin oder ein Administrator hat sie angehalten."},
 	"account.resume":           {"Let it go on", "Weitermachen lassen"},
-	"account.resumenamed":      {"Let %s go on", "Weitermachen lassen: %s"},
+	"account.resumenamed":      {"Let it go on: %s", "Weitermachen lassen: %s"},
 	"account.endapp":           {"End the access of %s", "Beenden: Zugriff von %s"},
 	"account.endapps":          {"End the access of all applications", "Zugriff aller Anwendungen beenden"},
 	"account.signout":          {"Sign out", "Abmelden"},
