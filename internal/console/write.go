@@ -46,7 +46,11 @@ func (o *Console) write(v *visit, to route) error {
 		return o.touch(v)
 	}
 	v.trouble, v.status = e, max(e.Status, http.StatusBadRequest)
-	return to.get(o, v)
+	err = to.get(o, v)
+	if gone := (*adminapi.Error)(nil); errors.As(err, &gone) { // there is no page to say it on any more
+		v.trouble, err = nil, e
+	}
+	return err
 }
 
 // touch sends the browser to touch its passkey, and back to the page that it is on, with what was typed.
