@@ -29,6 +29,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -173,6 +174,17 @@ var routes = map[string]route{
 func (e *Endpoint) Owns(rest string) bool {
 	_, ok := routes[rest]
 	return ok
+}
+
+// Pages lists the paths of all pages below an issuer. [Path] is none: it leads to one, or says what is wrong.
+func Pages() (paths []string) {
+	for path := range routes {
+		if path != Path {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 // What goes wrong where no client can be told. The words are in package look under problem.<name>.

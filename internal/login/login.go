@@ -24,6 +24,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -271,6 +272,17 @@ var routes = map[string]route{
 func (d *Door) Owns(rest string) bool {
 	_, ok := routes[rest]
 	return ok
+}
+
+// Pages lists the paths of all pages below an issuer.
+func Pages() (paths []string) {
+	for path, r := range routes {
+		if r.get != nil {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 // Serve answers a request to a path that [Door.Owns].
