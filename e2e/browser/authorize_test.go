@@ -1,12 +1,17 @@
 package browser
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,10 +19,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/webauthn"
-
+	"seawall/internal/authorize"
 	"seawall/internal/testenv"
 )
 
@@ -207,10 +211,10 @@ func TestAnApplication(t *testing.T) {
 	b.go2(app.server + "/start")
 	shop("yours, ")
 	app.asking("&prompt=login")
-	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key})
+	b.touches(false)
 	b.go2(app.server + "/start")
 	b.at("/dev/signin") // and nothing goes on without a touch
-	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key, Enabled: true})
+	b.touches(true)
 	b.go2(app.server + "/start")
 	shop("yours, ")
 	app.asking("&prompt=consent")
@@ -267,7 +271,8 @@ func TestAnApplication(t *testing.T) {
 
 // TestApplicationScreens looks at the pages that applications send people to.
 func TestApplicationScreens(t *testing.T) {
-	s := start(t)
+	document, root := metadata(t)
+	s := testenv.Start(t, testenv.Options{Binary: binary, Listen: strings.Replace(testenv.FreeAddress(t), "127.0.0.1", "localhost", 1), Args: []string{"--fido-metadata", document, "--fido-metadata-root", root}})
 	dev(s)
 	app := newApplication(t, s)
 	s.Run("api", "create", "https://orders.acme.example", "--tenant", "dev", "--scope", "orders:read", "--scope", "orders:write", "--scope", "invoices:read")
@@ -276,58 +281,92 @@ func TestApplicationScreens(t *testing.T) {
 	s.Run("client", "create", "portal", "--tenant", "dev", "--type", "web", "--name", "Acme portal", "--redirect", "https://portal.acme.example/callback")
 	b := open(t)
 	link := member(t, s, "dev", "ada@acme.example", "Ada Lovelace")
-	dir := filepath.Join(testenv.Root(t), ".work/screens")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	axe := axeSource(t)
-	look := func(name string, open func()) {
-		for _, lang := range []string{"en", "de"} {
-			b.language(lang)
-			for _, theme := range []string{"light", "dark"} {
-				call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
-				for _, width := range []int64{360, 768, 1280} {
-					if lang == "de" && (width != 360 || theme != "light") {
-						continue
-					}
-					call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1})
-					open()
-					b.picture(filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d.png", name, lang, theme, width)))
-					if eval[bool](b, "document.documentElement.scrollWidth > innerWidth") {
-						t.Errorf("%s is wider than %d px in %s", name, width, lang)
-					}
-				}
-				b.axe(axe, name+" "+lang+" "+theme)
-			}
-		}
-		b.language("en")
-	}
+	g := newGallery(b)
 	sum := sha256.Sum256([]byte("verifier"))
 	request := func(client, redirect, scope string) string {
 		return app.issuer + "/authorize?" + url.Values{"client_id": {client}, "redirect_uri": {redirect}, "response_type": {"code"}, "scope": {scope},
 			"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}.Encode()
 	}
-	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key})
-	look("signin-application", func() { b.go2(request("portal", "https://portal.acme.example/callback", "openid profile")) })
-	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key, Enabled: true})
+	b.touches(false)
+	g.look("signin-application", func() { b.go2(request("portal", "https://portal.acme.example/callback", "openid profile")) })
+	b.touches(true)
 	b.enrol(link, "/dev")
-	look("consent", func() { b.go2(request("portal", "https://portal.acme.example/callback", "openid profile")) })
-	look("consent-all", func() {
+	g.look("consent", func() { b.go2(request("portal", "https://portal.acme.example/callback", "openid profile")) })
+	g.look("consent-all", func() {
 		b.go2(request("field-app", "com.example.fieldservice:/callback", "openid profile offline_access orders:read orders:write invoices:read"))
 	})
-	look("consent-again", func() {
+	g.look("consent-again", func() {
 		b.go2(request("portal", "https://portal.acme.example/callback", "openid"))
 		b.go2(eval[string](b, "location.href") + "&changed=1")
 	})
-	look("logout", func() { b.go2(app.issuer + "/logout?client_id=portal") })
-	look("problem-client", func() { b.go2(request("nobody", "https://portal.acme.example/callback", "openid")) })
-	look("problem-redirect", func() { b.go2(request("portal", "https://portal.acme.example.evil.example/", "openid")) })
+	g.look("logout", func() { b.go2(app.issuer + "/logout?client_id=portal") })
+	g.look("problem-client", func() { b.go2(request("nobody", "https://portal.acme.example/callback", "openid")) })
+	g.look("problem-redirect", func() { b.go2(request("portal", "https://portal.acme.example.evil.example/", "openid")) })
 	b.go2(app.server + "/start")
 	b.click(`button[value="allow"]`)
 	b.until(`document.body.innerText.includes("the shop: yours")`)
 	b.enrol(member(t, s, "dev", "bob@acme.example", "Bob Kahn"), "/dev")
-	look("logout-other", func() { b.go2(app.server + "/leave") })
+	g.look("logout-other", func() { b.go2(app.server + "/leave") })
 	if text := b.text(); !strings.Contains(text, "Bob Kahn") || !strings.Contains(text, "Zurück zu Shop") {
 		t.Errorf("bob is told\n%s", text)
 	}
+	g.saw("/{tenant}", authorize.Pages())
+
+	// What applications have of somebody, one of them in doubt: an older refresh token than the last came back.
+	b.go2(app.server + "/start")
+	b.click(`button[value="allow"]`)
+	b.until(`document.body.innerText.includes("the shop: yours")`)
+	old := app.refresh
+	for range 2 {
+		app.again()
+	}
+	app.refresh = old
+	if wrong := app.again(); wrong != "invalid_grant" {
+		t.Fatalf("an older refresh token: %q", wrong)
+	}
+	b.go2(request("field-app", "com.example.fieldservice:/callback", "openid offline_access"))
+	b.click(`button[value="allow"]`)
+	g.look("account-applications", func() {
+		b.go2(app.issuer + "/account")
+		b.until(`document.querySelectorAll('form[action="/dev/account/applications/end"]').length === 2 && document.querySelectorAll('form[action="/dev/account/applications/resume"]').length === 1`)
+	})
+
+	b.touches(false)
+	g.look("signin-again", func() {
+		b.go2(request("shop", app.server+"/cb", "openid") + "&prompt=login&id_token_hint=" + app.idToken)
+		b.until(`document.querySelector('[data-again="yes"]') !== null`)
+	})
+
+	// An application asks for a certified security key. Nobody here has one any more.
+	s.Run("tenant", "complete", "dev", "--passkeys", "attested", "--yes")
+	g.look("signin-demand", func() {
+		b.go2(request("portal", "https://portal.acme.example/callback", "openid") + "&acr_values=phrh")
+		b.until(`document.querySelector(".notice.warn a") !== null`)
+	})
+}
+
+// metadata keeps a FIDO metadata document that knows no authenticator at all, and the root that it is signed under.
+func metadata(t *testing.T) (document, root string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "mds.fidoalliance.org"
+	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	der, err := x509.CreateCertificate(nil, authority, authority, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	input := encode(fmt.Appendf(nil, `{"alg":"EdDSA","typ":"JWT","x5c":[%q]}`, base64.StdEncoding.EncodeToString(der))) + "." + encode([]byte(`{"legalHeader":"for tests","no":1,"nextUpdate":"2099-01-01","entries":[]}`))
+	dir := t.TempDir()
+	document, root = filepath.Join(dir, "mds.jwt"), filepath.Join(dir, "root.pem")
+	for path, text := range map[string][]byte{document: []byte(input + "." + encode(ed25519.Sign(private, []byte(input)))), root: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})} {
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return document, root
 }

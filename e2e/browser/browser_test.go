@@ -1,6 +1,5 @@
 // Package browser drives the release binary through headless Chromium, as a person would: with a virtual authenticator in
-// place of a finger. It looks at every page in both themes and three widths, keeps the pictures in .work/screens, and lets
-// axe look for what a person with a screen reader or a keyboard would stumble over.
+// place of a finger, and looks at every page that there is, see [gallery].
 //
 // It is a module of its own, so that what drives the browser never comes near the product: run it with GOWORK=off.
 package browser
@@ -8,25 +7,24 @@ package browser
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
+	"seawall/internal/login"
+	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
 	"seawall/internal/testenv"
 )
 
@@ -134,6 +132,12 @@ func (b *tab) authenticator(synced bool) webauthn.AuthenticatorID {
 		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: transport, HasResidentKey: true, HasUserVerification: true,
 		IsUserVerified: true, AutomaticPresenceSimulation: true, DefaultBackupEligibility: synced, DefaultBackupState: synced,
 	}}).AuthenticatorID
+}
+
+// touches says whether anybody is there to touch the passkey.
+func (b *tab) touches(by bool) {
+	b.t.Helper()
+	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key, Enabled: by})
 }
 
 func (b *tab) language(tag string) {
@@ -296,9 +300,9 @@ func TestAPersonsDay(t *testing.T) {
 
 	b.click(`form[action="/acme/signout"] button`)
 	b.at("/acme/signed-out")
-	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key})
+	b.touches(false)
 	b.go2(s.URL + "/acme/signin")
-	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key, Enabled: true})
+	b.touches(true)
 	b.click("#go")
 	b.at("/acme/account")
 
@@ -445,51 +449,34 @@ func (b *tab) borrow(from *tab) {
 
 func ptr[T any](v T) *T { return &v }
 
-// TestScreens looks at every page in both themes, three widths and both languages.
+// TestScreens looks at every page on which people sign in and see to their account.
 func TestScreens(t *testing.T) {
 	s := start(t)
 	acme(s)
 	link := person(t, s, "ada@acme.example", "Ada Lovelace")
+	code := sealed(t, s, "acme")
+	s.Run("person", "create", "second@seawall.example", "--tenant", "operators", "--role", "owner")
 	b := open(t)
-	dir := filepath.Join(testenv.Root(t), ".work/screens")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	axe := axeSource(t)
-	look := func(name, path string, before func()) {
-		for _, lang := range []string{"en", "de"} {
-			b.language(lang)
-			for _, theme := range []string{"light", "dark"} {
-				call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
-				for _, width := range []int64{360, 768, 1280} {
-					if lang == "de" && (width != 360 || theme != "light") {
-						continue
-					}
-					call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 800, DeviceScaleFactor: 1})
-					b.go2(s.URL + path)
-					if before != nil {
-						before()
-					}
-					b.picture(filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d.png", name, lang, theme, width)))
-					if scroll := eval[bool](b, "document.documentElement.scrollWidth > innerWidth"); scroll {
-						t.Errorf("%s is wider than %d px in %s", name, width, lang)
-					}
-				}
-				b.axe(axe, name+" "+lang+" "+theme)
-			}
-		}
-		b.language("en")
-	}
-	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key})
+	g := newGallery(b)
+	plain := func(name, path string) { g.look(name, func() { b.go2(s.URL + path) }) }
+	b.touches(false)
 	_, secret, _ := strings.Cut(link, "#")
-	look("enrol", "/acme/enrol?#"+secret, func() { b.until(`document.getElementById("who-login").textContent.trim() !== ""`) })
-	look("enrol-over", "/acme/enrol?#swe_prod_gone", func() { b.until(`document.getElementById("say").textContent !== ""`) })
-	look("signin", "/acme/signin", nil)
-	look("signed-out", "/acme/signed-out", nil)
-	look("problem", "/acme/signin?i=gone", nil)
-	call(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: b.key, Enabled: true})
+	g.look("enrol", func() {
+		b.go2("about:blank") // what is after # alone would load nothing
+		b.go2(s.URL + "/acme/enrol?#" + secret)
+		b.until(`document.getElementById("who-login").textContent.trim() !== ""`)
+	})
+	g.look("enrol-over", func() {
+		b.go2("about:blank")
+		b.go2(s.URL + "/acme/enrol?#swe_prod_gone")
+		b.until(`document.getElementById("say").textContent !== ""`)
+	})
+	plain("signin", "/acme/signin")
+	plain("signed-out", "/acme/signed-out")
+	plain("problem", "/acme/signin?i=gone")
+	b.touches(true)
 	b.enrol(link, "/acme")
-	look("account-new", "/acme/account", nil)
+	plain("account-new", "/acme/account")
 	b.authenticator(true)
 	eval[bool](b, `(document.getElementById("name").value = "Ada’s phone", true)`)
 	b.click("#go")
@@ -500,76 +487,40 @@ func TestScreens(t *testing.T) {
 	phone.go2(s.URL + "/acme/signin")
 	phone.at("/acme/account")
 	s.Run("person", "recover", "ada@acme.example", "--tenant", "acme")
-	look("account", "/acme/account", nil)
-	look("account-open", "/acme/account", func() { eval[bool](b, `(document.querySelectorAll("details.change")[1].open = true)`) })
+	plain("account", "/acme/account")
+	unfold := func() {
+		b.go2(s.URL + "/acme/account")
+		eval[bool](b, `(document.querySelectorAll("details.change")[1].open = true)`)
+	}
+	g.look("account-open", unfold)
 	s.Run("tenant", "complete", "acme", "--passkeys", "device-bound", "--yes") // Ada's phone is synced
-	look("account-lesser", "/acme/account", func() { eval[bool](b, `(document.querySelectorAll("details.change")[1].open = true)`) })
+	g.look("account-lesser", unfold)
 	operator, err := os.ReadFile(filepath.Join(s.Data, "first-administrator.txt"))
 	b.must(err)
 	b.enrol(strings.TrimSpace(string(operator)), "/operators")
-	look("account-operator", "/operators/account", nil)
-}
-
-// picture keeps the whole page.
-func (b *tab) picture(path string) {
-	b.t.Helper()
-	height := eval[float64](b, "Math.max(document.documentElement.scrollHeight, innerHeight)")
-	width := eval[float64](b, "innerWidth")
-	shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: ptr(true), Clip: &page.Viewport{Width: width, Height: height, Scale: 1}})
-	if err := os.WriteFile(path, shot.Data, 0o644); err != nil {
-		b.t.Fatal(err)
+	plain("account-operator", "/operators/account")
+	glass := s.Command("break-glass", "use", "--tenant", "acme", "--save", filepath.Join(t.TempDir(), "link"))
+	glass.Stdin = strings.NewReader(code.Reveal() + "\n")
+	if out, err := glass.CombinedOutput(); err != nil {
+		t.Fatalf("breaking the glass: %v\n%s", err, out)
 	}
+	s.Run("person", "enrol", "second@seawall.example", "--tenant", "operators", "--save", filepath.Join(t.TempDir(), "link"))
+	g.look("account-alarms", func() {
+		b.go2(s.URL + "/operators/account")
+		b.until(`document.querySelectorAll(".alarms li").length === 2`)
+	})
+	g.saw("/{tenant}", login.Pages())
 }
 
-// axeSource returns axe-core, which npm keeps for us.
-func axeSource(t *testing.T) string {
+// sealed gives a break-glass principal of a tenant a code. The command line would show it on a terminal only.
+func sealed(t *testing.T, s *testenv.Seawall, tenant string) secret.Text {
 	t.Helper()
-	dir := filepath.Join(testenv.Root(t), ".work/tools/axe")
-	path := filepath.Join(dir, "node_modules/axe-core/axe.min.js")
-	if _, err := os.Stat(path); err != nil {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
-			text, err := os.ReadFile(name)
-			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, name), text, 0o644)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		cmd := exec.Command(testenv.Tool(t, "npm"), "ci", "--silent", "--ignore-scripts")
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("npm ci: %v\n%s", err, out)
-		}
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
+	code := secret.Generate(secret.BreakGlass, secret.Production)
+	hash := code.Hash()
+	if err := adminapi.Dial(filepath.Join(s.Data, "house")).SealGlass(t.Context(), tenant, "break-glass-1", adminapi.SealGlass{Hash: hash[:]}); err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
-}
-
-// axe lets axe-core look at the page. It comes in through the debugger, which the page's policy does not bind.
-func (b *tab) axe(source, name string) {
-	b.t.Helper()
-	b.must(chromedp.Do(b.within(), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := chromedp.Evaluate[bool]("("+"() => {"+source+"; return true})()")(ctx, t)
-		return err
-	})))
-	report := eval[string](b, `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then((r) => JSON.stringify({passes: r.passes.length, violations: r.violations.map((v) => v.id + ": " + v.help + " " + v.nodes.map((n) => n.html).join(" ").slice(0, 300))}))`)
-	var r struct {
-		Passes     int
-		Violations []string
-	}
-	if err := json.Unmarshal([]byte(report), &r); err != nil || r.Passes == 0 {
-		b.t.Fatalf("axe: %v\n%s", err, report)
-	}
-	for _, v := range r.Violations {
-		b.t.Errorf("%s: %s", name, v)
-	}
+	return code
 }
 
 // TestWeight: the first page and all that it loads.

@@ -6,12 +6,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 
+	"seawall/internal/console"
 	"seawall/internal/testenv"
 )
 
@@ -130,65 +131,77 @@ func TestAnAdministratorsDay(t *testing.T) {
 	}
 }
 
-// TestConsoleScreens looks at each page of the console in both themes and three widths, and at the cookies and headers that
-// come with it.
+// TestConsoleScreens looks at every page of the console, and at the cookies that come with them.
 func TestConsoleScreens(t *testing.T) {
 	s := start(t)
 	acme(s)
-	s.Run("api", "create", "https://orders.acme.example", "--tenant", "acme", "--scope", "orders.read", "--scope", "orders.write", "--save", filepath.Join(t.TempDir(), "api"))
+	var api struct {
+		ID string `json:"api_id"`
+	}
+	s.JSON(&api, "api", "create", "https://orders.acme.example", "--tenant", "acme", "--scope", "orders.read", "--scope", "orders.write")
 	s.Run("client", "create", "ci", "--tenant", "acme", "--api", "https://orders.acme.example", "--scope", "orders.read", "--save", filepath.Join(t.TempDir(), "ci"))
+	dev(s)
+	app := newApplication(t, s)
 	ada := open(t)
-	ada.enrol(person(t, s, "ada@acme.example", "Ada Lovelace"), "/acme")
-	s.Run("person", "create", "grace@acme.example", "--tenant", "acme", "--name", "Grace Hopper")
-	var shown struct{ Subject string }
-	s.JSON(&shown, "person", "show", "ada@acme.example", "--tenant", "acme")
+	ada.enrol(member(t, s, "dev", "ada@acme.example", "Ada Lovelace"), "/dev")
+	ada.go2(app.server + "/start")
+	ada.click(`button[value="allow"]`)
+	ada.until(`document.body.innerText.includes("the shop: yours")`)
+	s.Run("person", "create", "grace@acme.example", "--tenant", "dev", "--name", "Grace Hopper")
+	s.Run("person", "create", "help@acme.example", "--tenant", "operators", "--role", "help-desk")
+	s.Run("person", "recover", "ada@acme.example", "--tenant", "dev")
+	subject := func(login, tenant string) string {
+		var shown struct{ Subject string }
+		s.JSON(&shown, "person", "show", login, "--tenant", tenant)
+		return shown.Subject
+	}
+	person, grace, desk := "/tenants/dev/people/"+subject("ada@acme.example", "dev"), "/tenants/dev/people/"+subject("grace@acme.example", "dev"), "/tenants/operators/people/"+subject("help@acme.example", "operators")
+	var access struct{ Access []struct{ ID string } }
+	s.JSON(&access, "access", "list", "ada@acme.example", "--tenant", "dev")
+	if len(access.Access) != 1 {
+		t.Fatalf("the shop has %+v", access)
+	}
 	b := administrator(t, s) // from here on the socket only reads
-	dir := filepath.Join(testenv.Root(t), ".work/screens")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
+	g := newGallery(b)
+	acme, shop, orders := "/tenants/acme", "/tenants/dev/clients/shop", "/tenants/acme/apis/"+api.ID
+	for name, path := range map[string]string{"overview": "", "overview-watched": "?watch=1", "tenants": "/tenants", "tenant": acme, "tenant-done": acme + "?done=created", "tenant-new": "/new/tenant", "tenant-complete": acme + "/complete", "tenant-disable": acme + "/disable",
+		"people": "/tenants/dev/people", "person-new": acme + "/new/person", "person": person, "person-disable": person + "/disable", "person-recover": person + "/recover", "person-sessions": person + "/sessions",
+		"person-enrol": grace + "/enrol", "person-access": person + "/access?id=" + access.Access[0].ID, "person-role": desk + "/role", "operators": "/tenants/operators/people",
+		"clients": acme + "/clients", "client": acme + "/clients/ci", "client-web": shop, "client-types": acme + "/new/client", "client-new": acme + "/new/client?type=web", "client-new-spa": acme + "/new/client?type=spa",
+		"client-rotate": acme + "/clients/ci/rotate", "client-disable": shop + "/disable", "client-redirects": shop + "/redirects", "apis": acme + "/apis", "api": orders, "api-new": acme + "/new/api", "api-disable": orders + "/disable",
+		"keys": acme + "/keys", "keys-rotate": acme + "/keys/rotate", "ledger": "/ledger", "ledger-none": "/ledger?client=nobody", "recoveries": "/recoveries", "nothing": "/nothing"} {
+		g.look("console-"+name, func() { b.go2(s.URL + "/operators/console" + path) })
 	}
-	axe := axeSource(t)
-	look := func(name, path string, before func()) {
-		for _, view := range []struct {
-			lang, theme string
-			width       int64
-		}{{"en", "light", 1280}, {"en", "light", 768}, {"en", "light", 360}, {"en", "dark", 1280}, {"en", "dark", 768}, {"en", "dark", 360}, {"de", "light", 360}} {
-			b.language(view.lang)
-			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: view.theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
-			call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: view.width, Height: 800, DeviceScaleFactor: 1})
+	act := func(name, path, until string, fill func()) {
+		g.look("console-"+name, func() {
 			b.go2(s.URL + "/operators/console" + path)
-			if before != nil {
-				before()
+			if fill != nil {
+				fill()
 			}
-			b.picture(filepath.Join(dir, fmt.Sprintf("console-%s-%s-%s-%d.png", name, view.lang, view.theme, view.width)))
-			if eval[bool](b, "document.documentElement.scrollWidth > innerWidth") {
-				t.Errorf("%s is wider than %d px in %s", name, view.width, view.lang)
-			}
-			if view.width == 360 || view.width == 1280 && view.theme == "dark" {
-				b.axe(axe, fmt.Sprintf("console %s %s %s %d", name, view.lang, view.theme, view.width))
-			}
-		}
-		b.language("en")
+			b.press()
+			b.until(until)
+		})
 	}
-	acme, ada1 := "/tenants/acme", "/tenants/acme/people/"+shown.Subject
-	for name, path := range map[string]string{"overview": "", "tenants": "/tenants", "tenant": acme, "tenant-new": "/new/tenant", "tenant-complete": acme + "/complete", "tenant-disable": acme + "/disable",
-		"people": acme + "/people", "person-new": acme + "/new/person", "person": ada1, "person-disable": ada1 + "/disable", "person-recover": ada1 + "/recover", "person-sessions": ada1 + "/sessions",
-		"operators": "/tenants/operators/people", "clients": acme + "/clients", "client": acme + "/clients/ci", "client-types": acme + "/new/client", "client-new": acme + "/new/client?type=web",
-		"client-rotate": acme + "/clients/ci/rotate", "apis": acme + "/apis", "keys": acme + "/keys", "keys-rotate": acme + "/keys/rotate", "ledger": "/ledger", "recoveries": "/recoveries", "nothing": "/nothing"} {
-		look(name, path, nil)
-	}
-	look("api-once", acme+"/new/api", func() {
-		b.type2("audience", fmt.Sprintf("https://a%d.acme.example", time.Now().UnixNano()))
-		b.press()
-		b.until(`document.querySelector(".secret") !== null`)
-	})
-	look("form-wrong", "/new/tenant", func() {
+	const once, wrong = `document.querySelector(".secret") !== null`, `document.querySelector('[role="alert"]') !== null`
+	act("api-once", acme+"/new/api", once, func() { b.type2("audience", fmt.Sprintf("https://a%d.acme.example", time.Now().UnixNano())) })
+	act("person-link", grace+"/enrol", once, nil)
+	act("client-secret", acme+"/clients/ci/rotate", once, func() { b.choose("overlap", "0") })
+	act("form-wrong", "/new/tenant", wrong, func() {
 		b.type2("tenant", "token")
 		b.type2("owner", "ops@acme.example")
 		b.type2("contacts", "a@acme.example")
-		b.press()
-		b.until(`document.querySelector('[role="alert"]') !== null`)
 	})
+	act("redirects-wrong", shop+"/redirects", wrong, func() { b.type2("redirects", "https://*.acme.example/") })
+	signer := s.Child("signer")
+	b.must(syscall.Kill(signer, syscall.SIGSTOP))
+	g.look("console-signer-away", func() {
+		for away := false; !away; away = eval[bool](b, `document.querySelector(".processes .danger") !== null`) {
+			b.go2(s.URL + "/operators/console")
+		}
+	})
+	b.must(syscall.Kill(signer, syscall.SIGCONT))
+	pages, _ := console.Pages()
+	g.saw("/operators"+console.Path, pages)
 	for _, c := range call(b, network.GetCookies, network.GetCookiesParams{}).Cookies {
 		if !c.HTTPOnly || c.SameSite == "" || c.Path != "/" || !regexp.MustCompile(`^seawall_(session|browser)_operators$`).MatchString(c.Name) {
 			t.Errorf("a cookie is %+v", c)
