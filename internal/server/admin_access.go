@@ -54,20 +54,7 @@ func (s *Server) accesses(ctx context.Context, t *tenant.Tenant, p tenant.Person
 func orNone(list []string) []string { return append([]string{}, list...) }
 
 // changeAccess suspends, resumes or ends what applications have of a person. Each is written down and then done.
-func (s *Server) changeAccess(a act) (any, error) {
-	var q adminapi.ChangeAccess
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, p, err := s.findPerson(a)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.admit("change what applications have of", p); err != nil {
-		return nil, err
-	}
+func (s *Server) changeAccess(a personAct, q *adminapi.ChangeAccess) (_ any, err error) {
 	if q.ID != "" {
 		if q.ID, err = tenant.ParseFamilyID(q.ID); err != nil {
 			return nil, err
@@ -75,16 +62,16 @@ func (s *Server) changeAccess(a act) (any, error) {
 	}
 	switch {
 	case q.Step == "end" && q.ID == "":
-		err = s.withdraw(a, t, p, q.Client)
+		err = s.withdraw(a, q.Client)
 	case q.ID != "" && q.Client == "":
-		err = s.changeFamily(a, t, p, q)
+		err = s.changeFamily(a, q)
 	default:
 		err = errAccessStep
 	}
 	if err != nil {
 		return nil, err
 	}
-	return s.accesses(a.Context(), t, p)
+	return s.accesses(a.Context(), a.tenant, a.person)
 }
 
 var errAccessStep = &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusBadRequest, Description: "this can't be done to what applications have",
@@ -93,7 +80,8 @@ var errAccessStep = &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.Sta
 const byAdministrator = "by an administrator"
 
 // changeFamily does one step with one family.
-func (s *Server) changeFamily(a act, t *tenant.Tenant, p tenant.Person, q adminapi.ChangeAccess) error {
+func (s *Server) changeFamily(a personAct, q *adminapi.ChangeAccess) error {
+	t, p := a.tenant, a.person
 	f, err := s.config.Store.Family(a.Context(), t.ID, q.ID)
 	if err != nil {
 		return err
@@ -108,7 +96,7 @@ func (s *Server) changeFamily(a act, t *tenant.Tenant, p tenant.Person, q admina
 	case q.Step == "end":
 		return s.endFamily(a.Context(), t, f, a.actor, mint.ByAdmin, byAdministrator)
 	case q.Step == "suspend" && f.SuspendedAt.IsZero():
-		ctx, err := s.begin(a, false, entry(mint.RefreshSuspended, string(tenant.SuspendedByHand)))
+		ctx, err := s.begin(a.act, false, entry(mint.RefreshSuspended, string(tenant.SuspendedByHand)))
 		if err == nil {
 			_, _, err = s.config.Store.SuspendFamily(ctx, t.ID, p.ID, f.ID, tenant.SuspendedByHand)
 		}
@@ -121,7 +109,7 @@ func (s *Server) changeFamily(a act, t *tenant.Tenant, p tenant.Person, q admina
 		if err := f.MayResume(*t, keys); err != nil {
 			return err
 		}
-		ctx, err := s.begin(a, false, entry(mint.RefreshResumed, string(f.Suspicion)))
+		ctx, err := s.begin(a.act, false, entry(mint.RefreshResumed, string(f.Suspicion)))
 		if err == nil {
 			_, _, err = s.config.Store.ResumeFamily(ctx, t.ID, p.ID, f.ID)
 		}
@@ -134,7 +122,8 @@ func (s *Server) changeFamily(a act, t *tenant.Tenant, p tenant.Person, q admina
 
 // withdraw takes back what a person has allowed a client, or everybody when there is no client, ends its families and has
 // their access tokens distrusted. Done again it does what is missing.
-func (s *Server) withdraw(a act, t *tenant.Tenant, p tenant.Person, client string) error {
+func (s *Server) withdraw(a personAct, client string) error {
+	t, p := a.tenant, a.person
 	has, err := s.accesses(a.Context(), t, p)
 	if err != nil {
 		return err
@@ -150,7 +139,7 @@ func (s *Server) withdraw(a act, t *tenant.Tenant, p tenant.Person, client strin
 		if !meant {
 			continue
 		}
-		ctx, err := s.begin(a, false, grantEntry(mint.ConsentWithdrawn, t.ID, p.ID, name, "", map[string]string{"reason": byAdministrator}))
+		ctx, err := s.begin(a.act, false, grantEntry(mint.ConsentWithdrawn, t.ID, p.ID, name, "", map[string]string{"reason": byAdministrator}))
 		if err != nil {
 			return err
 		}

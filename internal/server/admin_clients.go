@@ -34,14 +34,8 @@ type ClientActs interface {
 // defaultOverlap is how long a rotated secret goes on working: a day to deploy the new one.
 const defaultOverlap = 24 * time.Hour
 
-func (s *Server) createClient(a act) (any, error) {
-	var q adminapi.CreateClient
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+func (s *Server) createClient(a act, q *adminapi.CreateClient) (any, error) {
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +43,7 @@ func (s *Server) createClient(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, given, err := s.newClient(&t, apis, &q)
+	c, given, err := s.newClient(&t, apis, q)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +214,7 @@ func (s *Server) showClientOf(t *tenant.Tenant, c *tenant.Client) adminapi.Clien
 }
 
 func (s *Server) listClients(a act) (any, error) {
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +224,7 @@ func (s *Server) listClients(a act) (any, error) {
 
 // findClient returns a tenant and one of its clients.
 func (s *Server) findClient(a act) (t tenant.Tenant, c tenant.Client, err error) {
-	if t, err = s.config.Store.Tenant(a.Context(), a.PathValue("tenant")); err != nil {
+	if t, err = s.findTenant(a); err != nil {
 		return t, c, err
 	}
 	c, err = s.config.Store.Client(a.Context(), t.ID, a.PathValue("client"))
@@ -242,9 +236,7 @@ func (s *Server) showClient(a act) (any, error) {
 	return s.showClientOf(&t, &c), err
 }
 
-func (s *Server) disableClient(a act) (any, error) {
-	s.acts.Lock()
-	defer s.acts.Unlock()
+func (s *Server) disableClient(a act, _ *nothing) (any, error) {
 	t, c, err := s.findClient(a)
 	if err != nil {
 		return nil, err
@@ -270,13 +262,7 @@ func (s *Server) disableClient(a act) (any, error) {
 
 // setRedirects changes where people come back to. It is an act of its own, because whoever can do it can have people's
 // codes sent elsewhere.
-func (s *Server) setRedirects(a act) (any, error) {
-	var q adminapi.SetRedirects
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
+func (s *Server) setRedirects(a act, q *adminapi.SetRedirects) (any, error) {
 	t, c, err := s.findClient(a)
 	if err != nil {
 		return nil, err
@@ -325,17 +311,11 @@ func signInDetails(c *tenant.Client) []mint.Field {
 	return list
 }
 
-func (s *Server) rotateSecret(a act) (any, error) {
-	var q adminapi.RotateSecret
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
+func (s *Server) rotateSecret(a act, q *adminapi.RotateSecret) (any, error) {
 	overlap := defaultOverlap
 	if q.Overlap != nil {
 		overlap = lifetime(*q.Overlap)
 	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
 	t, c, err := s.findClient(a)
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func (s *Server) distrust(a act) (any, error) {
 	if err := a.read(&q); err != nil {
 		return nil, err
 	}
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func showStatement(d *mint.Distrust) adminapi.Statement {
 
 // listDistrust lists what is distrusted now.
 func (s *Server) listDistrust(a act) (any, error) {
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}

@@ -18,20 +18,8 @@ type Glass interface {
 }
 
 // sealGlass keeps the hash of a code that whoever holds the terminal has made: the code itself never comes here.
-func (s *Server) sealGlass(a act) (any, error) {
-	var q adminapi.SealGlass
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, p, err := s.findPerson(a)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.admit("make a code for", p); err != nil {
-		return nil, err
-	}
+func (s *Server) sealGlass(a personAct, q *adminapi.SealGlass) (any, error) {
+	t, p := a.tenant, a.person
 	if p.Kind != tenant.BreakGlass || len(q.Hash) != len(secret.Hash{}) {
 		return nil, tenant.Refuse(tenant.ErrConflict, "", "%s is no break-glass principal, or the hash is none", p.Login)
 	}
@@ -44,7 +32,7 @@ func (s *Server) sealGlass(a act) (any, error) {
 			return nil, s.readsOnly()
 		}
 	}
-	ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.GlassSealed, Tenant: t.ID, Subject: p.ID})
+	ctx, err := s.begin(a.act, false, &mint.Entry{Kind: mint.GlassSealed, Tenant: t.ID, Subject: p.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -53,13 +41,7 @@ func (s *Server) sealGlass(a act) (any, error) {
 }
 
 // breakGlass uses a code up and answers with a link for its principal. It signs nobody in, and it is loud.
-func (s *Server) breakGlass(a act) (any, error) {
-	var q adminapi.BreakGlass
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
+func (s *Server) breakGlass(a act, q *adminapi.BreakGlass) (any, error) {
 	t, err := s.liveTenant(a)
 	if err != nil {
 		return nil, err
@@ -102,13 +84,7 @@ func (s *Server) holder(a act, t *tenant.Tenant, code secret.Text) (tenant.Perso
 }
 
 // proveGlass notes that a code is at hand and works. It stays good: this is how somebody finds out in peace.
-func (s *Server) proveGlass(a act) (any, error) {
-	var q adminapi.BreakGlass
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
+func (s *Server) proveGlass(a act, q *adminapi.BreakGlass) (any, error) {
 	t, err := s.liveTenant(a)
 	if err != nil {
 		return nil, err

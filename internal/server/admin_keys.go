@@ -16,7 +16,7 @@ import (
 )
 
 func (s *Server) listKeys(a act) (any, error) {
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}
@@ -49,14 +49,8 @@ func moment(seconds int64) time.Time {
 	return time.Unix(seconds, 0).UTC()
 }
 
-func (s *Server) rotateKeys(a act) (any, error) {
-	var q adminapi.RotateKeys
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+func (s *Server) rotateKeys(a act, q *adminapi.RotateKeys) (any, error) {
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}

@@ -54,13 +54,7 @@ func (s *Server) addPerson(ctx context.Context, actor string, p tenant.Person) (
 	return s.config.Store.CreatePerson(ctx, p)
 }
 
-func (s *Server) createPerson(a act) (any, error) {
-	var q adminapi.CreatePerson
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
+func (s *Server) createPerson(a act, q *adminapi.CreatePerson) (any, error) {
 	t, err := s.liveTenant(a)
 	if err != nil {
 		return nil, err
@@ -73,25 +67,6 @@ func (s *Server) createPerson(a act) (any, error) {
 		return nil, err
 	}
 	return s.describePerson(a.Context(), p)
-}
-
-// liveTenant returns the tenant that an act is about.
-func (s *Server) liveTenant(a act) (*tenant.Tenant, error) {
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
-	if err == nil && !t.Live() {
-		err = tenant.Refuse(tenant.ErrDisabled, "create another tenant", "the tenant %s is disabled", t.ID)
-	}
-	return &t, err
-}
-
-// findPerson returns the person that an act is about, and their tenant.
-func (s *Server) findPerson(a act) (*tenant.Tenant, tenant.Person, error) {
-	t, err := s.liveTenant(a)
-	if err != nil {
-		return nil, tenant.Person{}, err
-	}
-	p, err := s.config.Store.Person(a.Context(), t.ID, strings.ToLower(a.PathValue("person")))
-	return t, p, err
 }
 
 func showPerson(p *tenant.Person) adminapi.Person {
@@ -136,15 +111,11 @@ func showRecovery(r tenant.Recovery) *adminapi.Recovery {
 }
 
 func (s *Server) listPeople(a act) (any, error) {
-	all, err := s.config.Store.People(a.Context(), a.PathValue("tenant"))
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
-	if err != nil {
-		return nil, err
-	}
-	ways, err := s.config.Store.WaysIn(a.Context(), t)
+	all, ways, err := s.everybody(a.Context(), t)
 	return items(all, func(p *tenant.Person) adminapi.Person {
 		shown, w := showPerson(p), ways[p.ID]
 		shown.WaysIn, shown.CodeUsed, shown.Proven = w.In(), w.CodeUsed, w.Proven
@@ -160,16 +131,8 @@ func (s *Server) showPerson(a act) (any, error) {
 	return s.describePerson(a.Context(), p)
 }
 
-func (s *Server) disablePerson(a act) (any, error) {
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, p, err := s.findPerson(a)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.admit("disable", p); err != nil {
-		return nil, err
-	}
+func (s *Server) disablePerson(a personAct, _ *nothing) (any, error) {
+	t, p := a.tenant, a.person
 	if p.Live() {
 		people, ways, err := s.everybody(a.Context(), *t)
 		if err != nil {
@@ -178,7 +141,7 @@ func (s *Server) disablePerson(a act) (any, error) {
 		if err := tenant.MayLeave(p, people, ways); err != nil {
 			return nil, err
 		}
-		ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.PersonDisabled, Tenant: t.ID, Subject: p.ID})
+		ctx, err := s.begin(a.act, false, &mint.Entry{Kind: mint.PersonDisabled, Tenant: t.ID, Subject: p.ID})
 		if err != nil {
 			return nil, err
 		}
@@ -235,17 +198,9 @@ func issued(e tenant.Enrolment, actor string) *mint.Entry {
 		Detail: []mint.Field{{Name: "reason", Value: string(e.Why)}}}
 }
 
-func (s *Server) enrolPerson(a act) (any, error) {
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, p, err := s.findPerson(a)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) enrolPerson(a personAct, _ *nothing) (any, error) {
+	t, p := a.tenant, a.person
 	if err := s.named(); err != nil {
-		return nil, err
-	}
-	if err := a.admit("let in", p); err != nil {
 		return nil, err
 	}
 	if a.limited {
@@ -283,20 +238,8 @@ func (s *Server) named() error {
 		Hint:        "start a new seawall under a name in another data directory: `seawall up --data DIR --listen localhost:8420`, or --base https://NAME"}
 }
 
-func (s *Server) recoverPerson(a act) (any, error) {
-	var q adminapi.RecoverPerson
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, p, err := s.findPerson(a)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.admit("recover", p); err != nil {
-		return nil, err
-	}
+func (s *Server) recoverPerson(a personAct, q *adminapi.RecoverPerson) (any, error) {
+	t, p := a.tenant, a.person
 	ctx := context.WithoutCancel(a.Context())
 	switch q.Step {
 	case "request":
@@ -391,13 +334,7 @@ func showFindings(found []tenant.Finding) []adminapi.Finding {
 	return list
 }
 
-func (s *Server) completeTenant(a act) (any, error) {
-	var q adminapi.CompleteTenant
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
+func (s *Server) completeTenant(a act, q *adminapi.CompleteTenant) (any, error) {
 	t, err := s.liveTenant(a)
 	if err != nil {
 		return nil, err

@@ -13,24 +13,16 @@ type Alarms interface {
 	RaiseAlarm(ctx context.Context, a tenant.Alarm) error
 }
 
+// changeRole is asked twice: of the person as they are, and as they will be.
+const changeRole = "change the role of"
+
 // setRole gives a person of the operators' tenant another role.
-func (s *Server) setRole(a act) (any, error) {
-	var q adminapi.SetRole
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, p, err := s.findPerson(a)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) setRole(a personAct, q *adminapi.SetRole) (any, error) {
+	t, p := a.tenant, a.person
 	next := p
 	next.Role = tenant.Role(q.Role)
-	for _, as := range []tenant.Person{p, next} { // neither whom one may not touch, nor what one may not give
-		if err := a.admit("change the role of", as); err != nil {
-			return nil, err
-		}
+	if err := a.admit(changeRole, next); err != nil { // nobody gives what they may not touch
+		return nil, err
 	}
 	people, ways, err := s.everybody(a.Context(), *t)
 	if err != nil {
@@ -40,7 +32,7 @@ func (s *Server) setRole(a act) (any, error) {
 		return nil, err
 	}
 	if next.Role != p.Role {
-		ctx, err := s.begin(a, false, &mint.Entry{Kind: mint.RoleChanged, Tenant: t.ID, Subject: p.ID,
+		ctx, err := s.begin(a.act, false, &mint.Entry{Kind: mint.RoleChanged, Tenant: t.ID, Subject: p.ID,
 			Detail: []mint.Field{{Name: "role", Value: string(next.Role)}, {Name: "was", Value: string(p.Role)}}})
 		if err != nil {
 			return nil, err
@@ -53,25 +45,13 @@ func (s *Server) setRole(a act) (any, error) {
 }
 
 // endSessions ends one session of a person, or all of them.
-func (s *Server) endSessions(a act) (any, error) {
-	var q adminapi.EndSessions
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, p, err := s.findPerson(a)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.admit("end sessions of", p); err != nil {
-		return nil, err
-	}
+func (s *Server) endSessions(a personAct, q *adminapi.EndSessions) (any, error) {
+	t, p := a.tenant, a.person
 	e := &mint.Entry{Kind: mint.SessionEnded, Tenant: t.ID, Subject: p.ID, Detail: []mint.Field{{Name: "reason", Value: "ended by an administrator"}}}
 	if q.Session != "" {
 		e.Detail = append(e.Detail, mint.Field{Name: "session", Value: short(q.Session)})
 	}
-	ctx, err := s.begin(a, false, e)
+	ctx, err := s.begin(a.act, false, e)
 	if err != nil {
 		return nil, err
 	}

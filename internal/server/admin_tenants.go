@@ -23,16 +23,7 @@ type TenantActs interface {
 	DisableAPI(ctx context.Context, actor, tenantID, id string) (tenant.API, error)
 }
 
-// Every write goes the same way: it is checked as far as that is possible without doing it, recorded in the ledger, done
-// in the store as one act, and carried to the signer. Writes wait for one another, so what was checked still holds when
-// it is done. A crash leaves an entry without its act, which the operator repeats, or an act without its policy, which
-// the outbox brings to the signer.
-
-func (s *Server) createTenant(a act) (any, error) {
-	var q adminapi.CreateTenant
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
+func (s *Server) createTenant(a act, q *adminapi.CreateTenant) (any, error) {
 	if err := notStandard(q.Claims); err != nil {
 		return nil, err
 	}
@@ -47,8 +38,6 @@ func (s *Server) createTenant(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
 	if old, err := s.config.Store.Tenant(a.Context(), t.ID); err == nil {
 		return nil, taken(old.Live(), "tenant", t.ID)
 	} else if !errors.Is(err, tenant.ErrNotFound) {
@@ -101,52 +90,6 @@ func taken(live bool, what, name string) error {
 	return tenant.Refuse(tenant.ErrUsedBefore, "choose another id: tokens and logs may still name the old one", "the %s %s existed before, and ids are never used again", what, name)
 }
 
-// begin makes the way free for an act: the vaults that it needs are there, and the ledger has the entry. From then on
-// the act is finished even if whoever asked hangs up.
-func (s *Server) begin(a act, signer bool, e *mint.Entry) (context.Context, error) {
-	if signer && !s.vaults.signer.Connected() {
-		return nil, mint.Refuse(mint.Unavailable, "the signer is away")
-	}
-	e.Actor = a.actor
-	ctx := context.WithoutCancel(a.Context())
-	return ctx, s.vaults.record(ctx, e)
-}
-
-// tellSigner brings the tenant's policies to the signer and the keys that follow from them back.
-func (s *Server) tellSigner(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*callTime)
-	defer cancel()
-	if err := s.policies.deliver(ctx, id); err != nil {
-		return err
-	}
-	return s.keys.refresh(ctx)
-}
-
-// unfinished says that an act is done in the store and goes on by itself.
-func unfinished(err error, what string) error {
-	e := adminError(err)
-	if e == nil {
-		return err
-	}
-	told := *e
-	told.Description = what + ": " + e.Description
-	if isAway(err) {
-		told.Hint = "nothing needs to be repeated: it goes on by itself; `seawall status` says when"
-	}
-	return &told
-}
-
-// pending is unfinished for an answer that must be given all the same.
-func pending(err error) string {
-	if err == nil {
-		return ""
-	}
-	if e := adminError(err); e != nil {
-		return e.Description
-	}
-	return "the signer could not be told; the log says why"
-}
-
 func (s *Server) tenantNow(ctx context.Context, id, waiting string) (any, error) {
 	t, err := s.config.Store.Tenant(ctx, id)
 	if err != nil {
@@ -177,10 +120,8 @@ func (s *Server) showTenant(a act) (any, error) {
 	return s.tenantNow(a.Context(), a.PathValue("tenant"), "")
 }
 
-func (s *Server) disableTenant(a act) (any, error) {
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+func (s *Server) disableTenant(a act, _ *nothing) (any, error) {
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}
@@ -199,14 +140,8 @@ func (s *Server) disableTenant(a act) (any, error) {
 	return s.tenantNow(ctx, t.ID, pending(s.tellSigner(ctx, t.ID)))
 }
 
-func (s *Server) createAPI(a act) (any, error) {
-	var q adminapi.CreateAPI
-	if err := a.read(&q); err != nil {
-		return nil, err
-	}
-	s.acts.Lock()
-	defer s.acts.Unlock()
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+func (s *Server) createAPI(a act, q *adminapi.CreateAPI) (any, error) {
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +210,7 @@ func showAPI(t *tenant.Tenant, a *tenant.API) adminapi.API {
 }
 
 func (s *Server) listAPIs(a act) (any, error) {
-	t, err := s.config.Store.Tenant(a.Context(), a.PathValue("tenant"))
+	t, err := s.findTenant(a)
 	if err != nil {
 		return nil, err
 	}
@@ -285,7 +220,7 @@ func (s *Server) listAPIs(a act) (any, error) {
 
 // findAPI returns a tenant and one of its APIs, which may be named by audience or by id.
 func (s *Server) findAPI(a act) (t tenant.Tenant, api tenant.API, err error) {
-	if t, err = s.config.Store.Tenant(a.Context(), a.PathValue("tenant")); err != nil {
+	if t, err = s.findTenant(a); err != nil {
 		return t, api, err
 	}
 	apis, err := s.config.Store.APIs(a.Context(), t.ID)
@@ -305,9 +240,7 @@ func (s *Server) showAPI(a act) (any, error) {
 	return showAPI(&t, &api), err
 }
 
-func (s *Server) disableAPI(a act) (any, error) {
-	s.acts.Lock()
-	defer s.acts.Unlock()
+func (s *Server) disableAPI(a act, _ *nothing) (any, error) {
 	t, api, err := s.findAPI(a)
 	if err != nil {
 		return nil, err
