@@ -23,7 +23,8 @@ type Registry interface {
 	Tenants(ctx context.Context) ([]tenant.Tenant, error)
 	APIs(ctx context.Context, tenantID string) ([]tenant.API, error)
 	Clients(ctx context.Context, tenantID string) ([]tenant.Client, error)
-	// Generation grows with every change, before the act that made the change is answered.
+	// Generation grows with every change of a tenant, an API or a client, and when a person is disabled, before the act
+	// that made the change is answered.
 	Generation() uint64
 }
 
@@ -38,12 +39,19 @@ type ClientKinds interface {
 	ClientTypes(ctx context.Context, tenantID string) ([]tenant.ClientType, error)
 }
 
-// How much is kept in memory at most. A client takes about 1 KB, a tenant about 10.
+// How much is kept in memory at most. A client takes about 1 KB, a tenant about 10, a person's name a tenth.
 const (
 	maxCachedTenants = 2048
 	maxCachedClients = 16 << 10
+	maxCachedPeople  = 16 << 10
 	maxUnknown       = 1024
 )
+
+// Persons finds people.
+type Persons interface {
+	// Person returns somebody by subject, also who is disabled, or tenant.ErrNotFound.
+	Person(ctx context.Context, tenantID, subject string) (tenant.Person, error)
+}
 
 // directory is what is registered, as far as it was asked for lately. An entry is trusted while the store's generation
 // is what it was before the entry was read, so nothing older than the last act that was answered is ever taken for
@@ -52,12 +60,16 @@ type directory struct {
 	registry   Registry
 	kinds      ClientKinds
 	assertions Assertions
+	persons    Persons
 
 	mu      sync.RWMutex
 	tenants map[string]*entry
 	unknown map[string]uint64 // names that lead nowhere, apart so that strangers can't push out those that do
 	clients map[clientName]cachedClient
+	people  map[personName]uint64 // who was there and enabled, as of a generation
 }
+
+type personName struct{ tenant, subject string }
 
 type clientName struct{ tenant, client string }
 
@@ -82,8 +94,9 @@ type resident struct {
 	judges   judges
 }
 
-func newDirectory(r Registry, k ClientKinds, a Assertions) *directory {
-	return &directory{registry: r, kinds: k, assertions: a, tenants: map[string]*entry{}, unknown: map[string]uint64{}, clients: map[clientName]cachedClient{}}
+func newDirectory(r Registry, k ClientKinds, a Assertions, p Persons) *directory {
+	return &directory{registry: r, kinds: k, assertions: a, persons: p, tenants: map[string]*entry{}, unknown: map[string]uint64{}, clients: map[clientName]cachedClient{},
+		people: map[personName]uint64{}}
 }
 
 // tenant returns a tenant by the name in a path, nil if there is none. Names are compared as they are: only the id as it
@@ -192,6 +205,30 @@ func (d *directory) clientLive(ctx context.Context, tenantID, clientID string) (
 		}
 	}
 	return c.Live(), nil
+}
+
+// personLive reports whether a person is there and enabled. Only who is, is remembered: nobody who asks about others can
+// push them out.
+func (d *directory) personLive(ctx context.Context, tenantID, subject string) (bool, error) {
+	name, generation := personName{tenantID, subject}, d.registry.Generation()
+	d.mu.RLock()
+	seen, known := d.people[name]
+	d.mu.RUnlock()
+	if known && seen == generation {
+		return true, nil
+	}
+	p, err := d.persons.Person(ctx, tenantID, subject)
+	if errors.Is(err, tenant.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil || p.ID != subject || !p.Live() {
+		return false, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	makeRoom(d.people, name, maxCachedPeople)
+	d.people[name] = generation
+	return true, nil
 }
 
 // api returns the API with an id, or nil.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -78,8 +77,8 @@ func (s *Server) introspect(r *http.Request, t *resident) ([]byte, error) {
 		return inactive, nil
 	}
 	live, err := s.directory.clientLive(r.Context(), t.tenant.ID, token.Client())
-	if err == nil && live {
-		live, err = s.personLive(r.Context(), t.tenant.ID, token)
+	if err == nil && live && token.SessionID() != "" { // nobody signed in for a client's own token, which names no session
+		live, err = s.directory.personLive(r.Context(), t.tenant.ID, token.Subject())
 	}
 	if err != nil {
 		return nil, err
@@ -89,19 +88,6 @@ func (s *Server) introspect(r *http.Request, t *resident) ([]byte, error) {
 	}
 	_, bound := token.Key()
 	return describeToken(raw, bound)
-}
-
-// personLive reports whether the person who signed in for a token is still there. Nobody did for a client's own, which names
-// no session.
-func (s *Server) personLive(ctx context.Context, tenantID string, token *validate.Inspection) (bool, error) {
-	if token.SessionID() == "" {
-		return true, nil
-	}
-	p, err := s.config.Store.Person(ctx, tenantID, token.Subject())
-	if errors.Is(err, tenant.ErrNotFound) {
-		return false, nil
-	}
-	return p.Live(), err
 }
 
 // refreshAnswer is what the client that a refresh token belongs to learns of it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +89,82 @@ func TestIntrospectionTellsNoBetterThanTheCheck(t *testing.T) {
 	}
 	if got := h.introspect(stock, raw); got["active"] != false || len(got) != 1 {
 		t.Errorf("an API that the token is not for learns %v", got)
+	}
+}
+
+// TestAKnownTokenIsLookedAtAnew: an answer about a token that was good a moment ago outlives nothing that it stands on. Of
+// another known token the same is not true, and it stays active.
+func TestAKnownTokenIsLookedAtAnew(t *testing.T) {
+	for name, ends := range map[string]func(w *town, token string){
+		"the token is revoked": func(w *town, token string) {
+			if r := w.form("/acme/revoke", url.Values{"token": {token}}, w.web); r.status != 200 {
+				t.Fatalf("%d %s", r.status, r.body)
+			}
+		},
+		"its session is distrusted": func(w *town, _ string) { w.mustState(w.distrustQuery(mint.DistrustSession, w.session.ID)) },
+		"its person is disabled": func(w *town, _ string) {
+			p, err := w.store.DisablePerson(t.Context(), "acme", w.ada.ID)
+			must(t, p, err)
+		},
+		"its client is disabled": func(w *town, _ string) {
+			c, err := w.store.DisableClient(t.Context(), "test", "acme", "web")
+			must(t, c, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTown(t)
+			token, other := w.signIn("web").Access, w.token(w.ci)
+			w.know(w.api, token, other)
+			ends(w, token)
+			w.knowsNoMore(w.api, token, other)
+		})
+	}
+}
+
+// TestAKnownTokenEndsWithItsTimeAndItsKey is the same for what nobody does to the token.
+func TestAKnownTokenEndsWithItsTimeAndItsKey(t *testing.T) {
+	var later atomic.Int64
+	h := newHouse(t, options{change: func(c *Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	}})
+	api, client := h.acme()
+	brief, err := h.op.CreateClient(t.Context(), "acme", adminapi.CreateClient{ClientID: "brief", APIs: []string{ordersAPI}, Scopes: []string{"read"}, Lifetime: 30})
+	must(t, brief, err)
+	short, long := h.token(brief), h.token(client)
+	h.know(api, short, long)
+	later.Store(int64(30 * time.Second)) // an API allows as much again for its clock
+	h.knowsNoMore(api, short, long)
+
+	v := h.vaults
+	var old mint.Key
+	v.set(func() {
+		old, _ = v.keyOf("acme", mint.FamilyAccess)
+		v.keys = nil
+		v.newKey(v.policies["acme"], mint.FamilyAccess)
+	})
+	h.eventually("the key is gone", func() bool { return !strings.Contains(string(h.do("GET", "/acme/jwks", "").body), old.KID) })
+	h.knowsNoMore(api, long, h.token(client))
+}
+
+// know makes introspection remember tokens.
+func (h *testHouse) know(api *adminapi.API, tokens ...string) {
+	h.t.Helper()
+	for range 2 { // the second answer is from memory
+		for _, raw := range tokens {
+			if h.introspect(api, raw)["active"] != true {
+				h.t.Fatal("a good token is inactive")
+			}
+		}
+	}
+}
+
+func (h *testHouse) knowsNoMore(api *adminapi.API, token, other string) {
+	h.t.Helper()
+	if got := h.introspect(api, token); got["active"] != false || len(got) != 1 {
+		h.t.Errorf("the answer is %v", got)
+	}
+	if h.introspect(api, other)["active"] != true {
+		h.t.Error("another token is inactive too")
 	}
 }
 

@@ -137,7 +137,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if s.feeds, err = newFeeds(c.Dir, s.vaults, c.Log, s.now); err != nil {
 		return nil, err
 	}
-	s.directory = newDirectory(c.Store, c.Store, c.Store)
+	s.directory = newDirectory(c.Store, c.Store, c.Store, c.Store)
 	s.policies = newPolicies(c.Store, s.vaults.ask, c.Log)
 	s.failures = &failures{record: s.vaults.record, log: c.Log}
 	s.limit = grant.NewFailureLimit(c.FailuresPerMinute)

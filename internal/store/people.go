@@ -143,6 +143,7 @@ func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenan
 		if err := tenant.MayLeave(p, people, ways); err != nil {
 			return err
 		}
+		x.changed = true
 		if err := x.exec(`update person set disabled_at = $3 where tenant = $1 and id = $2`, tenantID, id, x.now.UnixMilli()); err != nil {
 			return err
 		}

@@ -114,7 +114,7 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Generation grows whenever a tenant, an API or a client changes; it counts nothing in particular. A cache that notes
+// Generation grows whenever a tenant, an API or a client changes or a person is disabled; it counts nothing in particular. A cache that notes
 // the generation before it reads, and trusts what it read only while the generation is the same, is never older than
 // the last act that was answered.
 func (s *Store) Generation() uint64 { return s.generation.Load() }

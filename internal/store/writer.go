@@ -51,7 +51,7 @@ const (
 type tx struct {
 	w       *writer
 	now     time.Time
-	changed bool // whether caches of tenants, APIs and clients are out of date
+	changed bool // whether caches of tenants, APIs, clients and people are out of date
 }
 
 // querier reads: from the writer's transaction or from a reader's view.
