@@ -25,11 +25,11 @@ func operate[T any](ctx context.Context, to *reach, act func(context.Context, *a
 	if errors.Is(err, remote.ErrOver) {
 		return none, hint(err, "run `seawall login` again")
 	}
-	return answer, explain(dir, err)
+	return answer, explain(to.call.name, dir, err)
 }
 
-// explain says what an error of the admin API means to the person who typed the command.
-func explain(dir string, err error) error {
+// explain says what an error of the admin API means to the person who typed the command called name.
+func explain(name, dir string, err error) error {
 	var refused *adminapi.Error
 	if !errors.As(err, &refused) {
 		return err
@@ -41,10 +41,10 @@ func explain(dir string, err error) error {
 		}
 		return hint(fmt.Errorf("seawall is not running on %s", dir), "start it with `seawall up --data "+dir+"`")
 	}
-	if refused.Hint == "" {
-		return fmt.Errorf("%s: %w", strings.ReplaceAll(refused.Code, "_", " "), err)
+	if err = fmt.Errorf("%s: %w", name, err); refused.Hint == "" {
+		return err
 	}
-	return hint(fmt.Errorf("%s: %w", strings.ReplaceAll(refused.Code, "_", " "), err), refused.Hint)
+	return hint(err, refused.Hint)
 }
 
 // tenantFlag adds the flag that says whose things a command is about.
@@ -101,7 +101,10 @@ func agree(c *call, yes bool, name string, preview []string) error {
 		return hint(fmt.Errorf("%s: nothing was done: it wants to be confirmed", c.name), "add --yes to do it")
 	}
 	fmt.Fprintf(c.err, "Type %s to go on: ", name)
-	typed, _ := bufio.NewReader(c.in).ReadString('\n')
+	typed, err := bufio.NewReader(c.in).ReadString('\n')
+	if err != nil {
+		fmt.Fprintln(c.err) // the line of the question is still open
+	}
 	if strings.TrimSpace(typed) != name {
 		return fmt.Errorf("%s: nothing was done: that was not %s", c.name, name)
 	}

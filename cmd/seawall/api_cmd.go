@@ -20,7 +20,7 @@ func apiCommands() []command {
 
 func apiCreate(ctx context.Context, c *call) error {
 	f := newFlags(c, "URL --tenant TENANT --scope SCOPE …",
-		"Registers an API (a resource server) under the URL that will stand in its tokens' aud, and prints the lines that\nprotect it. The secret is for introspection only; the three lines do without.")
+		"Registers an API (a resource server) under the URL that will stand in its tokens' aud, and prints the lines that\nprotect it. The secret is for introspection and for the distrust feed; the three lines do without.")
 	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	scopes := f.list("scope", "`SCOPE` that clients may ask for; may be repeated")
 	var lifetime seconds

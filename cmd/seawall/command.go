@@ -52,6 +52,10 @@ func dispatch(ctx context.Context, parent command, args []string, stdin io.Reade
 	switch args[0] {
 	case "-h", "-help", "--help", "help":
 		return help(ctx, parent, args[1:], stdin, stdout, stderr)
+	case "--version", "-version":
+		if parent.name == "" {
+			args = append([]string{"version"}, args[1:]...) // as other programs spell it
+		}
 	}
 	for _, c := range parent.sub {
 		if c.name != args[0] {

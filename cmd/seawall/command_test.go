@@ -141,9 +141,9 @@ func TestACommandWithoutAServerSaysHowToStartIt(t *testing.T) {
 }
 
 func TestRefusalsOfTheAdminAPIKeepTheirHint(t *testing.T) {
-	err := explain("/d", &adminapi.Error{Code: adminapi.CodeUsedBefore, Description: "acme was used before", Hint: "choose another id"})
+	err := explain("tenant create", "/d", &adminapi.Error{Code: adminapi.CodeUsedBefore, Description: "acme was used before", Hint: "choose another id"})
 	var errs bytes.Buffer
-	if status := finish(&errs, err); status != exitNo || errs.String() != "seawall: id used before: acme was used before\nhint: choose another id\n" {
+	if status := finish(&errs, err); status != exitNo || errs.String() != "seawall: tenant create: acme was used before\nhint: choose another id\n" {
 		t.Errorf("status %d: %q", status, errs.String())
 	}
 }

@@ -223,7 +223,15 @@ func distrust(ctx context.Context, c *call, to *reach, tenant string, q adminapi
 		if err != nil {
 			return nil, err
 		}
-		if err := agree(c, yes, name, previewDistrust(tenant, &q, seen.Preview, time.Now())); err != nil {
+		preview := previewDistrust(tenant, &q, seen.Preview, time.Now())
+		if q.Kind == "client" {
+			var refused *adminapi.Error
+			if _, err := o.Client(ctx, tenant, q.Value); errors.As(err, &refused) && refused.Code == adminapi.CodeNotFound {
+				// It is done all the same: a house whose database was set back does not know every client that has tokens.
+				preview = append(preview, "  note      "+tenant+" has no client "+q.Value+" now: is the name right?")
+			}
+		}
+		if err := agree(c, yes, name, preview); err != nil {
 			return nil, err
 		}
 		return o.Distrust(ctx, tenant, q)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -132,12 +133,12 @@ func runLogin(ctx context.Context, c *call) error {
 	}
 	who, err := adminapi.Over(l.Audience(), l.Transport()).Self(ctx)
 	if err != nil {
-		return explain("", err)
+		return explain(c.name, "", err)
 	}
 	if *asJSON {
 		return writeJSON(c.out, loginLine{base, who})
 	}
-	_, err = fmt.Fprintf(c.out, "Logged in at %s as %s (%s). For commands on a machine with a seawall of its own: --server %s\n", base, who.Login, who.Role, base)
+	_, err = fmt.Fprintf(c.out, "Logged in at %s as %s (%s).\n", base, who.Login, who.Role)
 	return err
 }
 
@@ -179,22 +180,48 @@ func runLogout(ctx context.Context, c *call) error {
 }
 
 func runWhoami(ctx context.Context, c *call) error {
-	f := newFlags(c, "", "Tells who you are to seawall: over the socket of this machine, or by your login.")
+	f := newFlags(c, "", "Tells who you are to seawall: over the socket of this machine, by your login, or both: where the socket only reads,\nchanges go by your login.")
 	to, asJSON := f.seawall(), f.json()
 	if _, err := f.parse(); err != nil {
 		return err
 	}
-	who, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Self, error) { return o.Self(ctx) })
+	var changes *adminapi.Self // as whom, where that is somebody else
+	who, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Self, error) {
+		who, err := o.Self(ctx)
+		if err == nil && who.ReadsOnly {
+			if other := to.same(ctx, o); other != nil {
+				changes, err = other.Self(ctx)
+			}
+		}
+		return who, err
+	})
 	if err != nil {
 		return err
 	}
 	if *asJSON {
-		return writeJSON(c.out, who)
+		return writeJSON(c.out, whoLine{who, changes})
 	}
-	if who.Login == "" {
+	switch {
+	case who.Login != "":
+		return showSelf(c.out, who)
+	case !who.ReadsOnly:
 		_, err = fmt.Fprintf(c.out, "%s, over the socket of this machine\n", who.Actor)
 		return err
+	case changes == nil:
+		_, err = fmt.Fprintf(c.out, "%s, over the socket of this machine, which only reads. To change things: seawall login URL\n", who.Actor)
+		return err
 	}
-	return facts(c.out, [2]string{"login", who.Login}, [2]string{"name", who.Name}, [2]string{"role", who.Role}, [2]string{"actor", who.Actor},
+	fmt.Fprintf(c.out, "%s, over the socket of this machine, which only reads. Changes go by your login:\n", who.Actor)
+	return showSelf(c.out, changes)
+}
+
+// whoLine is who somebody is, and as whom they change things where the socket only reads.
+type whoLine struct {
+	*adminapi.Self
+	Changes *adminapi.Self `json:"changes,omitempty"`
+}
+
+func showSelf(w io.Writer, who *adminapi.Self) error {
+	return facts(w, [2]string{"login", who.Login}, [2]string{"name", who.Name}, [2]string{"role", who.Role}, [2]string{"actor", who.Actor},
 		[2]string{"last touch", who.Touched.UTC().Format("2006-01-02 15:04 UTC")})
 }

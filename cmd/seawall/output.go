@@ -110,7 +110,10 @@ func moment(t, now time.Time) string {
 		return "–"
 	}
 	text := t.UTC().Format("2006-01-02 15:04 UTC")
-	if d := t.Sub(now); d > 0 {
+	switch d := t.Sub(now); {
+	case d.Abs() < time.Second:
+		return text + " (now)"
+	case d > 0:
 		return text + " (in " + span(d) + ")"
 	}
 	return text + " (" + span(now.Sub(t)) + " ago)"

@@ -94,7 +94,7 @@ func readServe(c *call) (*house, error) {
 		"Runs the house alone, with signer and ledger on machines of their own. `seawall up` runs all three together and needs\nno configuration.")
 	h := new(house)
 	config := f.String("config", "", "JSON `FILE` that says where everything is")
-	f.BoolVar(&h.supervised, "supervised", false, "run under `seawall up`, which gives this flag and those below")
+	f.BoolVar(&h.supervised, "supervised", false, "run as the child of a supervisor, which gives this flag and those below")
 	f.StringVar(&h.Listen, "listen", "", "`HOST:PORT` to serve on")
 	f.StringVar(&h.Base, "base", "", "`URL` beneath which tenants are found")
 	f.StringVar(&h.TLSCert, "tls-cert", "", "PEM `FILE` of the certificate")

@@ -114,6 +114,11 @@ func TestTheCommandLineFromElsewhere(t *testing.T) {
 	if out, err := local.CombinedOutput(); err != nil || !strings.Contains(string(out), "is one of acme now") {
 		t.Errorf("over the socket with a login: %v\n%s", err, out)
 	}
+	local = s.Command("whoami")
+	local.Env = append(local.Env, "XDG_CONFIG_HOME="+d.home)
+	if out, err := local.CombinedOutput(); err != nil || !strings.Contains(string(out), "which only reads. Changes go by your login:") || !strings.Contains(string(out), "administrator") {
+		t.Errorf("who somebody is on the machine of the seawall: %v\n%s", err, out)
+	}
 	if log := s.Run("log", "search", "--kind", "tenant.created", "--tenant", "acme", "--json"); !strings.Contains(log, `"actor":"person:`) {
 		t.Errorf("the ledger says\n%s", log)
 	}

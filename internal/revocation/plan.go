@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"seawall/internal/mint"
@@ -35,12 +36,21 @@ func (e *Invalid) Error() string { return e.text }
 
 func invalid(format string, args ...any) *Invalid { return &Invalid{fmt.Sprintf(format, args...)} }
 
+// reasons lists them for a person.
+func reasons() string {
+	var names []string
+	for _, r := range mint.Reasons() {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, ", ")
+}
+
 // Check reports what is wrong with a plan made at now, as an *[Invalid]; nil if nothing is.
 func (p *Plan) Check(now time.Time) error {
 	key := p.Kind == mint.DistrustKey
 	switch {
 	case !p.Reason.Known():
-		return invalid("the reason must be one of %v", mint.Reasons())
+		return invalid("the reason must be one of %s", reasons())
 	case p.Restores != 0 && (p.Kind != "" || p.Value != "" || !p.Before.IsZero()):
 		return invalid("a statement is taken back by its number alone")
 	case !key && (p.Final || p.YoungSpare || p.Undo):

@@ -84,7 +84,9 @@ func (s *Server) self(a act) (any, error) {
 	who := adminapi.Self{Actor: a.actor, Role: string(a.role)}
 	in, _ := a.Context().Value(actorKey{}).(actor)
 	if in.person == "" {
-		return who, nil
+		var err error
+		who.ReadsOnly, err = s.owned(a.Context())
+		return who, err
 	}
 	p, err := s.config.Store.Person(a.Context(), tenant.Operators, in.person)
 	who.Subject, who.Login, who.Name, who.Touched = p.ID, p.Login, p.Name, in.touched

@@ -49,6 +49,9 @@ func TestTheSocketOnlyReads(t *testing.T) {
 	if !strings.Contains(e.Hint, "seawall login "+h.base) {
 		t.Errorf("the hint is %q", e.Hint)
 	}
+	if who, err := socket.Self(ctx); err != nil || !who.ReadsOnly || who.Login != "" {
+		t.Errorf("who it is: %+v, %v", who, err)
+	}
 	hash := secret.New("a code").Hash()
 	for name, err := range map[string]error{
 		"a link for somebody":                second(socket.EnrolPerson(ctx, "acme", ada.Subject)),

@@ -205,7 +205,7 @@ func clientType(c Client) (Client, error) {
 		c.Type = Service
 	}
 	if !slices.Contains(ClientTypes(), c.Type) {
-		return c, invalid("client type", quote(string(c.Type))+" is none", "choose service, web, native or spa")
+		return c, invalid("client type", "there is no "+quote(string(c.Type)), "choose service, web, native or spa")
 	}
 	if len(c.Grants) == 0 {
 		c.Grants = DefaultGrants(c.Type)
@@ -213,7 +213,7 @@ func clientType(c Client) (Client, error) {
 	for _, g := range c.Grants {
 		switch {
 		case !slices.Contains(oauth.GrantTypes(), g):
-			return c, invalid("grant", quote(string(g))+" is none that this seawall knows", "choose authorization_code, client_credentials or refresh_token")
+			return c, invalid("grant", "there is no "+quote(string(g)), "choose authorization_code, client_credentials or refresh_token")
 		case g == oauth.ClientCredentials && c.Type.Public():
 			return c, invalid("grant", "a "+string(c.Type)+" client keeps no credential, so it can't get tokens for itself with client_credentials", "leave it out, or make a service client")
 		case g != oauth.ClientCredentials && !c.Type.SignsIn():

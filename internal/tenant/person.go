@@ -152,7 +152,7 @@ func NewPerson(p Person) (Person, error) {
 func checkRole(p Person) error {
 	switch {
 	case p.Role != NoRole && !slices.Contains(Roles(), p.Role):
-		return invalid("role", quote(string(p.Role))+" is none", "choose owner, operator, help-desk or auditor")
+		return invalid("role", "there is no "+quote(string(p.Role)), "choose owner, operator, help-desk or auditor")
 	case p.Role != NoRole && p.Tenant != Operators:
 		return invalid("role", "only people of the tenant "+Operators+" have one", "leave it out: people of other tenants just sign in")
 	case p.Role == NoRole && p.Tenant == Operators:

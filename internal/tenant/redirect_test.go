@@ -53,7 +53,7 @@ func TestSignInClientsRefused(t *testing.T) {
 		change    func(*Client)
 		what, why string
 	}{
-		{"no type", "app", func(*Client) {}, "client type", "none"},
+		{"no type", "app", func(*Client) {}, "client type", "there is no"},
 		{"nowhere to go", Web, func(c *Client) { c.RedirectURIs = nil }, "redirect URI", "nowhere"},
 		{"same address twice", Web, func(c *Client) { c.RedirectURIs = []string{"https://a.example/", "https://a.example/"} }, "redirect URI", "twice"},
 		{"many addresses", Web, func(c *Client) { c.RedirectURIs = slices.Repeat([]string{"https://a.example/"}, 21) }, "redirect URI", "more than 20"},

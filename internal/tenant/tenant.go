@@ -109,7 +109,7 @@ func New(t Tenant) (Tenant, error) {
 		return Tenant{}, err
 	}
 	if !slices.Contains(Classes(), t.Class) {
-		return Tenant{}, invalid("tenant class", quote(string(t.Class))+" is none", "choose production, staging, development or support")
+		return Tenant{}, invalid("tenant class", "there is no "+quote(string(t.Class)), "choose production, staging, development or support")
 	}
 	if t.ID == string(Support) && t.Class != Support {
 		return Tenant{}, invalid("tenant id", `"support" belongs to the tenant of class support`, "choose another id")

@@ -74,8 +74,8 @@ func TestNewRefuses(t *testing.T) {
 		what, why string
 	}{
 		{"id", func(t *Tenant) { t.ID = "a_b" }, "tenant id", "character"},
-		{"class", func(t *Tenant) { t.Class = "prod" }, "tenant class", "none"},
-		{"no class", func(t *Tenant) { t.Class = "" }, "tenant class", "none"},
+		{"class", func(t *Tenant) { t.Class = "prod" }, "tenant class", "there is no"},
+		{"no class", func(t *Tenant) { t.Class = "" }, "tenant class", "there is no"},
 		{"support", func(t *Tenant) { t.ID, t.Issuer = "support", "https://id.example/support" }, "tenant id", "class support"},
 		{"owner", func(t *Tenant) { t.Owner = "" }, "owner", "not a mail address"},
 		{"no contacts", func(t *Tenant) { t.Contacts = nil }, "contacts", "there is 0"},
@@ -289,7 +289,7 @@ func TestNewClientRefuses(t *testing.T) {
 		{"tenant", func(c *Client) { c.Tenant = "-" }, "tenant id", "hyphen"},
 		{"name", func(c *Client) { c.Name = "a\x1b[2J" }, "name", "print"},
 		{"long name", func(c *Client) { c.Name = strings.Repeat("a", 101) }, "name", "longer"},
-		{"grant", func(c *Client) { c.Grants = []oauth.GrantType{"password"} }, "grant", "none"},
+		{"grant", func(c *Client) { c.Grants = []oauth.GrantType{"password"} }, "grant", "there is no"},
 		{"method", func(c *Client) { c.Auth = "magic" }, "client authentication", "no method"},
 		{"no method", func(c *Client) { c.Auth = oauth.AuthNone }, "client authentication", "must prove itself"},
 		{"secret method with keys", func(c *Client) { c.Keys = keys }, "client authentication", "uses a secret"},

@@ -108,6 +108,8 @@ type Self struct {
 	Login   string    `json:"login,omitempty"`
 	Name    string    `json:"name,omitempty"`
 	Touched time.Time `json:"touched,omitzero"` // when they last proved that it is them
+	// ReadsOnly is of the socket: an owner can sign in, so changes are made by people.
+	ReadsOnly bool `json:"reads_only,omitempty"`
 }
 
 // CompleteTenant gives a tenant what it lacks: POST /v1/tenants/{t}/complete. What is empty stays as it is; its
