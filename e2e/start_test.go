@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -63,7 +64,11 @@ func TestAPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	refusedStart(t, testenv.Options{Listen: l.Addr().String()}, l.Addr().String(), "in use", "hint:")
+	data := filepath.Join(testenv.Dir(t, 0), "data")
+	refusedStart(t, testenv.Options{Listen: l.Addr().String(), Data: data}, "--listen "+l.Addr().String()+": the address is in use", "hint:")
+	if _, err := os.Stat(filepath.Join(data, "signer")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("keys were made for nothing: %v", err)
+	}
 }
 
 func TestTwoOnOneDirectory(t *testing.T) {

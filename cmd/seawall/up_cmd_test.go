@@ -77,12 +77,20 @@ func FuzzConfig(f *testing.F) {
 func TestTheWelcomeSaysWhatWasMeasured(t *testing.T) {
 	var out bytes.Buffer
 	welcome(&out, &dataDir{path: "/srv/seawall"}, address{base: "http://127.0.0.1:8420"}, []partLevel{{"house", "same user: no protection from the house"}})
-	for _, want := range []string{"/srv/seawall", "same user: no protection from the house", "seawall tenant create acme", "--data /srv/seawall", "people can't sign in at http://127.0.0.1:8420"} {
+	for _, want := range []string{"/srv/seawall", "same user: no protection from the house", " tenant create acme", "--data /srv/seawall", "people can't sign in at http://127.0.0.1:8420"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}
 	}
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("there are colours, and nobody looks at a terminal")
+	}
+}
+
+func TestTheWelcomeNamesTheProgramAsItWasCalled(t *testing.T) {
+	for name, want := range map[string]string{"bin/seawall": "bin/seawall", "/usr/bin/seawall": "/usr/bin/seawall", "seawall": "seawall"} {
+		if got := asTyped(name); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

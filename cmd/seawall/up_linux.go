@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"seawall/internal/fence"
@@ -25,6 +27,9 @@ func up(ctx context.Context, c *call, s *upSettings) error {
 	if err != nil {
 		return err
 	}
+	if err := canListen(a.listen); err != nil {
+		return err
+	}
 	announced := announcer{call: c, data: d, address: a, levels: map[string]string{}}
 	err = supervise.Run(ctx, supervise.Config{
 		Data:     d.Data,
@@ -38,6 +43,25 @@ func up(ctx context.Context, c *call, s *upSettings) error {
 		Ready: announced.ready,
 	})
 	return explainRefusal(err)
+}
+
+// canListen tries the address before three processes are started for nothing. Whoever takes it in between is found by the
+// house, see [explainRefusal].
+func canListen(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err == nil {
+		return l.Close()
+	}
+	what := "--listen " + address + ": "
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return hint(errors.New(what+"the address is in use"), "another program listens there: stop it, or choose another port with --listen")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return hint(errors.New(what+"this machine has no such address"), "choose another with --listen")
+	case errors.Is(err, syscall.EACCES):
+		return hint(errors.New(what+"this user may not listen there"), "choose a port above 1023, or start seawall as root: it gives its rights away")
+	}
+	return fmt.Errorf("%s%w", what, err)
 }
 
 // children are the three processes, in the order in which they end: the house first, so that what it has begun is

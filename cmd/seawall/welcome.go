@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"strings"
 )
 
 // mark is the wall of three courses of stone with a wave below, for a terminal.
@@ -16,6 +18,7 @@ type partLevel struct{ part, level string }
 
 // welcome is printed after the first start: what was made, how well it is walled in, and what to do next.
 func welcome(w io.Writer, d *dataDir, a address, levels []partLevel) {
+	program := asTyped(os.Args[0])
 	style := styleFor(w)
 	fmt.Fprintf(w, "\n%s\n\n%s\n", style.muted(mark), style.strong("A new seawall was made in "+d.path))
 	fmt.Fprintln(w, "  house     tenants, clients and hashes of secrets; speaks HTTP; holds no signing key")
@@ -30,12 +33,20 @@ func welcome(w io.Writer, d *dataDir, a address, levels []partLevel) {
 		flag = " --data " + d.path
 	}
 	fmt.Fprintln(w, "\nNext, in another terminal:")
-	fmt.Fprintf(w, "  seawall tenant create acme --class production --owner you@acme.example --contact a@acme.example --contact b@acme.example%s\n", flag)
-	fmt.Fprintf(w, "  seawall api create https://api.acme.example --tenant acme --scope read%s\n", flag)
-	fmt.Fprintf(w, "  seawall client create ci --tenant acme --api https://api.acme.example --scope read%s\n\n", flag)
+	fmt.Fprintf(w, "  %s tenant create acme --class development --owner ops@acme.example --contact a@acme.example --contact b@acme.example%s\n", program, flag)
+	fmt.Fprintf(w, "  %s api create https://api.acme.example --tenant acme --scope read --scope write%s\n", program, flag)
+	fmt.Fprintf(w, "  %s client create ci --tenant acme --api https://api.acme.example --scope read%s\n\n", program, flag)
 	if !a.named() {
 		fmt.Fprintf(w, "%s people can't sign in at %s: browsers bind passkeys to a name, and this is an address.\nFor passkeys, start a new one with --listen localhost:8420, or with --base https://NAME.\n\n", style.warn("Note:"), a.base)
 	}
+}
+
+// asTyped is how a person calls this program where they are: by the path that started it, if it was one.
+func asTyped(name string) string {
+	if strings.Contains(name, "/") {
+		return name
+	}
+	return "seawall"
 }
 
 // returned is printed after later starts.
