@@ -77,7 +77,11 @@ func clientCreate(ctx context.Context, c *call) error {
 
 // showSecret prints a client with its new secret.
 func showSecret(c *call, client *adminapi.Client, keep *keepsake, asJSON bool, headline string) error {
-	saved := keepSecret(c, keep, &client.Secret, "CLIENT_ID", client.ClientID, "TOKEN_ENDPOINT", client.TokenEndpoint, "CLIENT_SECRET")
+	pairs := []string{"ISSUER", client.Issuer, "TOKEN_ENDPOINT", client.TokenEndpoint, "CLIENT_ID", client.ClientID}
+	if client.Pin != "" {
+		pairs = append(pairs, "PIN", client.Pin)
+	}
+	saved := keepSecret(c, keep, &client.Secret, append(pairs, "CLIENT_SECRET")...)
 	if asJSON {
 		return writeJSON(c.out, client)
 	}
@@ -86,6 +90,7 @@ func showSecret(c *call, client *adminapi.Client, keep *keepsake, asJSON bool, h
 		[2]string{"client id", client.ClientID},
 		[2]string{"client secret", client.Secret},
 		[2]string{"issuer", issuerOf(client)},
+		[2]string{"pin", client.Pin},
 		[2]string{"token endpoint", client.TokenEndpoint},
 		[2]string{"authenticates by", client.Auth},
 		[2]string{"redirects", strings.Join(client.RedirectURIs, " ")},

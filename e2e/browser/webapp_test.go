@@ -1,7 +1,9 @@
 package browser
 
 import (
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -9,15 +11,32 @@ import (
 	"seawall/internal/testenv"
 )
 
-// TestTheREADMEsApplication follows the README from `make run` to a person who signs in to a web application with a passkey,
-// and out again.
+var authorizeLink = regexp.MustCompile(`http://\S+/operators/authorize\?\S+`)
+
+// TestTheREADMEsApplication follows the README from `make run` to the first administrator, who logs in, and a person who signs
+// in to a web application with a passkey, and out again.
 func TestTheREADMEsApplication(t *testing.T) {
 	r := testenv.FollowREADME(t)
 	i := slices.IndexFunc(r.Blocks, func(block string) bool { return strings.Contains(block, testenv.ThirdTerminal) })
 	if i < 0 {
 		t.Fatal("the README runs no application")
 	}
-	r.Shell(r.Blocks[:i]...)
+	login := slices.IndexFunc(r.Blocks, func(block string) bool { return strings.Contains(block, testenv.InABrowser) })
+	if login < 0 || login > i {
+		t.Fatal("the README logs nobody in")
+	}
+	r.Shell(r.Blocks[:login]...)
+	link, err := os.ReadFile(filepath.Join(r.Data, "first-administrator.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := open(t)
+	desk.enrol(strings.TrimSpace(string(link)), "/operators")
+	said := r.Run(r.Blocks[login], "Open this in your browser")
+	desk.go2(authorizeLink.FindString(said("\n\n")))
+	desk.click(`button[value="allow"]`)
+	said("as administrator (owner)")
+	r.Shell(r.Blocks[login+1 : i]...)
 	r.Run(r.Blocks[i], "open http://"+r.App)
 
 	b := open(t)

@@ -60,6 +60,7 @@ func (s *Server) createClient(a act, q *adminapi.CreateClient) (any, error) {
 	// The answer is given whatever happens from here on: the secret can't be told again.
 	shown := s.showClientOf(&t, &c)
 	if shown.Secret = given.Reveal(); c.MayGetIDTokens() {
+		shown.Pin = s.keys.now().pin
 		shown.Pending = pending(s.tellSigner(ctx, t.ID))
 	}
 	return shown, nil

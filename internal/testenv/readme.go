@@ -14,8 +14,12 @@ import (
 
 var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
 
-// ThirdTerminal marks the block of the README that goes on running, like the first one.
-const ThirdTerminal = "go run ./examples/webapp"
+// ThirdTerminal marks the block of the README that goes on running, like the first one; InABrowser the one that waits for what
+// a person does in their browser.
+const (
+	ThirdTerminal = "go run ./examples/webapp"
+	InABrowser    = "seawall login"
+)
 
 // README is somebody who follows the README: `make run` is under way in their first terminal.
 type README struct {
@@ -56,13 +60,13 @@ func FollowREADME(t testing.TB) *README {
 }
 
 // Shell runs blocks in the second terminal: one shell for all, because variables live on between them. What goes on running
-// is left out.
+// or waits for a browser is left out.
 func (r *README) Shell(blocks ...string) string {
 	r.t.Helper()
 	var script strings.Builder
 	script.WriteString("set -euo pipefail\n")
 	for i, block := range blocks {
-		if !strings.Contains(block, ThirdTerminal) {
+		if !strings.Contains(block, ThirdTerminal) && !strings.Contains(block, InABrowser) {
 			fmt.Fprintf(&script, "echo '=== block %d'\n%s", i+2, block)
 		}
 	}
@@ -73,15 +77,23 @@ func (r *README) Shell(blocks ...string) string {
 	return string(out)
 }
 
-// Run starts the block that goes on running in a third terminal, and waits until it has said something.
-func (r *README) Run(block, ready string) {
+// Run starts a block that goes on running in a terminal of its own, and waits until it has said something. It returns what
+// waits for more.
+func (r *README) Run(block, ready string) (said func(more string) string) {
 	r.t.Helper()
-	r.wait(r.background(r.Dir, r.terminal(block)), ready)
+	run := r.background(r.Dir, r.terminal(block))
+	said = func(more string) string {
+		r.t.Helper()
+		r.wait(run, more)
+		return run.said.String()
+	}
+	said(ready)
+	return said
 }
 
 func (r *README) terminal(script string) *exec.Cmd {
 	cmd := exec.Command("bash", "-c", script)
-	cmd.Env = append(os.Environ(), "SEAWALL_DATA="+r.Data)
+	cmd.Env = append(os.Environ(), "SEAWALL_DATA="+r.Data, "XDG_CONFIG_HOME="+filepath.Join(r.Dir, "config"), "DISPLAY=", "WAYLAND_DISPLAY=")
 	cmd.Dir = r.Dir
 	return cmd
 }

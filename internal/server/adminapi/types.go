@@ -111,6 +111,7 @@ type CreateClient struct {
 type Client struct {
 	ClientID      string            `json:"client_id"`
 	Secret        string            `json:"client_secret,omitempty"`
+	Pin           string            `json:"pin,omitempty"` // of the ledger root, in the answer to CreateClient: what judges its ID tokens goes by it
 	Tenant        string            `json:"tenant"`
 	Issuer        string            `json:"issuer"`
 	TokenEndpoint string            `json:"token_endpoint"`
