@@ -27,9 +27,6 @@ func accessList(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Accesses, error) {
 		return o.Access(ctx, *tenant, words[0])
 	})
@@ -69,14 +66,10 @@ func accessStep(step, about string) func(context.Context, *call) error {
 		to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 		q := adminapi.ChangeAccess{Step: step}
 		f.StringVar(&q.ID, "id", "", "which one: `ID` from `seawall access list`")
+		f.needs("id")
 		words, err := f.parse("PERSON")
 		if err != nil {
 			return err
-		}
-		for name, value := range map[string]string{"tenant": *tenant, "id": q.ID} {
-			if err := f.need(name, value); err != nil {
-				return err
-			}
 		}
 		return changeAccess(ctx, c, to, *tenant, words[0], q, *asJSON)
 	}
@@ -92,9 +85,6 @@ func accessEnd(ctx context.Context, c *call) error {
 	everything := f.Bool("all", false, "everything of every application")
 	words, err := f.parse("PERSON")
 	if err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	if chosen := count(q.ID != "", q.Client != "", *everything); chosen != 1 {

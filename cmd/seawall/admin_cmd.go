@@ -47,17 +47,10 @@ func explain(name, dir string, err error) error {
 	return hint(err, refused.Hint)
 }
 
-// tenantFlag adds the flag that says whose things a command is about.
-func (f *flags) tenant() *string { return f.String("tenant", "", "the `TENANT` it belongs to") }
-
-// need reports which of the flags that must be given was not: pairs of name and value.
-func (f *flags) need(pairs ...string) error {
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] == "" {
-			return f.wrong("--%s is missing", pairs[i])
-		}
-	}
-	return nil
+// tenant adds the flag that says whose things a command is about.
+func (f *flags) tenant() *string {
+	f.needs("tenant")
+	return f.String("tenant", "", "the `TENANT` it belongs to")
 }
 
 // seconds reads a length of time: 10m, 24h, 30d, or a number of seconds.

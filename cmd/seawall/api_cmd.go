@@ -30,9 +30,6 @@ func apiCreate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	keep, err := openKeepsake(*save)
 	if err != nil {
 		return err
@@ -92,9 +89,6 @@ func apiList(ctx context.Context, c *call) error {
 	if _, err := f.parse(); err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.API, error) {
 		return o.APIs(ctx, *tenant)
 	})
@@ -116,9 +110,6 @@ func apiShow(ctx context.Context, c *call) error {
 	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	words, err := f.parse("URL")
 	if err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	api, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.API, error) {
@@ -152,9 +143,6 @@ func apiDisable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	api, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.API, error) {
 		if err := previewAPI(ctx, c, o, *tenant, words[0], *yes); err != nil {
 			return nil, err
@@ -164,11 +152,7 @@ func apiDisable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, api)
-	}
-	_, err = fmt.Fprintf(c.out, "API %s is disabled.\n", api.Audience)
-	return err
+	return c.tell(*asJSON, api, "API %s is disabled.\n", api.Audience)
 }
 
 func previewAPI(ctx context.Context, c *call, o *adminapi.Operator, tenant, name string, yes bool) error {

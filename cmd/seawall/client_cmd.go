@@ -47,9 +47,6 @@ func clientCreate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	if len(words) == 1 {
 		q.ClientID = words[0]
 	}
@@ -181,9 +178,6 @@ func clientList(ctx context.Context, c *call) error {
 	if _, err := f.parse(); err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Client, error) {
 		return o.Clients(ctx, *tenant)
 	})
@@ -205,9 +199,6 @@ func clientShow(ctx context.Context, c *call) error {
 	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	words, err := f.parse("ID")
 	if err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	client, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
@@ -267,9 +258,6 @@ func clientRedirects(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	var q adminapi.SetRedirects
 	if len(*redirects) > 0 {
 		q.RedirectURIs = (*[]string)(redirects)
@@ -290,11 +278,7 @@ func clientRedirects(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, client)
-	}
-	_, err = fmt.Fprintf(c.out, "People of client %s come back to %s.\n", client.ClientID, strings.Join(append(client.RedirectURIs, client.LogoutURIs...), " "))
-	return err
+	return c.tell(*asJSON, client, "People of client %s come back to %s.\n", client.ClientID, strings.Join(append(client.RedirectURIs, client.LogoutURIs...), " "))
 }
 
 func clientRotate(ctx context.Context, c *call) error {
@@ -305,9 +289,6 @@ func clientRotate(ctx context.Context, c *call) error {
 	save := f.String("save", "", saveHelp)
 	words, err := f.parse("ID")
 	if err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	keep, err := openKeepsake(*save)
@@ -331,9 +312,6 @@ func clientDisable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	client, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Client, error) {
 		present, err := o.Client(ctx, *tenant, words[0])
 		if err != nil {
@@ -352,9 +330,5 @@ func clientDisable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, client)
-	}
-	_, err = fmt.Fprintf(c.out, "Client %s is disabled.\n", client.ClientID)
-	return err
+	return c.tell(*asJSON, client, "Client %s is disabled.\n", client.ClientID)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -34,11 +33,7 @@ func configCheck(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, map[string]any{"ok": true, "listen": a.listen, "base": a.base, "tls": a.tls})
-	}
-	_, err = fmt.Fprintf(c.out, "%s is fine: it would serve %s, listening on %s.\n", words[0], a.base, a.listen)
-	return err
+	return c.tell(*asJSON, map[string]any{"ok": true, "listen": a.listen, "base": a.base, "tls": a.tls}, "%s is fine: it would serve %s, listening on %s.\n", words[0], a.base, a.listen)
 }
 
 func checkUp(path string) (address, error) {

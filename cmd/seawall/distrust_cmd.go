@@ -35,6 +35,7 @@ func keysDistrust(ctx context.Context, c *call) error {
 	to, asJSON, tenant, yes := f.seawall(), f.json(), f.tenant(), f.yes()
 	var q adminapi.Distrust
 	f.StringVar(&q.Reason, "reason", "", reasonHelp)
+	f.needs("reason")
 	f.BoolVar(&q.Final, "final", false, "revoke it for good")
 	f.BoolVar(&q.YoungSpare, "young-spare", false, "let a spare take over that validators may not know yet")
 	f.BoolVar(&q.Undo, "undo", false, "give a suspended key back")
@@ -42,19 +43,12 @@ func keysDistrust(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.need("tenant", *tenant), f.need("reason", q.Reason)); err != nil {
-		return err
-	}
 	q.Kind, q.Value = "key", words[0]
 	done, err := distrust(ctx, c, to, *tenant, q, *yes, words[0])
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, done)
-	}
-	_, err = fmt.Fprintf(c.out, "Key %s of %s is %s; %s signs.\n", done.KID, *tenant, stepWord(done.Step), orNobody(done.Signs))
-	return err
+	return c.tell(*asJSON, done, "Key %s of %s is %s; %s signs.\n", done.KID, *tenant, stepWord(done.Step), orNobody(done.Signs))
 }
 
 func stepWord(step string) string {
@@ -80,6 +74,7 @@ func tokenRevoke(ctx context.Context, c *call) error {
 	to, asJSON, tenant, yes := f.seawall(), f.json(), f.tenant(), f.yes()
 	var q adminapi.Distrust
 	f.StringVar(&q.Reason, "reason", "", reasonHelp)
+	f.needs("reason")
 	jti := f.String("jti", "", "`JTI` of the token")
 	fromStdin := f.Bool("token-from-stdin", false, "read the token from standard input; only its jti is used")
 	session := f.String("session", "", "`ID` of the session")
@@ -87,9 +82,6 @@ func tokenRevoke(ctx context.Context, c *call) error {
 	client := f.String("client", "", "`ID` of the client")
 	before := f.String("before", "", "only tokens issued before this `TIME`: 2026-03-31T12:00:00Z, or 2h for two hours ago")
 	if _, err := f.parse(); err != nil {
-		return err
-	}
-	if err := errors.Join(f.need("tenant", *tenant), f.need("reason", q.Reason)); err != nil {
 		return err
 	}
 	for _, one := range [...][2]string{{"token", *jti}, {"session", *session}, {"subject", *subject}, {"client", *client}} {
@@ -166,9 +158,6 @@ func tokenRestore(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	if q.Restores, err = strconv.ParseUint(words[0], 10, 64); err != nil || q.Restores == 0 {
 		return f.wrong("'%s' is not the number of a statement", words[0])
 	}
@@ -188,9 +177,6 @@ func distrustList(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT", "Lists what is distrusted now: what was neither taken back nor concerns only tokens that have ended.")
 	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	if _, err := f.parse(); err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Statement, error) {

@@ -22,6 +22,7 @@ type flags struct {
 	*flag.FlagSet
 	call         *call
 	usage, about string
+	required     []string
 }
 
 // newFlags starts the flags of a command. usage is what follows its name, and about a sentence or two for its help.
@@ -79,6 +80,9 @@ func (f *flags) list(name, usage string) *list {
 	return l
 }
 
+// needs names flags that must be given.
+func (f *flags) needs(names ...string) { f.required = append(f.required, names...) }
+
 // parse reads the command's arguments and returns those that are not flags, of which there must be one for each name;
 // a last name in brackets may be left out.
 func (f *flags) parse(names ...string) ([]string, error) {
@@ -107,6 +111,11 @@ func (f *flags) parse(names ...string) ([]string, error) {
 	}
 	if len(words) > len(names) {
 		return nil, f.wrong("'%s' is one argument too many", words[len(names)])
+	}
+	for _, name := range f.required {
+		if f.Lookup(name).Value.String() == "" {
+			return nil, f.wrong("--%s is missing", name)
+		}
 	}
 	return words, nil
 }

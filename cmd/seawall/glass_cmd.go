@@ -15,9 +15,6 @@ func glassProve(ctx context.Context, c *call) error {
 	if _, err := f.parse(); err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.ProvenGlass, error) {
 		code, err := readCode(c)
 		if err != nil {
@@ -28,11 +25,7 @@ func glassProve(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, p)
-	}
-	_, err = fmt.Fprintf(c.out, "The code of %s works. It was not used up: put the paper back.\n", p.Login)
-	return err
+	return c.tell(*asJSON, p, "The code of %s works. It was not used up: put the paper back.\n", p.Login)
 }
 
 // glassText says in a line how each break-glass principal of a tenant gets in, and when that was last seen to work.

@@ -25,9 +25,6 @@ func keysList(ctx context.Context, c *call) error {
 	if _, err := f.parse(); err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Key, error) {
 		return o.Keys(ctx, *tenant)
 	})
@@ -51,9 +48,6 @@ func keysRotate(ctx context.Context, c *call) error {
 	var q adminapi.RotateKeys
 	f.StringVar(&q.Family, "family", "", "only the keys of this `FAMILY`: access or id")
 	if _, err := f.parse(); err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	r, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Rotated, error) {

@@ -135,11 +135,7 @@ func runLogin(ctx context.Context, c *call) error {
 	if err != nil {
 		return explain(c.name, "", err)
 	}
-	if *asJSON {
-		return writeJSON(c.out, loginLine{base, who})
-	}
-	_, err = fmt.Fprintf(c.out, "Logged in at %s as %s (%s).\n", base, who.Login, who.Role)
-	return err
+	return c.tell(*asJSON, loginLine{base, who}, "Logged in at %s as %s (%s).\n", base, who.Login, who.Role)
 }
 
 // loginLine is who somebody is, and where.

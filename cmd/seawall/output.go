@@ -17,6 +17,15 @@ func writeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// tell answers with v as JSON, or in a sentence.
+func (c *call) tell(asJSON bool, v any, format string, args ...any) error {
+	if asJSON {
+		return writeJSON(c.out, v)
+	}
+	_, err := fmt.Fprintf(c.out, format, args...)
+	return err
+}
+
 // table is rows of text with a head, printed in aligned columns.
 type table struct {
 	head []string

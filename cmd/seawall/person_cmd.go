@@ -45,9 +45,6 @@ func personCreate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	q.Login = words[0]
 	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
 		return o.CreatePerson(ctx, *tenant, q)
@@ -67,9 +64,6 @@ func personList(ctx context.Context, c *call) error {
 	f := newFlags(c, "--tenant TENANT", "Lists a tenant's people by login.")
 	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	if _, err := f.parse(); err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	all, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) ([]adminapi.Person, error) {
@@ -111,9 +105,6 @@ func personShow(ctx context.Context, c *call) error {
 	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	words, err := f.parse("PERSON")
 	if err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
@@ -227,9 +218,6 @@ func personEnrol(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	keep, err := linkHolder(c, *save)
 	if err != nil {
 		return err
@@ -252,9 +240,6 @@ func personRecover(ctx context.Context, c *call) error {
 	stop := f.Bool("stop", false, "stop it")
 	words, err := f.parse("PERSON")
 	if err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	q := adminapi.RecoverPerson{Step: "request"}
@@ -295,9 +280,6 @@ func personDisable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
 		present, err := o.Person(ctx, *tenant, words[0])
 		if err != nil {
@@ -315,11 +297,7 @@ func personDisable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, p)
-	}
-	_, err = fmt.Fprintf(c.out, "%s is disabled.\n", p.Login)
-	return err
+	return c.tell(*asJSON, p, "%s is disabled.\n", p.Login)
 }
 
 // sealNew makes a code for a break-glass principal, leaves its hash with seawall, and shows it. The code is made here and
@@ -355,9 +333,6 @@ func breakGlassUse(ctx context.Context, c *call) error {
 	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	save := f.String("save", "", linkHelp)
 	if _, err := f.parse(); err != nil {
-		return err
-	}
-	if err := f.need("tenant", *tenant); err != nil {
 		return err
 	}
 	keep, err := linkHolder(c, *save)

@@ -34,11 +34,7 @@ func personSetRole(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, p)
-	}
-	_, err = fmt.Fprintf(c.out, "%s is %s.\n", p.Login, p.Role)
-	return err
+	return c.tell(*asJSON, p, "%s is %s.\n", p.Login, p.Role)
 }
 
 func personSignOut(ctx context.Context, c *call) error {
@@ -51,18 +47,11 @@ func personSignOut(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := f.need("tenant", *tenant); err != nil {
-		return err
-	}
 	p, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Person, error) {
 		return o.EndSessions(ctx, *tenant, words[0], q)
 	})
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, p)
-	}
-	_, err = fmt.Fprintf(c.out, "%s is signed in on %s now.\n", p.Login, many(len(p.Sessions), "browser"))
-	return err
+	return c.tell(*asJSON, p, "%s is signed in on %s now.\n", p.Login, many(len(p.Sessions), "browser"))
 }

@@ -26,6 +26,7 @@ func tenantCreate(ctx context.Context, c *call) error {
 	var q adminapi.CreateTenant
 	f.StringVar(&q.Class, "class", "", "`CLASS`: production, staging, development or support")
 	f.StringVar(&q.Owner, "owner", "", "`MAIL` address of who is responsible")
+	f.needs("class", "owner")
 	contacts := f.list("contact", "`MAIL` address that is reached in an emergency; at least two")
 	f.StringVar(&q.Algorithm, "algorithm", "", "`ALG` of its tokens: ES256 (the default), RS256, PS256 or EdDSA")
 	claims := f.list("claim", "`NAME` of a custom claim that its clients may be given; may be repeated")
@@ -34,9 +35,6 @@ func tenantCreate(ctx context.Context, c *call) error {
 	f.IntVar(&q.RotationDays, "rotation-days", 0, "`DAYS` that a key signs before the next takes over (the default is 30)")
 	words, err := f.parse("ID")
 	if err != nil {
-		return err
-	}
-	if err := f.need("class", q.Class, "owner", q.Owner); err != nil {
 		return err
 	}
 	q.Tenant, q.Contacts, q.Claims, q.MaxLifetime = words[0], *contacts, *claims, int64(lifetime)
@@ -134,11 +132,7 @@ func tenantDisable(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		return writeJSON(c.out, t)
-	}
-	_, err = fmt.Fprintf(c.out, "Tenant %s is disabled.\n", t.Tenant)
-	return err
+	return c.tell(*asJSON, t, "Tenant %s is disabled.\n", t.Tenant)
 }
 
 func previewTenant(ctx context.Context, c *call, o *adminapi.Operator, id string, yes bool) error {
