@@ -39,7 +39,7 @@ func personSetRole(ctx context.Context, c *call) error {
 
 func personSignOut(ctx context.Context, c *call) error {
 	f := newFlags(c, "PERSON --tenant TENANT [--session ID]",
-		"Ends the browser sessions of a person, or one of them. They sign in again with their passkey. What applications have\nof these sessions ends with them; `seawall access list` shows what goes on.")
+		"Ends the browser sessions of a person, or one of them. They sign in again with their passkey. What applications got\nthrough these sessions ends with them: refresh tokens at once, access tokens within a second at APIs that follow the feed.\n`seawall access list` shows what goes on.")
 	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
 	var q adminapi.EndSessions
 	f.StringVar(&q.Session, "session", "", "end this session `ID` only, from `seawall person show --json`")

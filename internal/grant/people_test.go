@@ -467,7 +467,7 @@ func TestCodeOfWhoIsGone(t *testing.T) {
 	v.advance(tenant.CodeLife)
 	v.ask(exchange("spa", late)).wants(t, "too late", 400, oauth.InvalidGrant, "not good")
 	out := v.code("spa", nil)
-	if ended, err := v.store.EndSession(ctx, "acme", v.ada.ID, v.session.ID); err != nil || !ended {
+	if ended, err := v.store.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: v.ada.ID, Session: v.session.ID, SignOut: true}); err != nil || ended != 1 {
 		t.Fatal(err)
 	}
 	v.ask(exchange("spa", out)).wants(t, "signed out", 400, oauth.InvalidGrant, "not good")

@@ -246,8 +246,11 @@ func (d *Door) removePasskey(v *visit) error {
 		if err := d.record(v, Act{Kind: PasskeyRemoved, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
 			return err
 		}
-		_, err := d.Store.RemovePasskey(v.settled(), p.Tenant, p.ID, id)
-		return err
+		if _, err := d.Store.RemovePasskey(v.settled(), p.Tenant, p.ID, id); err != nil {
+			return err
+		}
+		d.Settle(v.settled()) // the sessions that it opened are over
+		return nil
 	})
 }
 
@@ -298,7 +301,7 @@ func (d *Door) endSession(v *visit) error {
 		if err := d.record(v, Act{Kind: SessionEnded, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"session": id, "reason": "ended by the person"}}); err != nil {
 			return err
 		}
-		if _, err := d.Store.EndSession(v.settled(), p.Tenant, p.ID, id); err != nil {
+		if err := d.endSessions(v, tenant.Ending{Tenant: p.Tenant, Person: p.ID, Session: id}); err != nil {
 			return err
 		}
 	}
@@ -313,10 +316,21 @@ func (d *Door) endOtherSessions(v *visit) error {
 	if err := d.record(v, Act{Kind: SessionEnded, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"reason": "all others ended by the person"}}); err != nil {
 		return err
 	}
-	if _, err := d.Store.EndSessions(v.settled(), p.Tenant, p.ID, s.ID); err != nil {
+	if err := d.endSessions(v, tenant.Ending{Tenant: p.Tenant, Person: p.ID, Except: s.ID}); err != nil {
 		return err
 	}
 	return v.goTo(d.home(v.tenant) + "/account")
+}
+
+// endSessions ends sessions in the name of their person, and returns when no API that listens believes what came of them. If
+// the ledger goes away in the middle, they will not when it is back.
+func (d *Door) endSessions(v *visit, e tenant.Ending) error {
+	e.Actor = tenant.ActorPerson(e.Person)
+	if _, err := d.Store.EndSessions(v.settled(), e); err != nil {
+		return err
+	}
+	d.Settle(v.settled())
+	return nil
 }
 
 // stopRecovery wants no fresh touch: to stop one is the safe way, and whoever sees the notice may not have a passkey at hand.

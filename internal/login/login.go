@@ -63,8 +63,8 @@ type Passkeys interface {
 type Sessions interface {
 	Session(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Session, tenant.Person, error)
 	Sessions(ctx context.Context, tenantID, person string) ([]tenant.Session, error)
-	EndSession(ctx context.Context, tenantID, person, id string) (ended bool, err error)
-	EndSessions(ctx context.Context, tenantID, person, except string) (ended int, err error)
+	// EndSessions ends them and what came of them, and leaves it to Config.Settle that access tokens end too.
+	EndSessions(ctx context.Context, e tenant.Ending) (ended int, err error)
 }
 
 // SingleUse keeps what can be used once: of any number of calls that consume it, one gets it.
@@ -169,6 +169,8 @@ type Config struct {
 	Refused func(tenantID, person, reason string)
 	// Ended has the access tokens of families that have ended distrusted. Those that are already stay so.
 	Ended func(ctx context.Context, t *tenant.Tenant, person string, families []tenant.Family) error
+	// Settle has the ledger hear what acts of the store left for it. If that is away, it hears it when it is back.
+	Settle func(ctx context.Context)
 	// Metadata tells certified authenticators; nil: none is, and tenants that ask for them enrol nobody.
 	Metadata *Metadata
 	// Each limit has a count of its own, so that a flood of one thing does not stop another. Begun bounds ceremonies that
@@ -192,7 +194,7 @@ type Door struct {
 
 // New makes a door. A field that is missing is found here, and not by a person who needs it.
 func New(c Config) (*Door, error) {
-	if c.Store == nil || c.Record == nil || c.Refused == nil || c.Ended == nil || c.Begun == nil || c.Strays == nil || c.Acts == nil || c.Log == nil || c.Now == nil {
+	if c.Store == nil || c.Record == nil || c.Refused == nil || c.Ended == nil || c.Settle == nil || c.Begun == nil || c.Strays == nil || c.Acts == nil || c.Log == nil || c.Now == nil {
 		return nil, errors.New("a door lacks something that it is made of")
 	}
 	base, err := url.Parse(c.Base)

@@ -288,7 +288,7 @@ func (d *Door) end(v *visit) error {
 		if err := d.record(v, Act{Kind: SessionEnded, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"session": s.ID, "reason": "signed out"}}); err != nil {
 			return err
 		}
-		if _, err := d.Store.EndSession(v.settled(), p.Tenant, p.ID, s.ID); err != nil {
+		if err := d.endSessions(v, tenant.Ending{Tenant: p.Tenant, Person: p.ID, Session: s.ID, SignOut: true}); err != nil {
 			return err
 		}
 	}

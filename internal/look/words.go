@@ -89,7 +89,7 @@ var words = map[string]line{
 	"account.remove":           {"Remove this passkey", "Diesen Passkey entfernen"},
 	"account.last":             {"This is your only passkey that signs you in. Add another one before you remove it.", "Das ist dein einziger Passkey, der dich anmeldet. Lege einen zweiten an, bevor du ihn entfernst."},
 	"account.sessions":         {"Where you are signed in", "Wo du angemeldet bist"},
-	"account.sessionslead":     {"If you don’t recognise one, end it, and remove the passkey that opened it.", "Kennst du eine nicht, dann beende sie und entferne den Passkey, der sie geöffnet hat."},
+	"account.sessionslead":     {"Ending one takes back what applications got through it: within a second at services that listen, at others when what they hold runs out. Signing out here spares those that you let stay connected. If you don’t recognise one, end it, and remove the passkey that opened it.", "Beendest du eine, ist auch zurückgenommen, was Anwendungen durch sie bekamen: binnen einer Sekunde bei Diensten, die zuhören, bei anderen, sobald es abläuft. Meldest du dich hier ab, bleiben die, die verbunden bleiben dürfen. Kennst du eine nicht, dann beende sie und entferne den Passkey, der sie geöffnet hat."},
 	"account.place":            {"Address", "Adresse"},
 	"account.opened":           {"Signed in", "Angemeldet"},
 	"account.seen":             {"Last seen", "Zuletzt gesehen"},

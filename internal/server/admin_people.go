@@ -148,6 +148,7 @@ func (s *Server) disablePerson(a personAct, _ *nothing) (any, error) {
 		if p, err = s.config.Store.DisablePerson(ctx, t.ID, p.ID); err != nil {
 			return nil, err
 		}
+		s.settle(ctx)
 	}
 	return s.describePerson(a.Context(), p)
 }

@@ -55,20 +55,12 @@ func (s *Server) endSessions(a personAct, q *adminapi.EndSessions) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.end(ctx, t.ID, p.ID, q.Session); err != nil {
+	// One that is over already is what was wanted.
+	if _, err := s.config.Store.EndSessions(ctx, tenant.Ending{Tenant: t.ID, Person: p.ID, Session: q.Session, Actor: a.actor}); err != nil {
 		return nil, err
 	}
+	s.settle(ctx)
 	return s.describePerson(ctx, p)
-}
-
-// end ends a session, or all. One that is over already is what was wanted.
-func (s *Server) end(ctx context.Context, tenantID, person, session string) error {
-	if session == "" {
-		_, err := s.config.Store.EndSessions(ctx, tenantID, person, "")
-		return err
-	}
-	_, err := s.config.Store.EndSession(ctx, tenantID, person, session)
-	return err
 }
 
 // listRecoveries lists the recoveries that wait for a second administrator.

@@ -189,11 +189,17 @@ func (f *feed) distrustsItself(t judged) bool {
 
 // distrustsID is [feed.distrustsItself] of a token of which only the jti is known.
 func (f *feed) distrustsID(jti string) bool {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.names(mint.DistrustToken, jti, 0) // when it was issued makes no difference to such a statement
+	return f.says(mint.DistrustToken, jti, 0) // when it was issued makes no difference to such a statement
 }
 
+// says reports whether a statement names this of tokens that were issued at a time.
+func (f *feed) says(kind mint.DistrustKind, value string, iat int64) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.names(kind, value, iat)
+}
+
+// names is [feed.says] for who holds f.mu.
 func (f *feed) names(kind mint.DistrustKind, value string, iat int64) bool {
 	if value == "" {
 		return false

@@ -41,6 +41,7 @@ type Store interface {
 	ClientActs
 	ClientKinds
 	Outbox
+	Debts
 	People
 	Links
 	Glass
@@ -93,6 +94,7 @@ type Server struct {
 	vaults      *vaults
 	keys        *keys
 	policies    *policies
+	debts       *debts
 	feeds       *feeds
 	failures    *failures
 	limit       *grant.FailureLimit
@@ -139,6 +141,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	s.directory = newDirectory(c.Store, c.Store, c.Store, c.Store)
 	s.policies = newPolicies(c.Store, s.vaults.ask, c.Log)
+	s.debts = &debts{store: c.Store, pay: s.pay, log: c.Log, stuck: map[string]bool{}}
 	s.failures = &failures{record: s.vaults.record, log: c.Log}
 	s.limit = grant.NewFailureLimit(c.FailuresPerMinute)
 	pepper, err := loadPepper(ctx, c.Dir, c.Store)
@@ -169,7 +172,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 
 // Start sets the loops going; they end with ctx. [Server.Wait] waits for them.
 func (s *Server) Start(ctx context.Context) {
-	for _, loop := range []func(context.Context){s.vaults.watch, s.keys.follow, s.policies.carry, s.failures.tell, s.recordBase, s.feeds.keep, s.feeds.watch} {
+	for _, loop := range []func(context.Context){s.vaults.watch, s.keys.follow, s.policies.carry, s.debts.carry, s.failures.tell, s.recordBase, s.feeds.keep, s.feeds.watch} {
 		s.loops.Go(func() { loop(ctx) })
 	}
 }

@@ -115,13 +115,10 @@ func (s *Store) Enrol(ctx context.Context, hash secret.Hash, k tenant.Passkey, s
 		if err := x.insertPasskey(k); err != nil {
 			return err
 		}
-		if err := x.replaceSession(session, replaces); err != nil {
-			return err
-		}
 		if err := x.exec(`update passkey set used_at = $2 where id = $1`, k.ID, x.now.UnixMilli()); err != nil {
 			return err
 		}
-		return x.insertSession(session)
+		return x.openSession(session, replaces)
 	})
 }
 

@@ -224,15 +224,6 @@ func (x *tx) revokeFamilies(where, tenantID, person string, args ...any) ([]tena
 		append([]any{tenantID, person, x.now.UnixMilli()}, args...)...)
 }
 
-// sessionEnds ends the families that were to last as long as a browser session, and every code that came of it: what an
-// application has by then outlives the session if it was allowed to, and what it has not yet fetched does not.
-func (x *tx) sessionEnds(tenantID, person, where string, args ...any) error {
-	if _, err := x.revokeFamilies(`tenant = $1 and person = $2 and offline = 0 and `+where, tenantID, person, args...); err != nil {
-		return err
-	}
-	return x.endCodes(`tenant = $1 and person = $2 and `+where, tenantID, person, args...)
-}
-
 // released is how access tokens lie in their column: each jti with its end, as the newest 16 of a busy family are read and
 // written at each rotation.
 func released(list []tenant.Released) string {

@@ -119,11 +119,15 @@ func (s *Store) RemovePasskey(ctx context.Context, tenantID, person string, id [
 		if !slices.ContainsFunc(others, func(o tenant.Passkey) bool { return !bytes.Equal(o.ID, id) && t.SignsIn(o) == nil }) {
 			return tenant.Refuse(tenant.ErrConflict, "add another one first", "this is the last passkey that works")
 		}
-		if err := x.sessionEnds(tenantID, person, `session in (select id from browser_session where tenant = $1 and passkey = $4)`, id); err != nil {
+		gone, err := x.deleteSessions(`passkey = $3`, tenantID, person, id)
+		if err != nil {
 			return err
 		}
-		if err := x.exec(`delete from browser_session where tenant = $1 and person = $2 and passkey = $3`, tenantID, person, id); err != nil {
-			return err
+		for _, n := range gone {
+			e := tenant.Ending{Tenant: tenantID, Person: person, Session: n.ID, Actor: tenant.ActorPerson(person), SignOut: true}
+			if err := x.sessionEnds(e, []tenant.Session{n}); err != nil {
+				return err
+			}
 		}
 		return x.exec(`delete from passkey where id = $1`, id)
 	})
@@ -176,7 +180,7 @@ func (x *tx) leaveBehind(tenantID, person string) error {
 			return err
 		}
 	}
-	return nil
+	return x.owe(tenant.Owed{Tenant: tenantID, Kind: tenant.DistrustPerson, Person: person, Actor: tenant.ActorPerson(person)})
 }
 
 // SignIn notes that a passkey was used and opens a session, in one act. It ends the session that the browser had before,
@@ -208,10 +212,7 @@ func (s *Store) SignIn(ctx context.Context, session tenant.Session, used tenant.
 		if err := x.exec(`update passkey set counter = $2, flags = $3, used_at = $4 where id = $1`, k.ID, int64(used.Count), int64(used.Flags), x.now.UnixMilli()); err != nil {
 			return err
 		}
-		if err := x.replaceSession(session, replaces); err != nil {
-			return err
-		}
-		return x.insertSession(session)
+		return x.openSession(session, replaces)
 	})
 	if err == nil && cloned {
 		return tenant.Refuse(tenant.ErrCounter, "use another passkey, and tell an administrator", "this passkey's counter went back, so there may be two of it: it is suspended")
@@ -219,20 +220,29 @@ func (s *Store) SignIn(ctx context.Context, session tenant.Session, used tenant.
 	return err
 }
 
+// openSession keeps the session of somebody who has just signed in, in the place of the one that the browser had.
+func (x *tx) openSession(session tenant.Session, replaces secret.Hash) error {
+	session, err := x.replaceSession(session, replaces)
+	if err != nil {
+		return err
+	}
+	return x.insertSession(session)
+}
+
 // replaceSession ends the session that a browser had. What was to last as long as that goes on with the new one if it is
 // the same person's, who has just touched their authenticator again, and ends with it otherwise. A family that goes on keeps
 // the passkey that it came of: its tokens still tell of that sign-in.
-func (x *tx) replaceSession(session tenant.Session, replaces secret.Hash) error {
+func (x *tx) replaceSession(session tenant.Session, replaces secret.Hash) (tenant.Session, error) {
 	old, err := one(x, scanSession, `delete from browser_session where tenant = $1 and hash = $2 returning `+sessionColumns, session.Tenant, replaces[:])
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil
+		return session, nil
 	case err != nil:
-		return err
+		return session, err
 	case old.Person != session.Person:
-		return x.sessionEnds(old.Tenant, old.Person, `session = $4`, old.ID)
+		return session, x.sessionEnds(tenant.Ending{Tenant: old.Tenant, Person: old.Person, Session: old.ID, Actor: tenant.ActorHouse, SignOut: true}, []tenant.Session{old})
 	}
-	return x.exec(`update family set session = $4 where tenant = $1 and person = $2 and session = $3`, old.Tenant, old.Person, old.ID, session.ID)
+	return session.After(old), x.exec(`update family set session = $4 where tenant = $1 and person = $2 and session = $3`, old.Tenant, old.Person, old.ID, session.ID)
 }
 
 // suspendLesser suspends the families that came of passkeys which a tenant doesn't admit by now, and ends such codes. What

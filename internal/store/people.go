@@ -130,7 +130,7 @@ func everybody(q querier, tenantID string) (people []tenant.Person, ways map[str
 }
 
 // DisablePerson stops a person for good and ends their sessions, links, codes, recovery and what applications have of them
-// in the same act. The last owner who could get in is refused with [tenant.ErrConflict]. Doing it again changes nothing.
+// in the same act, and owes it to the ledger that their access tokens end. The last owner who could get in is refused with [tenant.ErrConflict]. Doing it again changes nothing.
 func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenant.Person, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
 		if p, err = personByID(x, tenantID, id); err != nil || !p.Live() {
@@ -154,6 +154,9 @@ func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenan
 			if err := x.exec(`delete from `+table+` where tenant = $1 and person = $2`, tenantID, id); err != nil {
 				return err
 			}
+		}
+		if err := x.owe(tenant.Owed{Tenant: tenantID, Kind: tenant.DistrustPerson, Person: id, Actor: tenant.ActorHouse}); err != nil {
+			return err
 		}
 		p, err = personByID(x, tenantID, id)
 		return err

@@ -12,7 +12,7 @@ import (
 	"seawall/internal/tenant"
 )
 
-const sessionColumns = `hash, id, tenant, person, passkey, acr, amr, device, place, at, seen_at`
+const sessionColumns = `hash, id, tenant, person, passkey, acr, amr, device, place, at, seen_at, earlier`
 
 // seenEvery is how exactly the last use of a session is kept: a page view should not cost a write.
 const seenEvery = time.Minute
@@ -23,8 +23,8 @@ func (x *tx) insertSession(n tenant.Session) error {
 	if err := x.exec(`delete from browser_session where hash in (select hash from browser_session where seen_at <= $1 order by seen_at limit $2)`, x.now.Add(-tenant.SessionIdle).UnixMilli(), forgotten); err != nil {
 		return err
 	}
-	return x.exec(`insert into browser_session (`+sessionColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		n.Hash[:], n.ID, n.Tenant, n.Person, n.Passkey, n.ACR, toJSON(n.AMR), n.Device, n.Place, millis(n.At), millis(n.SeenAt))
+	return x.exec(`insert into browser_session (`+sessionColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		n.Hash[:], n.ID, n.Tenant, n.Person, n.Passkey, n.ACR, toJSON(n.AMR), n.Device, n.Place, millis(n.At), millis(n.SeenAt), toJSON(n.Earlier))
 }
 
 // Session returns the live session of a tenant with this hash and its person, or [tenant.ErrNotFound], and notes that it
@@ -82,30 +82,69 @@ func (s *Store) Sessions(ctx context.Context, tenantID, person string) (live []t
 	return live, err
 }
 
-// EndSession ends a person's session by its public name, its codes, and the refresh families that were to last as long, and
-// reports whether there was one.
-func (s *Store) EndSession(ctx context.Context, tenantID, person, id string) (ended bool, err error) {
+// EndSessions ends sessions of a person and what came of them, in one act: codes, refresh families, as far as e says, and what
+// the ledger must hear, so that access tokens end too. It returns how many there were.
+func (s *Store) EndSessions(ctx context.Context, e tenant.Ending) (ended int, err error) {
 	err = s.act(ctx, func(x *tx) error {
-		n, err := x.affected(`delete from browser_session where tenant = $1 and person = $2 and id = $3`, tenantID, person, id)
-		if ended = n == 1; err != nil {
+		which, name := `id = $3`, e.Session
+		if name == "" {
+			which, name = `id <> $3`, e.Except
+		}
+		gone, err := x.deleteSessions(which, e.Tenant, e.Person, name)
+		if ended = len(gone); err != nil {
 			return err
 		}
-		return x.sessionEnds(tenantID, person, `session = $4`, id)
+		return x.sessionEnds(e, gone)
 	})
 	return ended, err
 }
 
-// EndSessions ends all sessions of a person, except one that is named, their codes, and the refresh families that were to
-// last as long, and returns how many.
-func (s *Store) EndSessions(ctx context.Context, tenantID, person, except string) (ended int, err error) {
-	err = s.act(ctx, func(x *tx) error {
-		n, err := x.affected(`delete from browser_session where tenant = $1 and person = $2 and id <> $3`, tenantID, person, except)
-		if ended = int(n); err != nil {
+// deleteSessions removes those of a person's sessions that a condition names; its parameters begin with $3.
+func (x *tx) deleteSessions(which, tenantID, person string, args ...any) ([]tenant.Session, error) {
+	return collect(x, scanSession, `delete from browser_session where tenant = $1 and person = $2 and `+which+` returning `+sessionColumns, append([]any{tenantID, person}, args...)...)
+}
+
+// sessionEnds ends what came of sessions that are gone: every code, and the refresh families, but those that may outlive a
+// session that is signed out of. Tokens that name what ended are the ledger's to distrust.
+func (x *tx) sessionEnds(e tenant.Ending, gone []tenant.Session) error {
+	where, name := `tenant = $1 and person = $2 and session = $4`, e.Session
+	if name == "" {
+		where, name = `tenant = $1 and person = $2 and session <> $4`, e.Except
+	}
+	if err := x.endCodes(where, e.Tenant, e.Person, name); err != nil {
+		return err
+	}
+	if e.SignOut {
+		where += ` and offline = 0`
+	}
+	families, err := x.revokeFamilies(where, e.Tenant, e.Person, name)
+	if err != nil {
+		return err
+	}
+	if e.All() {
+		return x.owe(tenant.Owed{Tenant: e.Tenant, Kind: tenant.DistrustPerson, Person: e.Person, Actor: e.Actor})
+	}
+	for _, id := range namedBy(gone, families, x.now) {
+		if err := x.owe(tenant.Owed{Tenant: e.Tenant, Kind: tenant.DistrustSession, Person: e.Person, Session: id, Actor: e.Actor}); err != nil {
 			return err
 		}
-		return x.sessionEnds(tenantID, person, `session <> $4`, except)
-	})
-	return ended, err
+	}
+	return nil
+}
+
+// namedBy lists the sessions that tokens may name which came of what is gone.
+func namedBy(gone []tenant.Session, families []tenant.Family, now time.Time) []string {
+	var ids []string
+	for _, n := range gone {
+		ids = append(ids, n.Named(now)...)
+	}
+	for _, f := range families {
+		if len(f.Alive(now)) > 0 {
+			ids = append(ids, f.SID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // BeginCeremony remembers a challenge until it is consumed or its time is over.
@@ -212,7 +251,7 @@ func interactionOver(i tenant.Interaction, err error, now time.Time) error {
 func scanSession(scan func(...any) error) (n tenant.Session, err error) {
 	var hash []byte
 	var at, seen sql.NullInt64
-	err = scan(&hash, &n.ID, &n.Tenant, &n.Person, &n.Passkey, &n.ACR, column{&n.AMR}, &n.Device, &n.Place, &at, &seen)
+	err = scan(&hash, &n.ID, &n.Tenant, &n.Person, &n.Passkey, &n.ACR, column{&n.AMR}, &n.Device, &n.Place, &at, &seen, column{&n.Earlier})
 	copy(n.Hash[:], hash)
 	n.At, n.SeenAt = fromMillis(at), fromMillis(seen)
 	return n, err

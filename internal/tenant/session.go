@@ -42,7 +42,43 @@ type Session struct {
 	Place          string    // network address that it came from
 	At             time.Time // of the sign-in
 	SeenAt         time.Time
+	Earlier        []string // the sessions that it came after in its browser, the newest first: tokens may still name them
 }
+
+// maxEarlier is how many sessions before it a session remembers.
+const maxEarlier = 16
+
+// After is the session as one that the same person opens in a browser in which they had another.
+func (s Session) After(old Session) Session {
+	still := old.Named(s.At)
+	s.Earlier = still[:min(len(still), maxEarlier)]
+	return s
+}
+
+// Named lists the sessions that a living token may name which came of this browser: this one and, as long as a token can live,
+// those before it.
+func (s Session) Named(now time.Time) []string {
+	names := []string{s.ID}
+	if now.Sub(s.At) < LongestLifetime {
+		names = append(names, s.Earlier...)
+	}
+	return names
+}
+
+// Ending is how browser sessions of a person end, and what ends with them. Access tokens that name an ended session are
+// distrusted in any case: an application that goes on asks for another.
+type Ending struct {
+	Tenant, Person string
+	Session        string // this one; empty: all but Except
+	Except         string // empty: none
+	Actor          string // who ends them, as an entry says it
+	// SignOut: somebody leaves this browser. What they allowed to go on without them does. Otherwise they, or an administrator,
+	// take back what was begun there, and all of it ends.
+	SignOut bool
+}
+
+// All reports whether nothing is to be left.
+func (e Ending) All() bool { return e.Session == "" && e.Except == "" }
 
 // EndsAt is when a session ends by itself.
 func (s Session) EndsAt() time.Time {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 
 	"seawall/internal/secret"
@@ -24,8 +25,10 @@ func testCodesEnd(t *testing.T, f *fixture) {
 			}
 		}, false, true},
 		{"ending all families", func(p party) { ok(f.RevokeFamilies(ctx, "acme", p.person.ID))(t) }, false, false},
-		{"ending the session", func(p party) { ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t) }, true, false},
-		{"ending all sessions", func(p party) { ok(f.EndSessions(ctx, "acme", p.person.ID, ""))(t) }, false, false},
+		{"ending the session", func(p party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Session: p.session.ID}))(t)
+		}, true, false},
+		{"ending all sessions", func(p party) { ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID}))(t) }, false, false},
 		{"somebody else signs in there", func(p party) {
 			if err := f.SignIn(ctx, newSession(stranger.key, f.clock.Now()), used(stranger.key, 2), p.session.Hash); err != nil {
 				t.Fatal(err)
@@ -106,8 +109,12 @@ func testCameOfAClone(t *testing.T, f *fixture) {
 		cloned, other bool                 // whether the family goes on when its passkey is cloned, and when the other one is
 	}{
 		"it stays": {func(p, other party) {}, false, true},
-		"it ends":  {func(p, other party) { ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t) }, false, true},
-		"all end":  {func(p, other party) { ok(f.EndSessions(ctx, "acme", p.person.ID, ""))(t) }, false, true},
+		"it ends": {func(p, other party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Session: p.session.ID, SignOut: true}))(t)
+		}, false, true},
+		"all end": {func(p, other party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, SignOut: true}))(t)
+		}, false, true},
 		"forgotten": {func(p, other party) {
 			f.clock.advance(tenant.SessionIdle)
 			f.mustSignIn(other.key, 7)
@@ -152,7 +159,7 @@ func testCameOfAClone(t *testing.T, f *fixture) {
 	wantReason(t, f.SignIn(ctx, newSession(p.key, f.clock.Now()), used(p.key, 0), secret.Hash{}), tenant.ErrCounter)
 	wantReason(t, f.SaveCode(ctx, p.newCode(f.clock.Now())), tenant.ErrDisabled) // its session is still there
 	p = f.mustParty("acme", "mallory@acme.example", "later")
-	ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t)
+	ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Session: p.session.ID, SignOut: true}))(t)
 	wantReason(t, f.SaveCode(ctx, p.newCode(f.clock.Now())), tenant.ErrNotFound)
 }
 
@@ -173,7 +180,7 @@ func testCameOfLess(t *testing.T, f *fixture) {
 	signedOut := synced
 	signedOut.session = f.mustSignIn(synced.key, 2)
 	out := f.mustFamily(signedOut, true, nil)
-	ok(f.EndSession(ctx, "acme", synced.person.ID, signedOut.session.ID))(t)
+	ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: synced.person.ID, Session: signedOut.session.ID, SignOut: true}))(t)
 	ok3(t)(f.SuspendFamily(ctx, "acme", held.Person, held.ID, tenant.SuspendedByHand))
 	ok(f.RemovePasskey(ctx, "acme", gone.person.ID, gone.key.ID))(t)
 	late := synced.newCode(f.clock.Now())
@@ -217,5 +224,85 @@ func testCameOfLess(t *testing.T, f *fixture) {
 	}
 	for _, n := range []tenant.Family{away, held, lost} {
 		ok3(t)(f.ResumeFamily(ctx, "acme", n.Person, n.ID))
+	}
+}
+
+// testOwed: each act that ends sessions keeps what the ledger must hear of it, until it has.
+func testOwed(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustAcme()
+	sign := func(p party, replaces party) party {
+		t.Helper()
+		p.session = newSession(p.key, f.clock.Now())
+		if err := f.SignIn(ctx, p.session, used(p.key, 9), replaces.session.Hash); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, c := range []struct {
+		name string
+		end  func(p, again, elsewhere party)
+		want func(p, again, elsewhere party) []string
+	}{
+		{"signing out", func(_, again, _ party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: again.person.ID, Session: again.session.ID, Actor: tenant.ActorPerson(again.person.ID), SignOut: true}))(t)
+		}, func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
+		{"ending others", func(p, again, elsewhere party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Except: elsewhere.session.ID, Actor: "uid:0"}))(t)
+		}, func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
+		{"ending all", func(p, _, _ party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Actor: "uid:0"}))(t)
+		}, func(p, _, _ party) []string { return []string{""} }},
+		{"disabling the person", func(p, _, _ party) { ok(f.DisablePerson(ctx, "acme", p.person.ID))(t) }, func(p, _, _ party) []string { return []string{""} }},
+		{"removing the passkey", func(_, again, _ party) { ok(f.RemovePasskey(ctx, "acme", again.person.ID, again.key.ID))(t) },
+			func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
+		{"somebody else signs in there", func(_, again, _ party) { sign(f.mustParty("acme", "s"+again.client.ID, "s"+again.client.ID), again) },
+			func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
+		{"what ends by itself", func(party, party, party) {}, func(party, party, party) []string { return nil }},
+		{"a recovery", func(_, again, _ party) { f.recovering(again)(again) }, func(p, _, _ party) []string { return []string{""} }},
+		{"a day later", func(_, again, _ party) {
+			f.clock.advance(tenant.LongestLifetime)
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: again.person.ID, Session: again.session.ID, Actor: "uid:0"}))(t)
+		}, func(_, again, _ party) []string { return []string{again.session.ID} }},
+		{"a day later, and a family has a living token", func(p, again, _ party) {
+			f.mustFamily(again, true, func(n *tenant.Family) {
+				n.SID, n.Released[0].ExpiresAt = p.session.ID, f.clock.Now().Add(2*tenant.LongestLifetime)
+			})
+			f.clock.advance(tenant.LongestLifetime)
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: again.person.ID, Session: again.session.ID, Actor: "uid:0"}))(t)
+		}, func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			name := "p" + tenant.NewFamilyID().String()
+			p := f.mustParty("acme", name, name)
+			again := sign(p, p) // whose tokens of a moment ago name the session before
+			elsewhere := p
+			elsewhere.key = f.mustPasskey(p.person, "phone")
+			elsewhere.session = f.mustSignIn(elsewhere.key, 1)
+			if owed := ok(f.Owed(ctx))(t); len(owed) > 0 {
+				t.Fatalf("nothing has ended, and the ledger is owed %+v", owed)
+			}
+			c.end(p, again, elsewhere)
+			f.reopen()
+			var got, ids []string
+			for _, o := range ok(f.Owed(ctx))(t) {
+				got, ids = append(got, o.Session), append(ids, o.ID)
+				if o.Tenant != "acme" || o.Person != p.person.ID || o.Actor == "" || !o.At.Equal(f.clock.Now()) || (o.Kind == tenant.DistrustPerson) != (o.Session == "") {
+					t.Errorf("owes %+v", o)
+				}
+			}
+			want := c.want(p, again, elsewhere)
+			if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+				t.Errorf("sessions %q, want %q", got, want)
+			}
+			for range 2 {
+				if err := f.Paid(ctx, ids); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if owed := ok(f.Owed(ctx))(t); len(owed) > 0 {
+				t.Errorf("paid, and the ledger is owed %+v", owed)
+			}
+		})
 	}
 }

@@ -177,8 +177,10 @@ func testCodesOver(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	p := f.mustAcme()
 	for what, end := range map[string]func(p party){
-		"expired":          func(party) { f.clock.advance(tenant.CodeLife) },
-		"session ended":    func(p party) { ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t) },
+		"expired": func(party) { f.clock.advance(tenant.CodeLife) },
+		"session ended": func(p party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Session: p.session.ID}))(t)
+		},
 		"person disabled":  func(p party) { ok(f.DisablePerson(ctx, "acme", p.person.ID))(t) },
 		"client disabled":  func(p party) { ok(f.DisableClient(ctx, "uid 7", "acme", p.client.ID))(t) },
 		"another's client": nil,
@@ -591,9 +593,16 @@ func testSessionEnds(t *testing.T, f *fixture) {
 		// Whether what was bound to the session, to another of the same person, and to none, goes on.
 		bound, other, offline bool
 	}{
-		{"ending it", func(p party) { ok(f.EndSession(ctx, "acme", p.person.ID, p.session.ID))(t) }, false, true, true},
-		{"ending others", func(p party) { ok(f.EndSessions(ctx, "acme", p.person.ID, p.session.ID))(t) }, true, false, true},
-		{"ending all", func(p party) { ok(f.EndSessions(ctx, "acme", p.person.ID, ""))(t) }, false, false, true},
+		{"signing out", func(p party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Session: p.session.ID, SignOut: true}))(t)
+		}, false, true, true},
+		{"ending it", func(p party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Session: p.session.ID}))(t)
+		}, false, true, false},
+		{"ending others", func(p party) {
+			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Except: p.session.ID}))(t)
+		}, true, false, true},
+		{"ending all", func(p party) { ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID}))(t) }, false, false, false},
 		{"removing the passkey", func(p party) { ok(f.RemovePasskey(ctx, "acme", p.person.ID, p.key.ID))(t) }, false, true, true},
 		{"disabling the person", func(p party) { ok(f.DisablePerson(ctx, "acme", p.person.ID))(t) }, false, false, false},
 		{"the same person signs in again", func(p party) {
@@ -640,7 +649,7 @@ func testSessionEnds(t *testing.T, f *fixture) {
 	if moved := ok(f.Family(ctx, "acme", n.ID))(t); moved.Session != again.ID || moved.SID != p.session.ID {
 		t.Errorf("it is bound to %s and names %s", moved.Session, moved.SID)
 	}
-	ok(f.EndSession(ctx, "acme", p.person.ID, again.ID))(t)
+	ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Session: again.ID}))(t)
 	if live(n) {
 		t.Error("it outlives the session that it moved to")
 	}

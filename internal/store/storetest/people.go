@@ -43,8 +43,7 @@ type Passkeys interface {
 type Sessions interface {
 	Session(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Session, tenant.Person, error)
 	Sessions(ctx context.Context, tenantID, person string) ([]tenant.Session, error)
-	EndSession(ctx context.Context, tenantID, person, id string) (ended bool, err error)
-	EndSessions(ctx context.Context, tenantID, person, except string) (ended int, err error)
+	EndSessions(ctx context.Context, e tenant.Ending) (ended int, err error)
 }
 
 // SingleUse keeps what can be used once.
@@ -443,13 +442,13 @@ func testSessions(t *testing.T, f *fixture) {
 	ada, bob := f.mustPerson("acme", "ada@acme.example", ""), f.mustPerson("acme", "bob@acme.example", "")
 	k := f.mustPasskey(ada, "laptop")
 	one, two, three := f.mustSignIn(k, 1), f.mustSignIn(k, 2), f.mustSignIn(k, 3)
-	if ended := ok(f.EndSession(ctx, "acme", bob.ID, one.ID))(t); ended {
+	if ended := ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: bob.ID, Session: one.ID}))(t); ended != 0 {
 		t.Error("bob ended ada's session")
 	}
-	if !ok(f.EndSession(ctx, "acme", ada.ID, one.ID))(t) || ok(f.EndSession(ctx, "acme", ada.ID, one.ID))(t) {
+	if ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: ada.ID, Session: one.ID}))(t) != 1 || ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: ada.ID, Session: one.ID}))(t) != 0 {
 		t.Error("a session doesn't end exactly once")
 	}
-	if n := ok(f.EndSessions(ctx, "acme", ada.ID, three.ID))(t); n != 1 {
+	if n := ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: ada.ID, Except: three.ID}))(t); n != 1 {
 		t.Errorf("%d sessions ended besides one", n)
 	}
 	_, _, err := f.Session(ctx, "acme", two.Hash)

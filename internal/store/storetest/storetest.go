@@ -34,6 +34,7 @@ type Store interface {
 	Consents
 	Families
 	Endings
+	Debts
 	ConsumeAssertion(ctx context.Context, tenantID, client, jti string, until time.Time) (first bool, err error)
 	Generation() uint64
 	Wait(ctx context.Context, after uint64) (uint64, error)
@@ -76,6 +77,12 @@ type SignInClients interface {
 type Policies interface {
 	PendingPolicies(ctx context.Context) ([]tenant.Policy, error)
 	PolicyApplied(ctx context.Context, id string, version uint64) error
+}
+
+// Debts are what the ledger has yet to hear.
+type Debts interface {
+	Owed(ctx context.Context) ([]tenant.Owed, error)
+	Paid(ctx context.Context, ids []string) error
 }
 
 // Open opens the store in a directory, making it if it is not there. A nil clock is the real one. Opening a directory
@@ -139,6 +146,7 @@ func Run(t *testing.T, open Open) {
 		{"one winner rotates a family", testFamilyRace},
 		{"families end", testFamiliesEnd},
 		{"families end with sessions", testSessionEnds},
+		{"what ends is owed to the ledger", testOwed},
 		{"a cloned passkey stops what came of it", testCameOfAClone},
 		{"a raised tier stops what came of less", testCameOfLess},
 		{"one winner creates a tenant", testCreateRace},

@@ -1,0 +1,196 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"seawall/internal/mint"
+	"seawall/internal/oauth"
+	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
+	"seawall/validate"
+)
+
+// browser is where somebody is signed in, and what applications have of that.
+type browser struct {
+	*visitor
+	session        tenant.Session
+	bound, offline townTokens // with the scope offline_access and without
+	bare           townTokens // of a client that can't refresh
+}
+
+// browser signs ada in, and in to three applications.
+func (w *town) browser() *browser {
+	w.t.Helper()
+	b := &browser{visitor: w.visitor(w.ada, time.Now())}
+	all, err := w.store.Sessions(w.t.Context(), "acme", w.ada.ID)
+	b.session = must(w.t, all, err)[0]
+	w.session = b.session
+	give := func(client string, scope ...string) townTokens {
+		return w.tokens(w.form("/acme/token", exchanging(client, w.code(client, append(oauth.Scope{"openid", "read"}, scope...))), nil))
+	}
+	b.bound, b.offline, b.bare = give("spa"), give("spa", oauth.ScopeOffline), give("bare")
+	return b
+}
+
+func (b *browser) access() []string {
+	return []string{b.bound.Access, b.offline.Access, b.bare.Access, b.bound.ID}
+}
+
+// TestWhatASessionGaveEndsWithIt ends browser sessions in each way and asks an API that follows the feed, introspection and the
+// token endpoint what is left.
+func TestWhatASessionGaveEndsWithIt(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	bare, err := w.op.CreateClient(ctx, "acme", adminapi.CreateClient{ClientID: "bare", Type: "spa", Grants: []string{"authorization_code"}, DPoP: "offered", DPoPReason: "tests",
+		APIs: []string{ordersAPI}, Scopes: []string{"read"}, RedirectURIs: []string{townCallback}, Lifetime: 3600})
+	must(t, bare, err)
+	from := []validate.Issuer{validate.SeawallIssuer(w.base+"/acme", w.api.Pin).WithFeed(validate.Feed{ID: w.api.APIID, Secret: validate.NewSecret(w.api.Secret), OnStale: validate.RefuseWhenStale()})}
+	apis, err := validate.New(validate.Config{Audiences: []string{ordersAPI}, Issuers: from})
+	must(t, apis, err)
+	defer apis.Close()
+	ids, err := validate.NewIDTokens("spa", validate.Config{Issuers: from})
+	must(t, ids, err)
+	defer ids.Close()
+	if err := errors.Join(apis.Ready(ctx), ids.Ready(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	judged := func(b *browser) (codes []error) {
+		for _, raw := range b.access() {
+			_, err := apis.Token(ctx, raw)
+			if raw == b.bound.ID {
+				_, err = ids.Token(ctx, raw, validate.Login{Nonce: "n"})
+			}
+			codes = append(codes, err)
+		}
+		return codes
+	}
+	post := func(b *browser, path string, form url.Values) {
+		t.Helper()
+		if resp, body := b.post(path, form); resp.StatusCode != 303 {
+			t.Fatalf("%s: %d %s", path, resp.StatusCode, body)
+		}
+	}
+	admin := func(session string) {
+		t.Helper()
+		if _, err := w.op.EndSessions(ctx, "acme", w.ada.ID, adminapi.EndSessions{Session: session}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name          string
+		end           func(laptop, phone *browser)
+		offline, here bool // whether offline access of the laptop, and everything of the phone, goes on
+		reason        string
+	}{
+		{"the person signs out", func(laptop, _ *browser) { post(laptop, "/signout", url.Values{}) }, true, true, "user"},
+		{"the person ends it from elsewhere", func(laptop, phone *browser) {
+			post(phone, "/account/sessions/end", url.Values{"session": {laptop.session.ID}})
+		}, false, true, "user"},
+		{"the person ends all others", func(_, phone *browser) { post(phone, "/account/sessions/end-all", url.Values{}) }, false, true, "user"},
+		{"an administrator ends it", func(laptop, _ *browser) { admin(laptop.session.ID) }, false, true, "admin"},
+		{"an administrator ends all", func(*browser, *browser) { admin("") }, false, false, "admin"},
+		{"the person is disabled", func(*browser, *browser) { // last
+			if _, err := w.op.DisablePerson(ctx, "acme", w.ada.ID); err != nil {
+				t.Fatal(err)
+			}
+		}, false, false, "admin"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			laptop, phone := w.browser(), w.browser()
+			for _, b := range []*browser{laptop, phone} {
+				if err := errors.Join(judged(b)...); err != nil {
+					t.Fatalf("a good token: %v", err)
+				}
+			}
+			// A statement concerns what was issued up to its second, and the next case begins in another.
+			defer w.eventually("another second", func() bool { return time.Now().Unix() > laptop.session.At.Unix()+1 })
+			had, err := w.op.Distrusted(ctx, "acme")
+			must(t, had, err)
+			c.end(laptop, phone)
+			for _, raw := range laptop.access()[:3] {
+				if w.introspect(w.api, raw)["active"] != false {
+					t.Error("introspection calls a token active")
+				}
+			}
+			w.eventually("an API that follows the feed refuses it", func() bool {
+				return !slices.ContainsFunc(judged(laptop), func(err error) bool { return !errors.Is(err, validate.CodeRevoked) })
+			})
+			w.eventually("another browser's tokens are what they should be", func() bool {
+				return !slices.ContainsFunc(judged(phone), func(err error) bool { return (err == nil) != c.here })
+			})
+			w.form("/acme/token", refreshing("spa", laptop.bound.Refresh), nil).wants(t, "refreshing what was to last as long", 400, "invalid_grant", "not good")
+			for what, r := range map[string]struct {
+				refresh string
+				lives   bool
+			}{"offline": {laptop.offline.Refresh, c.offline}, "elsewhere": {phone.bound.Refresh, c.here}, "elsewhere, offline": {phone.offline.Refresh, c.here}} {
+				if got := w.form("/acme/token", refreshing("spa", r.refresh), nil); (got.status == 200) != r.lives {
+					t.Errorf("refreshing %s: %d", what, got.status)
+				}
+			}
+			all, err := w.op.Distrusted(ctx, "acme")
+			must(t, all, err)
+			for _, d := range all[len(had):] {
+				if d.Kind != "session" && d.Kind != "subject" || d.Reason != c.reason {
+					t.Errorf("stated %+v", d)
+				}
+			}
+			if c.offline { // what goes on names the session that has ended, and is good
+				w.eventually("the next second", func() bool { return time.Now().Unix() > all[len(all)-1].Time.Unix()+1 })
+				next := w.tokens(w.form("/acme/token", refreshing("spa", laptop.offline.Refresh), nil))
+				if _, err := apis.Token(ctx, next.Access); err != nil {
+					t.Errorf("the next token of what goes on: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// forgetful is a store from which nothing that was paid can be removed.
+type forgetful struct{ Debts }
+
+var errForgetful = errors.New("the house dies here")
+
+func (forgetful) Paid(context.Context, []string) error { return errForgetful }
+
+// TestAnEndIsHeardOnce: a session ends while the ledger is away, the house restarts, it says so, dies before it notes that, and
+// says it again: there is one statement, and it counts from when the session ended.
+func TestAnEndIsHeardOnce(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	a := w.signIn("spa")
+	w.vaults.end()
+	if n, err := w.store.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: w.ada.ID, Session: w.session.ID, Actor: tenant.ActorPerson(w.ada.ID)}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	ended := time.Now()
+	w.stop()
+	o := w.vaults.options()
+	again := newHouse(t, options{dir: w.dir, base: w.base, signer: o.signer, ledger: o.ledger, unready: true})
+	again.debts.paying.Lock() // its own loop waits
+	w.vaults.begin()
+	again.waitReady()
+	again.eventually("some time has passed", func() bool { return time.Since(ended) > fresh })
+	dying := &debts{store: forgetful{again.store}, pay: again.pay, log: again.Server.log, stuck: map[string]bool{}}
+	for range 2 {
+		if err := dying.round(ctx); !errors.Is(err, errForgetful) {
+			t.Fatal(err)
+		}
+	}
+	again.debts.paying.Unlock()
+	again.eventually("the house has paid", func() bool {
+		owed, err := again.store.Owed(ctx)
+		return len(must(t, owed, err)) == 0
+	})
+	all, err := again.op.Distrusted(ctx, "acme")
+	if must(t, all, err); len(all) != 1 || all[0].Kind != string(mint.DistrustSession) || all[0].Value != w.session.ID || all[0].Before.Unix() > ended.Unix()+1 {
+		t.Errorf("stated %+v", all)
+	}
+	if again.introspect(w.api, a.Access)["active"] != false {
+		t.Error("its access token lives")
+	}
+}

@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+
+	"seawall/internal/tenant"
+)
+
+// maxOwed is how much one question returns.
+const maxOwed = 1000
+
+// Owed returns what the ledger has yet to hear, the oldest first, at most a thousand: ask again after paying.
+func (s *Store) Owed(ctx context.Context) (all []tenant.Owed, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		all, err = collect(q, scanOwed, `select id, tenant, what, at from owed order by at, id limit $1`, maxOwed)
+		return err
+	})
+	return all, err
+}
+
+// Paid forgets what the ledger has heard. Saying it again changes nothing.
+func (s *Store) Paid(ctx context.Context, ids []string) error {
+	return s.act(ctx, func(x *tx) error {
+		for _, id := range ids {
+			if err := x.exec(`delete from owed where id = $1`, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// owe keeps what the ledger must hear of an act, with the act.
+func (x *tx) owe(o tenant.Owed) error {
+	return x.exec(`insert into owed (id, tenant, what, at) values ($1, $2, $3, $4)`, rand.Text(), o.Tenant, toJSON(o), x.now.UnixMilli())
+}
+
+func scanOwed(scan func(...any) error) (o tenant.Owed, err error) {
+	var id, tenantID string
+	var at sql.NullInt64
+	err = scan(&id, &tenantID, column{&o}, &at)
+	o.ID, o.Tenant, o.At = id, tenantID, fromMillis(at)
+	return o, err
+}
