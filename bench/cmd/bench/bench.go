@@ -39,6 +39,8 @@ type bench struct {
 	guard         guardSpeeds
 	rotation      rotations
 	introspection introspections
+	visits        visits
+	crowding      crowding
 	feed          spread.Figures
 	ledger        ledgerSpeeds
 	verify        verified
@@ -77,8 +79,8 @@ func (b *bench) build(ctx context.Context) error {
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"load", "calibrator", "rotation", "grow", "tokencheck", "feed", "zitadel", "peers"} {
-		if (name == "rotation" || name == "grow" || name == "tokencheck" || name == "feed" || name == "peers") && b.seawall == "" {
+	for _, name := range []string{"load", "calibrator", "rotation", "grow", "tokencheck", "feed", "people", "zitadel", "peers"} {
+		if (name == "rotation" || name == "grow" || name == "tokencheck" || name == "feed" || name == "people" || name == "peers") && b.seawall == "" {
 			continue
 		}
 		b.say("building %s", name)
@@ -119,7 +121,7 @@ func (b *bench) measure(ctx context.Context) (report.Report, error) {
 	taken := time.Now()
 	if b.seawall != "" {
 		for _, step := range []func(context.Context) error{
-			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureGuard, b.measureRotation, b.measureIntrospection, b.measureFeed, b.measureLedger,
+			b.measureSize, b.measureStarts, b.measureMemory, b.measureTokenCheck, b.measurePeers, b.measureGuard, b.measureRotation, b.measureCrowd, b.measureIntrospection, b.measureVisits, b.measureFeed, b.measureLedger,
 		} {
 			if err := step(ctx); err != nil {
 				return report.Report{}, err

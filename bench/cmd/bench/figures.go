@@ -88,9 +88,9 @@ func (b *bench) report(taken time.Time) report.Report {
 	if b.wall == nil {
 		return r
 	}
-	r.Bars = slices.Concat(b.tokenBars(), b.documentBars(), b.ledgerBars(), b.peerBars(), b.guardBars(), b.rotationBars(), b.introspectionBars(), []report.Bar{b.feed.Bar()}, b.resourceBars())
+	r.Bars = slices.Concat(b.tokenBars(), b.documentBars(), b.ledgerBars(), b.peerBars(), b.guardBars(), b.rotationBars(), b.crowdBars(), b.introspectionBars(), b.visitBars(), []report.Bar{b.feed.Bar()}, b.resourceBars())
 	r.Tables = append(r.Tables, b.processTable(), b.documentTable(), b.memoryTable(), b.startTable())
-	r.Tables = append(append(r.Tables, b.peerTables()...), b.guardTable(), b.rotationTable(), b.introspectionTable(), b.feed.Table())
+	r.Tables = append(append(r.Tables, b.peerTables()...), b.guardTable(), b.rotationTable(), b.crowdTable(), b.introspectionTable(), b.visitTable(), b.feed.Table())
 	return r
 }
 

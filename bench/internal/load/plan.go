@@ -48,7 +48,8 @@ type Result struct {
 	Foreign time.Duration
 	Own     time.Duration // CPU of the load process itself
 
-	P50, P99, Max time.Duration
+	P50, P99 time.Duration // of the answers inside the window
+	Max      time.Duration // of those and of what was under way at its end
 }
 
 // maximum is how many connections one plan may open.

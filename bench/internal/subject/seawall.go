@@ -36,6 +36,17 @@ func NewSeawall(program, data, logs string) (*Seawall, error) {
 	return &Seawall{program: program, data: data, logs: logs, listen: listen}, err
 }
 
+// NewNamedSeawall is [NewSeawall] with a name for a host: browsers bind passkeys to names only.
+func NewNamedSeawall(program, data, logs string) (*Seawall, error) {
+	s, err := NewSeawall(program, data, logs)
+	if err != nil {
+		return nil, err
+	}
+	_, port, err := net.SplitHostPort(s.listen)
+	s.listen = net.JoinHostPort("localhost", port)
+	return s, err
+}
+
 // FreeAddress is an address of loopback on which nobody listens at the moment.
 func FreeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
