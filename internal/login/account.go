@@ -128,6 +128,45 @@ func (d *Door) person(v *visit) (tenant.Session, tenant.Person, error) {
 	return s, p, err
 }
 
+// account is where a person's account is.
+func (d *Door) account(t *tenant.Tenant) string { return d.home(t) + "/account" }
+
+// theirs is a form on the account page of whoever is signed in: it does what it is for, and goes back there.
+func theirs(act func(*Door, *visit, tenant.Session, tenant.Person) error) func(*Door, *visit) error {
+	return func(d *Door, v *visit) error {
+		s, p, err := d.person(v)
+		if err != nil {
+			return err
+		}
+		if err := act(d, v, s, p); err != nil {
+			return err
+		}
+		return v.goTo(d.account(v.tenant))
+	}
+}
+
+// freshly is one that a stolen cookie must not be enough for. Who touched their passkey too long ago does so once more,
+// comes back to their account, and asks again.
+func freshly(act func(*Door, *visit, tenant.Person) error) func(*Door, *visit) error {
+	return func(d *Door, v *visit) error {
+		s, p, err := d.person(v)
+		if err != nil {
+			return err
+		}
+		if !s.Fresh(v.now) {
+			where, err := d.touchAgain(v, p)
+			if err != nil {
+				return err
+			}
+			return v.goTo(where)
+		}
+		if err := act(d, v, p); err != nil {
+			return err
+		}
+		return v.goTo(d.account(v.tenant))
+	}
+}
+
 // touchAgain is where somebody proves once more that it is them, and then comes back to their account.
 func (d *Door) touchAgain(v *visit, p tenant.Person) (string, error) {
 	return d.ask(v.Context(), v.tenant, tenant.Interaction{Next: "/account", Person: p.ID, After: v.now.Add(-tenant.FreshTouch + time.Millisecond)})
@@ -184,88 +223,61 @@ func (d *Door) finishAdd(v *visit) error {
 	if _, err := d.Store.AddPasskey(v.settled(), k); err != nil {
 		return enrolProblem(err)
 	}
-	return v.answer(http.StatusOK, next{d.home(v.tenant) + "/account"})
+	return v.answer(http.StatusOK, next{d.account(v.tenant)})
 }
 
-// formPasskey reads which passkey a form is about.
-func (v *visit) formPasskey() ([]byte, error) {
-	text, err := v.form("passkey")
-	if err != nil {
-		return nil, err
-	}
-	id, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(id) == 0 {
-		return nil, problemMalformed
-	}
-	return id, nil
-}
-
-// changePasskey is how a form changes one of a person's passkeys: after a fresh touch, and back to the account.
-func (d *Door) changePasskey(v *visit, change func(p tenant.Person, id []byte) error) error {
-	id, err := v.formPasskey()
-	if err != nil {
-		return err
-	}
-	s, p, err := d.person(v)
-	if err != nil {
-		return err
-	}
-	if !s.Fresh(v.now) {
-		where, err := d.touchAgain(v, p)
+// ofPasskey is a form that changes one of a person's passkeys.
+func ofPasskey(change func(d *Door, v *visit, p tenant.Person, id []byte) error) func(*Door, *visit) error {
+	return freshly(func(d *Door, v *visit, p tenant.Person) error {
+		text, err := v.form("passkey")
 		if err != nil {
 			return err
 		}
-		return v.goTo(where)
-	}
-	if err := change(p, id); err != nil {
-		return err
-	}
-	return v.goTo(d.home(v.tenant) + "/account")
+		id, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		if err != nil || len(id) == 0 {
+			return problemMalformed
+		}
+		return change(d, v, p, id)
+	})
 }
 
 // renamePasskey wants a touch although it is only a name: somebody who goes by the names might remove the wrong one.
-func (d *Door) renamePasskey(v *visit) error {
-	return d.changePasskey(v, func(p tenant.Person, id []byte) error {
-		name, err := v.form("name")
-		if err != nil {
-			return err
-		}
-		_, err = d.Store.RenamePasskey(v.settled(), p.Tenant, p.ID, id, name)
-		if invalid := (*tenant.Invalid)(nil); errors.As(err, &invalid) {
-			return problemMalformed.because(err)
-		}
+func (d *Door) renamePasskey(v *visit, p tenant.Person, id []byte) error {
+	name, err := v.form("name")
+	if err != nil {
 		return err
-	})
+	}
+	_, err = d.Store.RenamePasskey(v.settled(), p.Tenant, p.ID, id, name)
+	if invalid := (*tenant.Invalid)(nil); errors.As(err, &invalid) {
+		return problemMalformed.because(err)
+	}
+	return err
 }
 
-func (d *Door) removePasskey(v *visit) error {
-	return d.changePasskey(v, func(p tenant.Person, id []byte) error {
-		if view, err := d.passkeyView(v, p, id); err != nil || view.Last {
-			return errors.Join(err, problemState) // found before it is written down; the store has the last word
-		}
-		if err := d.record(v, Act{Kind: PasskeyRemoved, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
-			return err
-		}
-		if _, err := d.Store.RemovePasskey(v.settled(), p.Tenant, p.ID, id); err != nil {
-			return err
-		}
-		d.Settle(v.settled()) // the sessions that it opened are over
-		return nil
-	})
+func (d *Door) removePasskey(v *visit, p tenant.Person, id []byte) error {
+	if view, err := d.passkeyView(v, p, id); err != nil || view.Last {
+		return errors.Join(err, problemState) // found before it is written down; the store has the last word
+	}
+	if err := d.record(v, Act{Kind: PasskeyRemoved, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
+		return err
+	}
+	if _, err := d.Store.RemovePasskey(v.settled(), p.Tenant, p.ID, id); err != nil {
+		return err
+	}
+	d.Settle(v.settled()) // the sessions that it opened are over
+	return nil
 }
 
 // restorePasskey brings back what a recovery left behind, for somebody who has found it again.
-func (d *Door) restorePasskey(v *visit) error {
-	return d.changePasskey(v, func(p tenant.Person, id []byte) error {
-		if view, err := d.passkeyView(v, p, id); err != nil || !view.Restorable {
-			return errors.Join(err, problemState)
-		}
-		if err := d.record(v, Act{Kind: PasskeyRestored, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
-			return err
-		}
-		_, err := d.Store.RestorePasskey(v.settled(), p.Tenant, p.ID, id)
+func (d *Door) restorePasskey(v *visit, p tenant.Person, id []byte) error {
+	if view, err := d.passkeyView(v, p, id); err != nil || !view.Restorable {
+		return errors.Join(err, problemState)
+	}
+	if err := d.record(v, Act{Kind: PasskeyRestored, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"passkey": tenant.PasskeyReference(id)}}); err != nil {
 		return err
-	})
+	}
+	_, err := d.Store.RestorePasskey(v.settled(), p.Tenant, p.ID, id)
+	return err
 }
 
 // passkeyView returns one of a person's passkeys as their page shows it.
@@ -305,21 +317,14 @@ func (d *Door) endSession(v *visit) error {
 			return err
 		}
 	}
-	return v.goTo(d.home(v.tenant) + "/account") // one that is gone already is what was wanted
+	return v.goTo(d.account(v.tenant)) // one that is gone already is what was wanted
 }
 
-func (d *Door) endOtherSessions(v *visit) error {
-	s, p, err := d.person(v)
-	if err != nil {
-		return err
-	}
+func (d *Door) endOtherSessions(v *visit, s tenant.Session, p tenant.Person) error {
 	if err := d.record(v, Act{Kind: SessionEnded, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"reason": "all others ended by the person"}}); err != nil {
 		return err
 	}
-	if err := d.endSessions(v, tenant.Ending{Tenant: p.Tenant, Person: p.ID, Except: s.ID}); err != nil {
-		return err
-	}
-	return v.goTo(d.home(v.tenant) + "/account")
+	return d.endSessions(v, tenant.Ending{Tenant: p.Tenant, Person: p.ID, Except: s.ID})
 }
 
 // endSessions ends sessions in the name of their person, and returns when no API that listens believes what came of them. If
@@ -334,18 +339,12 @@ func (d *Door) endSessions(v *visit, e tenant.Ending) error {
 }
 
 // stopRecovery wants no fresh touch: to stop one is the safe way, and whoever sees the notice may not have a passkey at hand.
-func (d *Door) stopRecovery(v *visit) error {
-	_, p, err := d.person(v)
-	if err != nil {
-		return err
-	}
+func (d *Door) stopRecovery(v *visit, _ tenant.Session, p tenant.Person) error {
 	if err := d.record(v, Act{Kind: RecoveryStopped, Tenant: p.Tenant, Person: p.ID, Detail: map[string]string{"reason": "stopped by the person"}}); err != nil {
 		return err
 	}
-	if _, err := d.Store.CancelRecovery(v.settled(), p.Tenant, p.ID); err != nil {
-		return err
-	}
-	return v.goTo(d.home(v.tenant) + "/account")
+	_, err := d.Store.CancelRecovery(v.settled(), p.Tenant, p.ID)
+	return err
 }
 
 // waiting returns the recoveries that a person of the operators' tenant may approve.
@@ -358,7 +357,7 @@ func (d *Door) waiting(v *visit, p tenant.Person) ([]tenant.WaitingRecovery, err
 }
 
 // approveRecovery is an administrator's word, with a passkey and a fresh touch.
-func (d *Door) approveRecovery(v *visit) error {
+func (d *Door) approveRecovery(v *visit, p tenant.Person) error {
 	whose, err := v.form("tenant")
 	if err != nil {
 		return err
@@ -366,17 +365,6 @@ func (d *Door) approveRecovery(v *visit) error {
 	who, err := v.form("person")
 	if err != nil {
 		return err
-	}
-	s, p, err := d.person(v)
-	if err != nil {
-		return err
-	}
-	if !s.Fresh(v.now) {
-		where, err := d.touchAgain(v, p)
-		if err != nil {
-			return err
-		}
-		return v.goTo(where)
 	}
 	mine, err := d.waiting(v, p)
 	if err != nil {
@@ -402,8 +390,6 @@ func (d *Door) approveRecovery(v *visit) error {
 	if err := d.record(v, act); err != nil {
 		return err
 	}
-	if _, err := d.Store.ApproveRecovery(v.settled(), r.Tenant, r.Person, by.Name); err != nil {
-		return err
-	}
-	return v.goTo(d.home(v.tenant) + "/account")
+	_, err = d.Store.ApproveRecovery(v.settled(), r.Tenant, r.Person, by.Name)
+	return err
 }

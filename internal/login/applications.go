@@ -111,21 +111,10 @@ func (a *application) add(f tenant.Family, stays bool) {
 
 // resumeApplication lets a suspended family go on. Who says so has touched their passkey a short while ago: a stolen cookie
 // must not undo what a stolen token brought about.
-func (d *Door) resumeApplication(v *visit) error {
+func (d *Door) resumeApplication(v *visit, p tenant.Person) error {
 	id, err := v.form("family")
 	if err != nil {
 		return err
-	}
-	s, p, err := d.person(v)
-	if err != nil {
-		return err
-	}
-	if !s.Fresh(v.now) {
-		where, err := d.touchAgain(v, p)
-		if err != nil {
-			return err
-		}
-		return v.goTo(where)
 	}
 	families, err := d.Store.Families(v.Context(), p.Tenant, p.ID)
 	if err != nil {
@@ -133,7 +122,7 @@ func (d *Door) resumeApplication(v *visit) error {
 	}
 	i := slices.IndexFunc(families, func(f tenant.Family) bool { return f.ID == id && !f.SuspendedAt.IsZero() })
 	if i < 0 {
-		return v.goTo(d.home(v.tenant) + "/account") // it goes on, or is over
+		return nil // it goes on, or is over
 	}
 	f := families[i]
 	keys, err := d.Store.Passkeys(v.Context(), p.Tenant, p.ID)
@@ -141,7 +130,7 @@ func (d *Door) resumeApplication(v *visit) error {
 		return err
 	}
 	if f.MayResume(*v.tenant, keys) != nil {
-		return v.goTo(d.home(v.tenant) + "/account") // which says why not
+		return nil // the account says why not
 	}
 	if err := d.record(v, Act{Kind: RefreshResumed, Tenant: p.Tenant, Person: p.ID, Client: f.Client, Detail: map[string]string{"family": f.ID, "reason": string(f.Suspicion)}}); err != nil {
 		return err
@@ -149,30 +138,26 @@ func (d *Door) resumeApplication(v *visit) error {
 	if _, _, err := d.Store.ResumeFamily(v.settled(), p.Tenant, p.ID, f.ID); err != nil && !errors.Is(err, tenant.ErrNotFound) && !errors.Is(err, tenant.ErrLesser) {
 		return err
 	}
-	return v.goTo(d.home(v.tenant) + "/account")
+	return nil
 }
 
 // endApplication takes back all that a client was allowed.
-func (d *Door) endApplication(v *visit) error {
+func (d *Door) endApplication(v *visit, _ tenant.Session, p tenant.Person) error {
 	client, err := v.form("client")
 	if err != nil {
 		return err
 	}
-	return d.withdraw(v, func(id string) bool { return id == client })
+	return d.withdraw(v, p, func(id string) bool { return id == client })
 }
 
 // endApplications takes back all that any client was allowed.
-func (d *Door) endApplications(v *visit) error {
-	return d.withdraw(v, func(string) bool { return true })
+func (d *Door) endApplications(v *visit, _ tenant.Session, p tenant.Person) error {
+	return d.withdraw(v, p, func(string) bool { return true })
 }
 
 // withdraw takes back what the chosen applications were allowed: written down, then done, each in one act, and then their
 // access tokens are distrusted. Done again it does what is missing.
-func (d *Door) withdraw(v *visit, chosen func(client string) bool) error {
-	_, p, err := d.person(v)
-	if err != nil {
-		return err
-	}
+func (d *Door) withdraw(v *visit, p tenant.Person, chosen func(client string) bool) error {
 	all, err := d.applications(v, p)
 	if err != nil {
 		return err
@@ -201,5 +186,5 @@ func (d *Door) withdraw(v *visit, chosen func(client string) bool) error {
 	if err := d.Ended(v.settled(), v.tenant, p.ID, ended); err != nil {
 		return problemAway.because(err) // refresh tokens are dead; access tokens live on until they end, or until this is tried again
 	}
-	return v.goTo(d.home(v.tenant) + "/account")
+	return nil
 }

@@ -110,7 +110,7 @@ func (d *Door) finishEnrol(v *visit) error {
 	}
 	d.alarm(v, p, session)
 	d.setCookie(v.w, sessionCookie, v.tenant.ID, value)
-	return v.answer(http.StatusOK, next{d.home(v.tenant) + "/account"})
+	return v.answer(http.StatusOK, next{d.account(v.tenant)})
 }
 
 // enrolled are the acts of using a link: after a recovery, what it leaves behind is among them.

@@ -40,7 +40,7 @@ func (d *Door) signInPage(v *visit) error {
 	}
 	switch {
 	case signedIn && i == nil:
-		return v.goTo(d.home(v.tenant) + "/account")
+		return v.goTo(d.account(v.tenant))
 	case signedIn && i.MetBy(p.ID, s.At, s.ACR): // in another window, say
 		return v.goTo(d.home(v.tenant) + i.Next)
 	case i != nil:
@@ -242,7 +242,7 @@ func (d *Door) landing(t *tenant.Tenant) string {
 	if t.ID == tenant.Operators {
 		return d.home(t) + "/console"
 	}
-	return d.home(t) + "/account"
+	return d.account(t)
 }
 
 // onward is where somebody goes who has just signed in: on with what they were about to do, if it is still to be done, or
@@ -298,7 +298,7 @@ func (d *Door) end(v *visit) error {
 
 func (d *Door) signedOutPage(v *visit) error {
 	if _, _, err := d.session(v.Request, v.tenant); !errors.Is(err, ErrNobody) {
-		return v.goTo(d.home(v.tenant) + "/account") // never say that somebody is signed out who is not
+		return v.goTo(d.account(v.tenant)) // never say that somebody is signed out who is not
 	}
 	return d.render(v, http.StatusOK, "signed-out", look.Page{Title: "out.title"})
 }
