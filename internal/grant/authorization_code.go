@@ -97,7 +97,7 @@ func solves(verifier, challenge string) bool {
 
 // redeem uses the code up and, where the client may refresh, begins a family.
 func redeem(ctx context.Context, q *Request, code tenant.Code, made token.Token, lifetime int64) (token.Token, error) {
-	r := tenant.Redemption{Token: tenant.Released{JTI: made.JTI(), ExpiresAt: q.Now.Add(time.Duration(lifetime) * time.Second)}}
+	r := tenant.Redemption{Seen: code, Token: tenant.Released{JTI: made.JTI(), ExpiresAt: q.Now.Add(time.Duration(lifetime) * time.Second)}}
 	if q.Client.registered.MayUse(oauth.RefreshToken) {
 		id := tenant.NewFamilyID()
 		first, _ := q.house.Pepper.make(q.Tenant, id, 1)

@@ -62,6 +62,8 @@ type Codes interface {
 // Families is where families of refresh tokens are kept.
 type Families interface {
 	Family(ctx context.Context, tenantID, id string) (tenant.Family, error)
+	// RecentFamily returns a family as it was a while ago, if it is remembered: enough to begin a rotation with.
+	RecentFamily(tenantID, id string) (tenant.Family, bool)
 	// RotateFamily judges a token and does what follows in one act, which has one winner.
 	RotateFamily(ctx context.Context, tenantID string, r tenant.Rotation) (tenant.Family, tenant.Verdict, error)
 }

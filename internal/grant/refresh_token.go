@@ -76,7 +76,7 @@ func (refresh) Authorize(ctx context.Context, q *Request) (*token.Authorization,
 }
 
 // present reads a refresh token and finds its family. Only a genuine token of this tenant leads to one.
-func present(ctx context.Context, q *Request) (*presentation, error) {
+func present(ctx context.Context, q *Request) (_ *presentation, err error) {
 	raw := secret.New(q.Form.Value("refresh_token"))
 	if raw.IsZero() {
 		return nil, errNoRefresh
@@ -85,19 +85,28 @@ func present(ctx context.Context, q *Request) (*presentation, error) {
 	if !genuine {
 		return nil, errRefresh
 	}
-	f, err := q.house.Families.Family(ctx, q.Tenant.ID, given.family.String())
-	if errors.Is(err, tenant.ErrNotFound) {
-		return nil, errRefresh
-	}
-	if err != nil {
-		return nil, err
-	}
-	p := &presentation{Request: q, token: given, family: f, shown: tenant.Presented{Family: f.ID, Generation: given.generation,
+	id := given.family.String()
+	p := &presentation{Request: q, token: given, shown: tenant.Presented{Family: id, Generation: given.generation,
 		Hash: raw.Hash(), Client: q.Client.registered.ID, JKT: q.Key, Window: tenant.BoundReplay, At: q.Now}}
-	if q.Client.public() && f.JKT == "" {
+	if p.family, err = p.find(ctx, id); errors.Is(err, tenant.ErrNotFound) {
+		err = errRefresh
+	}
+	if q.Client.public() && p.family.JKT == "" {
 		p.shown.Window = tenant.UnboundReplay
 	}
-	return p, nil
+	return p, err
+}
+
+// find returns the family as it is remembered if the token would turn that, which the store makes sure of in the end, and
+// else as it is.
+func (p *presentation) find(ctx context.Context, id string) (tenant.Family, error) {
+	families := p.house.Families
+	if f, ok := families.RecentFamily(p.Tenant.ID, id); ok {
+		if verdict, _ := f.Judge(p.shown, p.Now); verdict == tenant.Rotates {
+			return f, nil
+		}
+	}
+	return families.Family(ctx, p.Tenant.ID, id)
 }
 
 // rotate keeps what follows on the token, and adds the refresh token that the client goes on with: the next, or the same

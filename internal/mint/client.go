@@ -11,13 +11,13 @@ const (
 	maxQueued  = 4096 // requests waiting; more are refused as busy
 	maxFlights = 4    // messages under way
 	// worthwhile is how many requests must wait for each message under way before another leaves. A message costs signer
-	// and ledger three signatures of their own, so a few full ones are cheaper than many small ones; and who waits, waits
-	// for an answer that is on its way.
-	worthwhile = 16
+	// and ledger a signature, an fsync and half a dozen threads woken, so a few full ones are cheaper than many small ones;
+	// and who waits, waits for an answer that is on its way.
+	worthwhile = 32
 	// gatherTime is how long what is queued waits for those who have just been
 	// answered, and gatherAgain how many messages do not wait after one did in
 	// vain.
-	gatherTime  = time.Millisecond
+	gatherTime  = 2 * time.Millisecond
 	gatherAgain = 16
 )
 

@@ -99,9 +99,15 @@ func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Has
 	err = s.act(ctx, func(x *tx) (err error) {
 		reused = false
 		now := x.now.UnixMilli()
-		c, err = one(x, scanCode, `update code set redeemed_at = $3, gave = $4, family = $5 where hash = $1 and tenant = $2 and redeemed_at is null and expires_at > $3 returning `+codeColumns,
-			hash[:], tenantID, now, toJSON(r.Token), family)
-		if errors.Is(err, sql.ErrNoRows) {
+		if c = r.Seen; c.Hash != hash || c.Tenant != tenantID {
+			if c, err = codeByHash(x, tenantID, hash); err != nil {
+				return err
+			}
+		}
+		switch n, err := x.affected(redeemsCode, hash[:], tenantID, now, toJSON(r.Token), family, bit(r.Family != nil && r.Family.Offline)); {
+		case err != nil:
+			return err
+		case n == 0: // what ended while the token was made, or before, or somebody was faster
 			if c, err = codeByHash(x, tenantID, hash); err != nil {
 				return err
 			}
@@ -110,12 +116,7 @@ func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Has
 			}
 			return codeOver()
 		}
-		if err == nil {
-			err = x.mayRedeem(c, r)
-		}
-		if err != nil {
-			return err
-		}
+		c.RedeemedAt, c.Gave, c.Family = fromMillis(sql.NullInt64{Int64: now, Valid: true}), r.Token, family
 		if r.Family == nil {
 			return nil
 		}
@@ -128,6 +129,14 @@ func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Has
 	return c, err
 }
 
+// redeemsCode uses a code up unless it is over, or something ended that it came of. What is not to outlive the browser session
+// needs it to be there.
+const redeemsCode = `update code set redeemed_at = $3, gave = $4, family = $5 where hash = $1 and tenant = $2 and redeemed_at is null and expires_at > $3
+	and exists (select 1 from tenant t join person p on p.tenant = t.id join client c on c.tenant = t.id join passkey k on k.tenant = t.id and k.person = p.id
+		where t.id = code.tenant and p.id = code.person and c.id = code.client and k.id = code.passkey
+		and t.disabled_at is null and p.disabled_at is null and c.disabled_at is null and k.suspended_at is null)
+	and ($6 = 1 or exists (select 1 from browser_session b where b.tenant = code.tenant and b.id = code.session and b.person = code.person))`
+
 func codeOver() error {
 	return tenant.Refuse(tenant.ErrNotFound, "ask the person to sign in again", "the code is over")
 }
@@ -137,19 +146,6 @@ func codeOver() error {
 // known for what it is.
 func (x *tx) endCodes(where, tenantID, person string, args ...any) error {
 	return x.exec(`delete from code where redeemed_at is null and expires_at > $3 and `+where, append([]any{tenantID, person, x.now.UnixMilli()}, args...)...)
-}
-
-// mayRedeem looks once more, in the very act, at what may have ended while the token was made.
-func (x *tx) mayRedeem(c tenant.Code, r tenant.Redemption) error {
-	_, err := one(x, scanText, `select p.id from tenant t join person p on p.tenant = t.id join client c on c.tenant = t.id join passkey k on k.tenant = t.id and k.person = p.id
-		where t.id = $1 and p.id = $2 and c.id = $3 and k.id = $4 and t.disabled_at is null and p.disabled_at is null and c.disabled_at is null and k.suspended_at is null`, c.Tenant, c.Person, c.Client, c.Passkey)
-	if err == nil && (r.Family == nil || !r.Family.Offline) {
-		_, err = one(x, scanText, `select id from browser_session where tenant = $1 and id = $2 and person = $3`, c.Tenant, c.Session, c.Person)
-	}
-	if errors.Is(err, sql.ErrNoRows) {
-		return codeOver()
-	}
-	return err
 }
 
 const consentColumns = `tenant, person, client, terms, given_at, changed_at`

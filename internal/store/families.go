@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"seawall/internal/secret"
@@ -16,10 +17,12 @@ import (
 
 const familyColumns = `id, tenant, client, person, session, passkey, sid, offline, scope, resources, jkt, signed_in_at, acr, amr, generation, current, previous, consumed_at, successor, replayed, released, suspended_at, suspicion, revoked_at, created_at, used_at, expires_at, ends_at`
 
-// insertFamily keeps a new family, and forgets some whose time is over: two for each new one.
+// insertFamily keeps a new family, and now and then forgets some whose time is over: two for each new one.
 func (x *tx) insertFamily(f tenant.Family) error {
-	if err := x.exec(`delete from family where id in (select id from family where ends_at <= $1 order by ends_at limit 2)`, x.now.UnixMilli()); err != nil {
-		return err
+	if x.w.families++; x.w.families%sweepEvery == 0 {
+		if err := x.exec(`delete from family where id in (select id from family where ends_at <= $1 order by ends_at limit $2)`, x.now.UnixMilli(), sweepRows); err != nil {
+			return err
+		}
 	}
 	return x.exec(`insert into family (`+familyColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, null, null, null, 0, $17, null, '', null, $18, $19, $20, $21)`,
 		f.ID, f.Tenant, f.Client, f.Person, f.Session, f.Passkey, f.SID, bit(f.Offline), toJSON(f.Scope), toJSON(f.Resources), f.JKT,
@@ -31,6 +34,14 @@ func (x *tx) insertFamily(f tenant.Family) error {
 func (s *Store) Family(ctx context.Context, tenantID, id string) (f tenant.Family, err error) {
 	f, err = familyByID(s.alone(ctx), tenantID, id)
 	return f, s.readError(err)
+}
+
+// RecentFamily returns a refresh family of a tenant as it was when this process last turned it, if it remembers it. That is
+// good enough to begin a rotation with, because [Store.RotateFamily] compares, and for nothing else: the family may be
+// suspended by now, or over.
+func (s *Store) RecentFamily(tenantID, id string) (tenant.Family, bool) {
+	f, ok := s.recent.get(id)
+	return f, ok && f.Tenant == tenantID
 }
 
 func familyByID(q querier, tenantID, id string) (tenant.Family, error) {
@@ -88,6 +99,9 @@ func (s *Store) RotateFamily(ctx context.Context, tenantID string, r tenant.Rota
 		}
 		return x.judged(&f, &v, r, now)
 	})
+	if err == nil {
+		s.recent.put(f)
+	}
 	return f, v, err
 }
 
@@ -222,6 +236,35 @@ func (s *Store) RevokeFamilies(ctx context.Context, tenantID, person string) (en
 func (x *tx) revokeFamilies(where, tenantID, person string, args ...any) ([]tenant.Family, error) {
 	return collect(x, scanFamily, `update family set revoked_at = $3, successor = null where revoked_at is null and expires_at > $3 and `+where+` returning `+familyColumns,
 		append([]any{tenantID, person, x.now.UnixMilli()}, args...)...)
+}
+
+// recentFamilies remembers between [rememberedFamilies] and twice as many of the families that were turned last: when the young are so
+// many, they become the old, and what was old before is forgotten.
+type recentFamilies struct {
+	mu         sync.Mutex
+	young, old map[string]tenant.Family
+}
+
+// rememberedFamilies of two kilobytes each.
+const rememberedFamilies = 2048
+
+func (r *recentFamilies) get(id string) (tenant.Family, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f, ok := r.young[id]
+	if !ok {
+		f, ok = r.old[id]
+	}
+	return f, ok
+}
+
+func (r *recentFamilies) put(f tenant.Family) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.young == nil || len(r.young) >= rememberedFamilies {
+		r.young, r.old = map[string]tenant.Family{}, r.young
+	}
+	r.young[f.ID] = f
 }
 
 // released is how access tokens lie in their column: each jti with its end, as the newest 16 of a busy family are read and

@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -108,4 +109,20 @@ func TestForgettingGoesByIndex(t *testing.T) {
 func scanInt(scan func(...any) error) (n int, err error) {
 	err = scan(&n)
 	return n, err
+}
+
+// TestFewFamiliesAreRemembered turns more than there is room for.
+func TestFewFamiliesAreRemembered(t *testing.T) {
+	var r recentFamilies
+	for i := range 5 * rememberedFamilies {
+		r.put(tenant.Family{ID: fmt.Sprint(i)})
+	}
+	if n := len(r.young) + len(r.old); n > 2*rememberedFamilies {
+		t.Errorf("%d are remembered", n)
+	}
+	for i, want := range map[int]bool{0: false, 3*rememberedFamilies - 1: false, 4 * rememberedFamilies: true, 5*rememberedFamilies - 1: true} {
+		if _, got := r.get(fmt.Sprint(i)); got != want {
+			t.Errorf("number %d is remembered: %v", i, got)
+		}
+	}
 }

@@ -45,6 +45,8 @@ type Store struct {
 	write *writer
 	reads *sql.DB
 
+	recent recentFamilies
+
 	prepared   sync.Map // statements of readers, *sql.Stmt by their text; closed with reads
 	generation atomic.Uint64
 	mu         sync.Mutex

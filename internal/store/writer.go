@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +32,7 @@ type writer struct {
 
 	prepared map[string]*sql.Stmt // used by the goroutine alone
 	uses     int                  // of assertions, for their sweep; used by the goroutine alone
+	families int                  // begun, for theirs; used by the goroutine alone
 	broken   error                // set when the disk is uncertain; used by the goroutine alone
 }
 
@@ -52,6 +55,7 @@ type tx struct {
 	w       *writer
 	now     time.Time
 	changed bool // whether caches of tenants, APIs, clients and people are out of date
+	wrote   bool // whether the act that runs has changed a row
 }
 
 // querier reads: from the writer's transaction or from a reader's view.
@@ -125,6 +129,8 @@ func (w *writer) run() {
 	batch := make([]*act, 0, maxBatch)
 	for a := range w.queue {
 		batch = append(batch[:0], a)
+		// Acts come in bursts, as tokens come from the signer in messages: whoever is about to queue one goes first.
+		runtime.Gosched()
 		for more := true; more && len(batch) < maxBatch; {
 			select {
 			case a, open := <-w.queue:
@@ -193,8 +199,21 @@ func (w *writer) explain(err error) error {
 }
 
 // together commits acts in one transaction. A non-nil error means that none of them happened; otherwise answers has
-// the error of each act that failed by itself.
-func (w *writer) together(acts []*act, answers []error) (err error) {
+// the error of each act that failed by itself. An act is hardly ever refused after it wrote something, so the first
+// attempt goes without savepoints, which are two statements more for each act.
+func (w *writer) together(acts []*act, answers []error) error {
+	err := w.attempt(acts, answers, w.bare)
+	if errors.Is(err, errHalfDone) {
+		err = w.attempt(acts, answers, w.inSavepoint)
+	}
+	return err
+}
+
+// errHalfDone ends an attempt in which an act failed after it had written.
+var errHalfDone = errors.New("an act failed in its middle")
+
+// attempt commits acts in one transaction, each as run does it. An error that run returns as broke loses them all.
+func (w *writer) attempt(acts []*act, answers []error, run func(*tx, *act) (answer, broke error)) (err error) {
 	if w.broken != nil {
 		return w.broken
 	}
@@ -203,7 +222,7 @@ func (w *writer) together(acts []*act, answers []error) (err error) {
 	}
 	t := &tx{w: w, now: w.now()}
 	for i, a := range acts {
-		if answers[i], err = w.inSavepoint(t, a, len(acts) > 1); err != nil {
+		if answers[i], err = run(t, a); err != nil {
 			break
 		}
 	}
@@ -220,12 +239,23 @@ func (w *writer) together(acts []*act, answers []error) (err error) {
 	return nil
 }
 
-// inSavepoint runs one act so that its failure undoes it alone. broke means that the whole transaction is lost.
-func (w *writer) inSavepoint(t *tx, a *act, shared bool) (answer, broke error) {
-	if !shared { // the transaction itself is the savepoint
-		answer = a.do(t)
+// bare runs one act with nothing to go back to.
+func (w *writer) bare(t *tx, a *act) (answer, broke error) {
+	t.wrote = false
+	answer = a.do(t)
+	switch {
+	case answer == nil:
+		return nil, nil
+	case breaksTransaction(answer):
 		return nil, answer
+	case t.wrote:
+		return nil, errHalfDone
 	}
+	return w.explain(answer), nil
+}
+
+// inSavepoint runs one act so that its failure undoes it alone.
+func (w *writer) inSavepoint(t *tx, a *act) (answer, broke error) {
 	if err := w.exec("savepoint act"); err != nil {
 		return nil, err
 	}
@@ -280,14 +310,22 @@ func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.wrote = t.wrote || !strings.HasPrefix(query, "select ")
 	return s.QueryContext(context.Background(), args...)
 }
 
 // exec runs a statement of an act.
-func (t *tx) exec(query string, args ...any) error { return t.w.exec(query, args...) }
+func (t *tx) exec(query string, args ...any) error {
+	_, err := t.affected(query, args...)
+	return err
+}
 
 // affected runs a statement of an act and returns how many rows it changed.
-func (t *tx) affected(query string, args ...any) (int64, error) { return t.w.affected(query, args...) }
+func (t *tx) affected(query string, args ...any) (int64, error) {
+	n, err := t.w.affected(query, args...)
+	t.wrote = t.wrote || n > 0
+	return n, err
+}
 
 // take gives out a name for good, or returns false if it was given out before.
 func (t *tx) take(space, name string) (bool, error) {

@@ -53,6 +53,7 @@ type Released struct {
 type Redemption struct {
 	Token  Released
 	Family *Family // nil: no refresh token
+	Seen   Code    // the code as it was read a moment ago; saves the store a look
 }
 
 // Live reports whether the code may be redeemed at now.

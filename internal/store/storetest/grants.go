@@ -32,6 +32,7 @@ type Families interface {
 	Family(ctx context.Context, tenantID, id string) (tenant.Family, error)
 	Families(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
 	EndedFamilies(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
+	RecentFamily(tenantID, id string) (tenant.Family, bool)
 	RotateFamily(ctx context.Context, tenantID string, r tenant.Rotation) (tenant.Family, tenant.Verdict, error)
 }
 
@@ -376,6 +377,52 @@ func testFamilies(t *testing.T, f *fixture) {
 	}
 }
 
+// testRecentFamilies begins rotations with what is remembered of a family, and something else has happened to it since.
+func testRecentFamilies(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	p := f.mustAcme()
+	for what, c := range map[string]struct {
+		meanwhile func(n tenant.Family)
+		want      tenant.Verdict
+	}{
+		"nothing":   {func(tenant.Family) {}, tenant.Rotates},
+		"suspended": {func(n tenant.Family) { f.SuspendFamily(ctx, "acme", n.Person, n.ID, tenant.SuspendedByHand) }, tenant.Refused},
+		"revoked":   {func(n tenant.Family) { f.RevokeFamily(ctx, "acme", n.ID) }, tenant.Refused},
+		"turned":    {func(n tenant.Family) { f.mustRotate(n, "faster") }, tenant.Replays},
+		"let go on": {func(n tenant.Family) {
+			f.SuspendFamily(ctx, "acme", n.Person, n.ID, tenant.SuspendedByHand)
+			f.ResumeFamily(ctx, "acme", n.Person, n.ID)
+		}, tenant.Rotates},
+	} {
+		n := f.mustFamily(p, true, nil)
+		if _, remembered := f.RecentFamily("acme", n.ID); remembered {
+			t.Errorf("%s: a family is remembered that was never turned", what)
+		}
+		n = f.mustRotate(n, "second")
+		if got, remembered := f.RecentFamily("acme", n.ID); !remembered || !reflect.DeepEqual(got, n) {
+			t.Errorf("%s: remembered is %+v\nand it was %+v", what, got, n)
+		}
+		if _, remembered := f.RecentFamily("globex", n.ID); remembered {
+			t.Errorf("%s: another tenant's family is remembered", what)
+		}
+		c.meanwhile(n)
+		r := next(n, "third")
+		r.Seen = n
+		got, v, err := f.RotateFamily(ctx, "acme", r)
+		if err != nil || v != c.want {
+			t.Errorf("%s: %v, %v", what, v, err)
+		}
+		if is := ok(f.Family(ctx, "acme", n.ID))(t); !reflect.DeepEqual(got, is) {
+			t.Errorf("%s: told is %+v\nand it is %+v", what, got, is)
+		}
+	}
+	n := f.mustRotate(f.mustFamily(p, true, nil), "second")
+	f.reopen()
+	if _, remembered := f.RecentFamily("acme", n.ID); remembered {
+		t.Error("a family is remembered beyond a restart")
+	}
+}
+
 func testReplay(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	p := f.mustAcme()
@@ -577,8 +624,9 @@ func testFamiliesEnd(t *testing.T, f *fixture) {
 	f.clock.advance(tenant.FamilyLongest)
 	again := f.mustSignIn(p.key, 9)
 	p.session = again
-	f.mustFamily(p, true, nil)
-	f.mustFamily(p, true, nil)
+	for range 16 {
+		f.mustFamily(p, true, nil)
+	}
 	_, err = f.Family(ctx, "acme", one.ID)
 	wantReason(t, err, tenant.ErrNotFound) // swept
 }

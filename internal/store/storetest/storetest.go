@@ -141,6 +141,7 @@ func Run(t *testing.T, open Open) {
 		{"one winner redeems a code, and the losers learn what it gave", testCodeRace},
 		{"consents", testConsents},
 		{"families rotate", testFamilies},
+		{"families are remembered", testRecentFamilies},
 		{"a used token gives the same again", testReplay},
 		{"families under suspicion", testSuspicions},
 		{"one winner rotates a family", testFamilyRace},
