@@ -8,19 +8,14 @@ package main
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
-	"net"
 	"net/http"
 	"time"
+
+	"seawall/bench/internal/floor"
 )
 
 type claims struct {
@@ -41,62 +36,24 @@ type answer struct {
 	Scope   string `json:"scope"`
 }
 
-var (
-	b64    = base64.RawURLEncoding
-	header = b64.EncodeToString([]byte(`{"alg":"ES256","typ":"at+jwt","kid":"calibrator"}`)) + "."
-	secret = sha256.Sum256([]byte("calibrator-secret"))
-)
-
 func main() {
 	jwks := flag.Int("jwks", 1024, "size of /jwks in bytes")
 	discovery := flag.Int("discovery", 1024, "size of /discovery in bytes")
 	flag.Parse()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		log.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	base := "http://" + listener.Addr().String()
-	http.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) { token(w, r, key, base) })
 	http.HandleFunc("GET /jwks", fixed(*jwks))
 	http.HandleFunc("GET /discovery", fixed(*discovery))
-	fmt.Println("calibrator: ready at", base)
-	log.Fatal(http.Serve(listener, nil))
+	log.Fatal(floor.Serve("calibrator", "client_credentials", token))
 }
 
 // token answers one client_credentials request (RFC 6749 section 4.4) with an RFC 9068 access token.
-func token(w http.ResponseWriter, r *http.Request, key *ecdsa.PrivateKey, issuer string) {
-	if err := r.ParseForm(); err != nil || r.PostForm.Get("grant_type") != "client_credentials" {
-		http.Error(w, `{"error":"unsupported_grant_type"}`, http.StatusBadRequest)
-		return
-	}
-	client, password, _ := r.BasicAuth()
-	if sum := sha256.Sum256([]byte(password)); client != "calibrator" || subtle.ConstantTimeCompare(sum[:], secret[:]) != 1 {
-		http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
-		return
-	}
+func token(w http.ResponseWriter, r *http.Request, i *floor.Issuer, client string) any {
 	now, scope := time.Now().Unix(), r.PostForm.Get("scope")
-	payload, err := json.Marshal(claims{issuer, client, r.PostForm.Get("resource"), client, scope, now, now + 600, rand.Text()})
+	jwt, err := i.Sign(claims{i.URL, client, r.PostForm.Get("resource"), client, scope, now, now + floor.Lifetime, rand.Text()})
 	if err != nil {
-		http.Error(w, `{"error":"server_error"}`, http.StatusInternalServerError)
-		return
+		floor.Refuse(w, http.StatusInternalServerError, "server_error")
+		return nil
 	}
-	input := header + b64.EncodeToString(payload)
-	digest := sha256.Sum256([]byte(input))
-	x, y, err := ecdsa.Sign(rand.Reader, key, digest[:])
-	if err != nil {
-		http.Error(w, `{"error":"server_error"}`, http.StatusInternalServerError)
-		return
-	}
-	var signature [64]byte
-	x.FillBytes(signature[:32])
-	y.FillBytes(signature[32:])
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(answer{input + "." + b64.EncodeToString(signature[:]), "Bearer", 600, scope})
+	return answer{jwt, "Bearer", floor.Lifetime, scope}
 }
 
 // fixed serves the same size bytes to everybody.

@@ -5,28 +5,18 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"database/sql"
-	"encoding/base64"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
-	"net"
 	"net/http"
 	"time"
 
-	_ "modernc.org/sqlite"
-)
+	"seawall/bench/internal/floor"
 
-var (
-	b64    = base64.RawURLEncoding
-	header = b64.EncodeToString([]byte(`{"alg":"ES256","typ":"at+jwt","kid":"rotation"}`)) + "."
-	secret = sha256.Sum256([]byte("calibrator-secret"))
+	_ "modernc.org/sqlite"
 )
 
 type claims struct {
@@ -60,18 +50,9 @@ func main() {
 	if err := open(*path, *families, turns); err != nil {
 		log.Fatal(err)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		log.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	base := "http://" + listener.Addr().String()
-	http.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) { refresh(w, r, key, base, turns) })
-	fmt.Println("rotation: ready at", base)
-	log.Fatal(http.Serve(listener, nil))
+	log.Fatal(floor.Serve("rotation", "refresh_token", func(w http.ResponseWriter, r *http.Request, i *floor.Issuer, client string) any {
+		return refresh(w, r, i, client, turns)
+	}))
 }
 
 func open(path string, families int, turns <-chan turn) error {
@@ -163,40 +144,19 @@ func (w *writer) together(batch []turn, won []bool) error {
 }
 
 // refresh answers one refresh request (RFC 6749 section 6).
-func refresh(w http.ResponseWriter, r *http.Request, key *ecdsa.PrivateKey, issuer string, turns chan<- turn) {
-	if err := r.ParseForm(); err != nil || r.PostForm.Get("grant_type") != "refresh_token" {
-		http.Error(w, `{"error":"unsupported_grant_type"}`, http.StatusBadRequest)
-		return
-	}
-	client, password, _ := r.BasicAuth()
-	if sum := sha256.Sum256([]byte(password)); client != "calibrator" || subtle.ConstantTimeCompare(sum[:], secret[:]) != 1 {
-		http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
-		return
-	}
+func refresh(w http.ResponseWriter, r *http.Request, i *floor.Issuer, client string, turns chan<- turn) any {
 	next := rand.Text()
 	t := turn{old: sha256.Sum256([]byte(r.PostForm.Get("refresh_token"))), next: sha256.Sum256([]byte(next)), done: make(chan bool, 1)}
 	turns <- t
 	if !<-t.done {
-		http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
-		return
+		floor.Refuse(w, http.StatusBadRequest, "invalid_grant")
+		return nil
 	}
 	now := time.Now().Unix()
-	payload, err := json.Marshal(claims{issuer, "ada", "https://api.bench.example", client, now, now + 600, rand.Text()})
+	jwt, err := i.Sign(claims{i.URL, "ada", "https://api.bench.example", client, now, now + floor.Lifetime, rand.Text()})
 	if err != nil {
-		http.Error(w, `{"error":"server_error"}`, http.StatusInternalServerError)
-		return
+		floor.Refuse(w, http.StatusInternalServerError, "server_error")
+		return nil
 	}
-	input := header + b64.EncodeToString(payload)
-	digest := sha256.Sum256([]byte(input))
-	x, y, err := ecdsa.Sign(rand.Reader, key, digest[:])
-	if err != nil {
-		http.Error(w, `{"error":"server_error"}`, http.StatusInternalServerError)
-		return
-	}
-	var signature [64]byte
-	x.FillBytes(signature[:32])
-	y.FillBytes(signature[32:])
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(answer{input + "." + b64.EncodeToString(signature[:]), "Bearer", 600, next})
+	return answer{jwt, "Bearer", floor.Lifetime, next}
 }
