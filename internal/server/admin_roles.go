@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
@@ -47,9 +48,18 @@ func (s *Server) setRole(a personAct, q *adminapi.SetRole) (any, error) {
 // endSessions ends one session of a person, or all of them.
 func (s *Server) endSessions(a personAct, q *adminapi.EndSessions) (any, error) {
 	t, p := a.tenant, a.person
+	if q.Session != "" {
+		there, err := s.config.Store.Sessions(a.Context(), t.ID, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(there, func(one tenant.Session) bool { return one.ID == q.Session }) {
+			return s.describePerson(a.Context(), p) // it is over, which is what was wanted; and what was sent may be anything
+		}
+	}
 	e := &mint.Entry{Kind: mint.SessionEnded, Tenant: t.ID, Subject: p.ID, Detail: []mint.Field{{Name: "reason", Value: "ended by an administrator"}}}
 	if q.Session != "" {
-		e.Detail = append(e.Detail, mint.Field{Name: "session", Value: short(q.Session)})
+		e.Detail = append(e.Detail, mint.Field{Name: "session", Value: q.Session})
 	}
 	ctx, err := s.begin(a.act, false, e)
 	if err != nil {

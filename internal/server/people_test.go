@@ -221,6 +221,24 @@ func TestPeopleOverTheSocket(t *testing.T) {
 	}
 }
 
+// TestOnlySessionsEnd: what is no session, or is over, ends nothing, and what was sent in its place is written nowhere.
+func TestOnlySessionsEnd(t *testing.T) {
+	h := houseWithName(t)
+	operator := h.staff()[tenant.Operator]
+	h.visitor(operator, time.Now())
+	sessions, err := h.store.Sessions(t.Context(), tenant.Operators, operator.ID)
+	if must(t, sessions, err); len(sessions) != 1 {
+		t.Fatalf("%d sessions", len(sessions))
+	}
+	for _, one := range []string{"swr_prod_somebodys", sessions[0].ID, sessions[0].ID} {
+		must(t, struct{}{}, second(h.op.EndSessions(t.Context(), tenant.Operators, operator.ID, adminapi.EndSessions{Session: one})))
+	}
+	ended := h.vaults.recorded(mint.SessionEnded)
+	if len(ended) != 1 || !slices.Contains(ended[0].Detail, mint.Field{Name: "session", Value: sessions[0].ID}) {
+		t.Errorf("recorded: %+v", ended)
+	}
+}
+
 func TestBreakGlassOverTheSocket(t *testing.T) {
 	h := houseWithName(t)
 	h.acme()
