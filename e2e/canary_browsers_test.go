@@ -110,6 +110,7 @@ func (c *watch) overhear(p *person) {
 		if to, err := url.Parse(a.Header.Get("Location")); err == nil && to.Query().Get("code") != "" {
 			byRight = append(byRight, to.Query().Get("code"))
 		}
+		byRight = append(byRight, c.shown(a, string(body))...)
 		var text bytes.Buffer
 		if err := a.Header.Write(&text); err != nil {
 			c.t.Error(err)
@@ -120,5 +121,6 @@ func (c *watch) overhear(p *person) {
 			byRight = append(byRight, next.Next)
 		}
 		c.hear("answer to "+what, text.Bytes(), byRight...)
+		c.heard[len(c.heard)-1].typed = c.typed(a.Request)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"log/slog"
 	"net/http"
@@ -47,6 +48,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 	c.assert()
 	c.breakRequests()
 	c.command()
+	c.administer()
 	c.halt("signer")
 	c.halt("ledger")
 	c.crash("house", "ledger")
@@ -78,6 +80,7 @@ type watch struct {
 type heard struct {
 	where string
 	text  []byte
+	typed []string // names of secrets that whoever hears it has just typed
 }
 
 func newWatch(t *testing.T) *watch {
@@ -122,7 +125,7 @@ func (c *watch) hear(where string, text []byte, byRight ...string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard = append(c.heard, heard{where, text})
+	c.heard = append(c.heard, heard{where: where, text: text})
 }
 
 // likely makes a new secret that looks like one of ours.
@@ -330,7 +333,8 @@ func (c *watch) search(when string) {
 		found = append(found, list...)
 	}
 	for _, h := range c.heard {
-		add(set.Bytes(h.where, h.text))
+		list, err := set.Bytes(h.where, h.text)
+		add(slices.DeleteFunc(list, func(f canary.Finding) bool { return slices.Contains(h.typed, f.Secret) }), err)
 	}
 	add(set.Bytes("output of seawall up", []byte(c.s.Output())))
 	add(set.Dir(c.s.Data))
@@ -395,13 +399,20 @@ func (c *watch) plant() {
 		}
 	}
 
-	// Texts: the log on standard error, an answer's header, a command's output.
+	// Texts: the log on standard error, an answer's header, a page, a command's output.
 	var line bytes.Buffer
 	slog.New(slog.NewJSONHandler(&line, nil)).Error("request failed", "form", map[string]string{"client_secret": secret("in a log line", "output")})
 	output := c.s.Output() + line.String() + fmt.Sprintf("panic: %v\n", []byte(secret("in a panic", "output")))
 	header := http.Header{"Www-Authenticate": {"Basic " + base64.StdEncoding.EncodeToString([]byte("ci:"+secret("in a header", "answer")))}}
 	var answer bytes.Buffer
 	if err := header.Write(&answer); err != nil {
+		c.t.Fatal(err)
+	}
+
+	hidden := c.awkward("in a page")
+	planted["awkward secret: in a page"] = "page"
+	var page bytes.Buffer
+	if err := template.Must(template.New("").Parse(`<input name="name" value="{{.}}">`)).Execute(&page, hidden); err != nil {
 		c.t.Fatal(err)
 	}
 
@@ -435,6 +446,7 @@ func (c *watch) plant() {
 	for _, scan := range []func() ([]canary.Finding, error){
 		func() ([]canary.Finding, error) { return set.Bytes("output", []byte(output)) },
 		func() ([]canary.Finding, error) { return set.Bytes("answer", answer.Bytes()) },
+		func() ([]canary.Finding, error) { return set.Bytes("page", page.Bytes()) },
 		func() ([]canary.Finding, error) { return set.Dir(dir) },
 	} {
 		list, err := scan()

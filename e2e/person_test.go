@@ -54,16 +54,7 @@ func newPerson(t *testing.T, s *testenv.Seawall, w *world, login string, transpo
 // meet makes a person who has a link and has not used it yet.
 func meet(t *testing.T, s *testenv.Seawall, w *world, login string, transport http.RoundTripper) *person {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &person{t: t, issuer: w.Issuer, id: make([]byte, 32)}
-	_, _ = rand.Read(p.id)
-	if p.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	p.http = &http.Client{Timeout: 30 * time.Second, Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	p := newBrowser(t, w.Issuer, transport)
 	var made struct{ Subject string }
 	s.JSON(&made, "person", "create", login, "--tenant", w.Tenant, "--name", "Ada Lovelace")
 	p.subject = made.Subject
@@ -74,6 +65,22 @@ func meet(t *testing.T, s *testenv.Seawall, w *world, login string, transport ht
 		t.Fatal(err)
 	}
 	_, p.link, _ = strings.Cut(strings.TrimSuffix(strings.TrimSpace(string(text)), "'"), "#")
+	return p
+}
+
+// newBrowser is the browser and the authenticator of somebody who has no passkey yet.
+func newBrowser(t *testing.T, issuer string, transport http.RoundTripper) *person {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &person{t: t, issuer: issuer, id: make([]byte, 32)}
+	_, _ = rand.Read(p.id)
+	if p.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	p.http = &http.Client{Timeout: 30 * time.Second, Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return p
 }
 
