@@ -283,6 +283,7 @@ func (a *app) show(w http.ResponseWriter, v view) {
 
 var page = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Notes</title>
+<style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:10vh auto;padding:0 1rem}</style>
 <body>
 <h1>Notes</h1>
 {{with .Problem}}<p role="alert">{{.}}</p>{{end}}

@@ -120,19 +120,35 @@ func (w *waiting) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	h := rw.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; style-src 'sha256-"+styleSum+"'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	text := "Done. You can close this page and go back to the terminal."
+	heading, text := "Done", "You can close this page and go back to the terminal."
 	if a.err != nil {
-		text = "That did not work. The terminal says more; you can close this page."
+		heading, text = "That did not work", "The terminal says more. You can close this page."
 	}
-	fmt.Fprintf(rw, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>seawall</title><h1>seawall</h1><p>%s</p></html>", text)
+	fmt.Fprintf(rw, page, style, heading, text)
 	select {
 	case w.came <- a:
 	default:
 	}
 }
+
+// page is what the browser shows at the end, and style makes it look like the pages before it.
+const (
+	page  = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>seawall</title><style>%s</style><main><h1>%s</h1><p>%s</p></main></html>`
+	style = `:root{color-scheme:light dark;--bg:#f6f8fa;--surface:#fff;--line:#d5dee6;--text:#10202f;--muted:#4b5d70}
+@media(prefers-color-scheme:dark){:root{--bg:#0b141d;--surface:#13202c;--line:#2a3b4b;--text:#e6eef5;--muted:#9db0c1}}
+body{margin:0;padding:12vh 16px 0;background:var(--bg);color:var(--text);font:16px/1.5 system-ui,sans-serif}
+main{max-width:400px;margin:0 auto;padding:40px;box-sizing:border-box;background:var(--surface);border:1px solid var(--line);border-radius:8px}
+h1{margin:0 0 16px;font-size:28px;line-height:1.25}p{margin:0;color:var(--muted)}`
+)
+
+// styleSum lets the browser use style, and no other (CSP Level 3, hash sources).
+var styleSum = func() string {
+	sum := sha256.Sum256([]byte(style))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}()
 
 // plain keeps what came over the network from moving the terminal's cursor.
 func plain(text string) string {
