@@ -471,6 +471,8 @@ func TestScreens(t *testing.T) {
 		b.go2(s.URL + "/acme/enrol?#swe_prod_gone")
 		b.until(`document.getElementById("say").textContent !== ""`)
 	})
+	plain("front", "/")
+	plain("nowhere", "/nobody/signin")
 	plain("signin", "/acme/signin")
 	plain("signed-out", "/acme/signed-out")
 	plain("problem", "/acme/signin?i=gone")

@@ -36,14 +36,14 @@ type place struct {
 	App  string // the scheme of a native application; "" for a loopback address
 }
 
-func placeOf(redirect string) place {
+func placeOf(what tenant.ClientType, redirect string) place {
 	u, err := url.Parse(redirect)
 	switch {
 	case err != nil:
 		return place{}
 	case u.Scheme != "https" && u.Scheme != "http":
 		return place{App: u.Scheme}
-	case u.Scheme == "http": // a loopback address: nothing else was registered
+	case u.Scheme == "http" && what == tenant.Native: // a loopback address, on which any program may listen
 		return place{}
 	}
 	return place{Host: u.Host}
@@ -109,7 +109,7 @@ func (e *Endpoint) showConsent(v *visit, q *request, h handle, who *login.SignIn
 		return err
 	}
 	view := consentView{
-		Handle: h.text, Form: h.form(e.session(v)), Client: q.client, Person: p, Place: placeOf(q.redirect), Name: q.scope.Has(oauth.ScopeProfile),
+		Handle: h.text, Form: h.form(e.session(v)), Client: q.client, Person: p, Place: placeOf(q.client.Type, q.redirect), Name: q.scope.Has(oauth.ScopeProfile),
 		Offline: q.scope.Has(oauth.ScopeOffline), Session: q.client.MayUse(oauth.RefreshToken), Longest: days(tenant.SessionLongest),
 		Minutes: int((min(q.client.Lifetime, v.tenant.MaxLifetime) + time.Minute - 1) / time.Minute), Changed: v.URL.Query().Has("changed"), Other: e.consentURL(v, h) + "&other=1",
 	}

@@ -165,7 +165,7 @@ func (e *Endpoint) confirmLogout(v *visit) error {
 		page.Title, page.Args = "logout.other", nil
 	}
 	if q.redirect != "" {
-		view.Place, view.Back = placeOf(q.redirect), template.URL(q.url("")) // registered: see readEnding
+		view.Place, view.Back = placeOf(q.client.Type, q.redirect), template.URL(q.url("")) // registered: see readEnding
 		page.FormTo = leadsTo(tenant.Client{LogoutURIs: q.client.LogoutURIs, RedirectURIs: q.client.RedirectURIs}, q.redirect)
 	}
 	page.Data = view

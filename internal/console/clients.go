@@ -53,7 +53,7 @@ func (o *Console) client(v *visit) error {
 	if c.Type != "service" {
 		facts = append(facts, fact{"console.redirects", texts(c.RedirectURIs)}, fact{"console.logouts", texts(c.LogoutURIs)}, fact{"console.consent", consent(c.Trusted)})
 	}
-	facts = append(facts, fact{"console.dpop", text(c.DPoP)}, fact{"console.lifetime", word("console.seconds", c.Lifetime)}, fact{"console.created", v.when(c.Created)})
+	facts = append(facts, fact{"console.dpop", text(c.DPoP)}, fact{"console.lifetime", lasts(c.Lifetime)}, fact{"console.created", v.when(c.Created)})
 	if !c.PreviousSecretUntil.IsZero() {
 		facts = append(facts, fact{"console.previous", v.when(c.PreviousSecretUntil)})
 	}

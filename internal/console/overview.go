@@ -126,7 +126,7 @@ func (v *visit) lacking() (list []finding, glass *table, err error) {
 	return list, glass, nil
 }
 
-// glassOf says of each break-glass principal of a tenant when its code was last proven: made anew, or used.
+// glassOf says of each break-glass principal of a tenant when its code was last proven: shown to work, or used.
 func (v *visit) glassOf(ctx context.Context, tenantID string) (rows [][]cell, err error) {
 	people, err := v.api.People(ctx, tenantID)
 	for _, p := range people {

@@ -33,7 +33,7 @@ func (o *Console) tenant(v *visit) error {
 	facts := []fact{
 		{"console.state", state(t.Disabled)}, {"console.issuer", copied(t.Issuer)}, {"console.class", text(t.Class)}, {"console.owner", text(t.Owner)},
 		{"console.contacts", texts(t.Contacts)}, {"console.passkeys", text(t.Passkeys)}, {"console.algorithm", text(t.Algorithm)},
-		{"console.maxlifetime", word("console.seconds", t.MaxLifetime)}, {"console.rotation", word("console.days", t.RotationDays)}, {"console.created", v.when(t.Created)},
+		{"console.maxlifetime", lasts(t.MaxLifetime)}, {"console.rotation", word("console.days", t.RotationDays)}, {"console.created", v.when(t.Created)},
 	}
 	if t.PolicyApplied != t.PolicyVersion {
 		facts = append(facts, fact{"console.policy", badge("warn", "console.policywaits", t.PolicyVersion, t.PolicyApplied)})
@@ -234,6 +234,14 @@ func (o *Console) api(v *visit) error {
 func lifetime(seconds int64) cell {
 	if seconds == 0 {
 		return word("console.thetenants")
+	}
+	return lasts(seconds)
+}
+
+// lasts is a length of time in minutes where that is whole.
+func lasts(seconds int64) cell {
+	if seconds > 60 && seconds%60 == 0 {
+		return word("console.minutes", seconds/60)
 	}
 	return word("console.seconds", seconds)
 }

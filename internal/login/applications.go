@@ -2,10 +2,12 @@ package login
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"seawall/internal/oauth"
 	"seawall/internal/tenant"
 )
 
@@ -14,10 +16,13 @@ type application struct {
 	ID        string
 	Name      string
 	Since     time.Time
-	Used      time.Time // zero: never since it was allowed
+	Used      time.Time // zero: nothing of it goes on now
 	Devices   int       // on which it goes on
 	Away      bool      // it goes on when the person has signed out, too
 	Suspended []suspension
+	KnowsName bool            // it may see the person's name and login
+	APIs      []tenant.Access // at which it may act for them
+	terms     map[string]oauth.Scope
 }
 
 // suspension is a family that gives nothing until the person says what it was.
@@ -58,7 +63,7 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 	found := map[string]*application{}
 	of := func(client string, since time.Time) *application {
 		if found[client] == nil {
-			found[client] = &application{ID: client, Since: since}
+			found[client] = &application{ID: client, Since: since, terms: map[string]oauth.Scope{}}
 		}
 		if a := found[client]; since.Before(a.Since) {
 			a.Since = since
@@ -66,10 +71,17 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 		return found[client]
 	}
 	for _, c := range consents {
-		of(c.Client, c.GivenAt)
+		a := of(c.Client, c.GivenAt)
+		for audience, scope := range c.Terms {
+			a.allow(audience, scope)
+		}
 	}
-	for _, f := range families {
-		of(f.Client, f.CreatedAt).add(f, f.MayResume(*v.tenant, keys) != nil)
+	for _, f := range families { // of a trusted application there is no consent
+		a := of(f.Client, f.CreatedAt)
+		a.add(f, f.MayResume(*v.tenant, keys) != nil)
+		for _, audience := range slices.Concat(f.Resources, []string{""}) {
+			a.allow(audience, f.Scope)
+		}
 	}
 	var all []application
 	for id, a := range found {
@@ -78,6 +90,7 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 			return nil, err
 		}
 		if a.Name = c.Name; c.Live() { // a disabled one gets nothing, and never will
+			a.settle(c)
 			all = append(all, *a)
 		}
 	}
@@ -91,6 +104,22 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 		return strings.Compare(strings.ToLower(a.Name)+a.ID, strings.ToLower(b.Name)+b.ID)
 	})
 	return all, nil
+}
+
+// allow adds what the person agreed to for one audience, "" for what concerns no API.
+func (a *application) allow(audience string, scope oauth.Scope) {
+	a.terms[audience] = slices.Concat(a.terms[audience], scope.Without(a.terms[audience]))
+}
+
+// settle says what it may do of what was agreed to, as the client is registered now.
+func (a *application) settle(c tenant.Client) {
+	for _, audience := range slices.Sorted(maps.Keys(a.terms)) {
+		scope := a.terms[audience]
+		a.KnowsName = a.KnowsName || scope.Has(oauth.ScopeProfile)
+		if access, ok := c.Access(audience); ok {
+			a.APIs = append(a.APIs, tenant.Access{Audience: audience, Scopes: scope.Without(scope.Without(access.Scopes))})
+		}
+	}
 }
 
 // add counts a family in. stays says that it may not go on if it is suspended.

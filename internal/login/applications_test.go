@@ -86,7 +86,7 @@ func TestApplicationsOfAnAccount(t *testing.T) {
 	h.application("mail", "Mail")
 	orders, again, mail, theirs := h.allow(b, "orders", false), h.allow(b, "orders", false), h.allow(b, "mail", true), h.allow(bob, "orders", true)
 	body := b.get("/account").body
-	for _, want := range []string{"Orders &lt;i&gt;", "Mail", "Also when you are away", "<dd>2</dd>"} {
+	for _, want := range []string{"Orders &lt;i&gt;", "Mail", "Also when you are away", "2 devices", "1 device<", "Recognise you"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the account doesn't show %q", want)
 		}
@@ -159,5 +159,18 @@ func TestEverySuspicionHasWords(t *testing.T) {
 		if suspicions[why] == "" {
 			t.Errorf("people are not told of %s", why)
 		}
+	}
+}
+
+// TestWhatAnApplicationMay: what was agreed to, as far as the client still has it.
+func TestWhatAnApplicationMay(t *testing.T) {
+	a := application{terms: map[string]oauth.Scope{}}
+	a.allow("https://api.acme.example", oauth.Scope{"openid", "read"})
+	a.allow("https://api.acme.example", oauth.Scope{"read", "delete"}) // the client may not delete any more
+	a.allow("https://gone.acme.example", oauth.Scope{"read"})
+	a.allow("", oauth.Scope{"openid", "profile"})
+	a.settle(tenant.Client{APIs: []tenant.Access{{Audience: "https://api.acme.example", Scopes: oauth.Scope{"read", "write"}}, {Audience: "https://other.acme.example", Scopes: oauth.Scope{"read"}}}})
+	if !a.KnowsName || len(a.APIs) != 1 || a.APIs[0].Audience != "https://api.acme.example" || !slices.Equal(a.APIs[0].Scopes, oauth.Scope{"read"}) {
+		t.Errorf("it may %+v, and knows the name: %v", a.APIs, a.KnowsName)
 	}
 }

@@ -10,7 +10,7 @@
 // sign in and back. Where it goes on is kept on our side, so no address from outside decides.
 //
 // The files: login.go routes, ceremony.go speaks WebAuthn, signin.go, enrol.go and account.go are the pages, cookie.go has
-// the cookies, metadata.go reads the FIDO metadata, problem.go says what went wrong.
+// the cookies, metadata.go reads the FIDO metadata, problem.go says what went wrong, and front.go is for who came to no tenant.
 package login
 
 import (

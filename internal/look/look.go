@@ -146,16 +146,29 @@ func pagesOf(frame *template.Template, lang string, files fs.FS) (map[string]*te
 // words are the functions that templates have.
 func (b *Book) words(lang string) template.FuncMap {
 	return template.FuncMap{
-		"t":     func(key string, args ...any) (string, error) { return say(lang, key, args...) },
-		"words": func(key string, args []any) (string, error) { return say(lang, key, args...) },
-		"title": func(p Page) (string, error) { return say(lang, p.Title, p.Args...) },
-		"lang":  func() string { return lang },
-		"asset": b.url,
-		"date":  func(t time.Time) string { return date(lang, t) },
-		"ago":   func(t, now time.Time) string { return ago(lang, t, now) },
-		"clock": func(t time.Time) string { return t.UTC().Format("15:04:05 UTC") },
-		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"t":      func(key string, args ...any) (string, error) { return say(lang, key, args...) },
+		"words":  func(key string, args []any) (string, error) { return say(lang, key, args...) },
+		"title":  func(p Page) (string, error) { return say(lang, p.Title, p.Args...) },
+		"lang":   func() string { return lang },
+		"asset":  b.url,
+		"marked": marked,
+		"date":   func(t time.Time) string { return date(lang, t) },
+		"ago":    func(t, now time.Time) string { return ago(lang, t, now) },
+		"clock":  func(t time.Time) string { return t.UTC().Format("15:04:05 UTC") },
+		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
+}
+
+// marked is text in which commands stand between backticks, as on the command line.
+func marked(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		if part = template.HTMLEscapeString(part); i%2 == 1 {
+			part = `<code class="copy">` + part + `</code>`
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String())
 }
 
 // url is where an asset is served.

@@ -60,7 +60,7 @@ func TestWordsAreThereInEachLanguage(t *testing.T) {
 	}
 }
 
-var uses = regexp.MustCompile(`"((?:frame|script|signin|enrol|account|agree|logout|out|problem|console)\.[a-z]+)"`)
+var uses = regexp.MustCompile(`"((?:frame|script|signin|front|enrol|account|agree|logout|out|problem|console)\.[a-z]+)"`)
 
 // TestEveryWordIsUsed keeps the table free of what nobody says any more. Problems and times are named by their parts.
 func TestEveryWordIsUsed(t *testing.T) {
@@ -176,5 +176,17 @@ func TestNothingComesFromElsewhere(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestMarkedText(t *testing.T) {
+	for text, want := range map[string]string{
+		"run `seawall tenant complete acme` <now>": `run <code class="copy">seawall tenant complete acme</code> &lt;now&gt;`,
+		"`<b>`": `<code class="copy">&lt;b&gt;</code>`,
+		"plain": "plain",
+	} {
+		if got := string(marked(text)); got != want {
+			t.Errorf("%s: %s", text, got)
+		}
 	}
 }

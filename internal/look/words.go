@@ -27,7 +27,7 @@ var words = map[string]line{
 
 	// What the passkey script says by itself.
 	"script.waiting":     {"Follow what your device asks for.", "Folge dem, was dein Gerät anzeigt."},
-	"script.canceled":    {"Nothing happened: it was canceled, or took too long. Try again when you are ready.", "Nichts ist geschehen: es wurde abgebrochen oder hat zu lange gedauert. Versuche es noch einmal, wenn du so weit bist."},
+	"script.cancelled":   {"Nothing happened: it was cancelled, or took too long. Try again when you are ready.", "Nichts ist geschehen: es wurde abgebrochen oder hat zu lange gedauert. Versuche es noch einmal, wenn du so weit bist."},
 	"script.unsupported": {"This browser can’t use passkeys. Try a current version of Firefox, Chrome, Edge or Safari.", "Dieser Browser kann keine Passkeys. Nimm eine aktuelle Version von Firefox, Chrome, Edge oder Safari."},
 	"script.known":       {"This device already has a passkey for this account. Sign in with it, or use another device.", "Dieses Gerät hat schon einen Passkey für dieses Konto. Melde dich damit an, oder nimm ein anderes Gerät."},
 	"script.offline":     {"The server could not be reached. Check your connection and try again.", "Der Server war nicht zu erreichen. Prüfe deine Verbindung und versuche es noch einmal."},
@@ -49,6 +49,12 @@ var words = map[string]line{
 	"signin.nothing":  {"The application asks for a kind of sign-in that doesn’t exist here. Nothing you do can meet it.", "Die Anwendung verlangt eine Art der Anmeldung, die es hier nicht gibt. Du kannst sie nicht erfüllen."},
 	"signin.lacks":    {"You have none on your account. Your administrator can tell you how to get one.", "Auf deinem Konto ist keiner. Deine Administration weiß, wie du einen bekommst."},
 	"signin.unmet":    {"Go on without it", "Ohne weitermachen"},
+
+	// Where no tenant is.
+	"front.title":   {"This is a seawall", "Das ist ein seawall"},
+	"front.lead":    {"It signs people in with passkeys, for the applications of their organisation.", "Hier melden sich Menschen mit Passkeys an, für die Anwendungen ihrer Organisation."},
+	"front.go":      {"To sign in, open the application that you want to use. Your own account is at", "Zum Anmelden öffne die Anwendung, zu der du willst. Dein Konto ist bei"},
+	"front.console": {"For administrators", "Zur Administration"},
 
 	// Enrolment.
 	"enrol.title":    {"Create your passkey", "Deinen Passkey anlegen"},
@@ -102,7 +108,10 @@ var words = map[string]line{
 	"account.applicationslead": {"What you have allowed to know you, or to act for you. Ending one takes everything back: it asks again when you next use it.", "Was dich kennen oder für dich handeln darf. Beendest du eine, ist alles zurückgenommen: sie fragt beim nächsten Mal wieder."},
 	"account.noapplications":   {"No application has access to your account.", "Keine Anwendung hat Zugriff auf dein Konto."},
 	"account.since":            {"Allowed", "Erlaubt"},
+	"account.may":              {"It may", "Sie darf"},
 	"account.devices":          {"Signed in on", "Angemeldet auf"},
+	"account.onedevice":        {"1 device", "1 Gerät"},
+	"account.manydevices":      {"%d devices", "%d Geräten"},
 	"account.away":             {"Also when you are away", "Auch wenn du weg bist"},
 	"account.held":             {"On hold", "Angehalten"},
 	"account.helddo":           {"If that was you, let it go on. If you are not sure, end it and sign in to it again.", "Warst du das, dann lass sie weitermachen. Bist du nicht sicher, beende sie und melde dich dort neu an."},
@@ -154,7 +163,7 @@ var words = map[string]line{
 	"agree.api":     {"Act for you at", "Für dich handeln bei"},
 	"agree.scopes":  {"What it may do there", "Was es dort darf"},
 	"agree.offline": {"Stay connected when you are not here", "Verbunden bleiben, wenn du nicht da bist"},
-	"agree.lasting": {"For %d days at most, and until it has not been used for %d days. Signing out does not end it; you do, on your account.", "Höchstens %d Tage lang, und bis es %d Tage nicht benutzt wurde. Abmelden beendet es nicht; das tust du in deinem Konto."},
+	"agree.lasting": {"For %d days at most, and it ends after %d days without use. Signing out does not end it; you do, on your account.", "Höchstens %d Tage lang, und nach %d Tagen ohne Benutzung endet es. Abmelden beendet es nicht; das tust du in deinem Konto."},
 	"agree.session": {"Stay connected while you are signed in here", "Verbunden bleiben, solange du hier angemeldet bist"},
 	"agree.ending":  {"Until you sign out here, and up to %d minutes longer. %d days at most.", "Bis du dich hier abmeldest, und bis zu %d Minuten länger. Höchstens %d Tage."},
 	"agree.once":    {"Use this for a short while", "Das für kurze Zeit benutzen"},

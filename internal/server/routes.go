@@ -85,7 +85,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if serve == nil {
-		oauth.WriteError(w, errNothing)
+		s.serveNothing(w, r)
 		return
 	}
 	t, err := s.directory.tenant(r.Context(), id)
@@ -93,9 +93,29 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.refuse(w, r, err)
 	case t == nil:
-		oauth.WriteError(w, errNothing)
+		s.serveNothing(w, r)
 	case allowed(w, r, methods):
 		serve(w, r, t)
+	}
+}
+
+// serveNothing answers at an address at which there is nothing: with a page where a browser shows it to a person, who may have
+// followed the base URL or an issuer as we print them.
+func (s *Server) serveNothing(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		oauth.WriteError(w, errNothing)
+		return
+	}
+	below, _ := s.inBase(strings.TrimSuffix(r.URL.Path, "/") + "/")
+	id, rest, _ := strings.Cut(strings.TrimPrefix(below, "/"), "/")
+	t, err := s.directory.tenant(r.Context(), id)
+	switch {
+	case err != nil:
+		s.refuse(w, r, err)
+	case t != nil:
+		s.people.Front(w, r, &t.tenant, rest == "")
+	default:
+		s.people.Front(w, r, nil, below == "/")
 	}
 }
 

@@ -54,6 +54,35 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// TestBrowsersGetPages: a person may follow the base URL or an issuer as we print them. Programs get the same error as before.
+func TestBrowsersGetPages(t *testing.T) {
+	h := newHouse(t, options{})
+	h.acme()
+	browser := []string{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}
+	for path, want := range map[string]struct {
+		status int
+		words  string
+	}{
+		"/":              {200, "This is a seawall"},
+		"/nobody":        {404, "There is no such page."},
+		"/nobody/signin": {404, "There is no such page."},
+		"/nobody/jwks":   {404, "There is no such page."},
+		"/acme/nothing":  {404, "Go to sign-in"},
+		"/acme":          {303, "/acme/account"},
+		"/acme/":         {303, "/acme/account"},
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			r := h.do(method, path, "", browser...)
+			said := string(r.body) + r.header.Get("Location")
+			if r.status != want.status || method == "GET" && !strings.Contains(said, want.words) || r.header.Get("Content-Security-Policy") == "" || r.header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %s: %d %s %v", method, path, r.status, said, r.header)
+			}
+		}
+		h.do("POST", path, "", browser...).wants(t, path, 404, "not_found", "nothing at this address")
+		h.do("GET", path, "").wants(t, path, 404, "not_found", "nothing at this address")
+	}
+}
+
 // rawRequest sends exactly these bytes.
 func rawRequest(t *testing.T, h *testHouse, text string) response {
 	t.Helper()

@@ -40,13 +40,14 @@
     } catch {
       throw { told: [words.offline] };
     }
-    if (!response.ok) throw { told: [answer.what, answer.means, answer.do, answer.reference] };
+    if (!response.ok) throw { told: [answer.what, answer.means, answer.do, `${words.reference} ${answer.reference}`] };
     return answer;
   };
 
   const explain = (err) => {
     if (err.name === "AbortError") return;
-    tell(true, ...(err.told || [{ NotAllowedError: words.canceled, InvalidStateError: words.known }[err.name] || words.unsupported]));
+    if (err.name === "NotAllowedError") return tell(false, words.cancelled); // the person's own choice, and nothing is wrong
+    tell(true, ...(err.told || [err.name === "InvalidStateError" ? words.known : words.unsupported]));
   };
 
   let waiting = null; // the offer in the account field, while it stands
@@ -86,7 +87,7 @@
   go.hidden = false;
   if (ceremony === "signin") {
     const offer = async () => {
-      if (!root.dataset.again && await PublicKeyCredential.isConditionalMediationAvailable?.()) signIn("conditional").catch(explain);
+      if (!root.dataset.again && await PublicKeyCredential.isConditionalMediationAvailable?.()) signIn("conditional").catch((err) => err.name === "NotAllowedError" || explain(err)); // nobody asked for it
     };
     go.addEventListener("click", async () => {
       await busy(() => signIn());
