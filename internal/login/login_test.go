@@ -7,7 +7,9 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -447,6 +449,57 @@ func TestReadingChangesNothing(t *testing.T) {
 	}
 	if !b.signedIn() || len(h.kinds()) != before {
 		t.Error("reading changed something")
+	}
+}
+
+// TestBodies: what comes is bounded, is of the type that only our own pages send, and says each thing once.
+func TestBodies(t *testing.T) {
+	h := newHall(t, nil)
+	_, _, b := h.member("ada@acme.example")
+	account := b.get("/account").body
+	key := regexp.MustCompile(`name="passkey" value="([^"]+)"`).FindStringSubmatch(account)
+	if key == nil {
+		t.Fatal("the account shows no passkey")
+	}
+	good := url.Values{"passkey": {key[1]}, "name": {"Phone"}}
+	rename := func(change func(url.Values)) answer {
+		form := maps.Clone(good)
+		change(form)
+		r := b.request("POST", "/account/passkeys/rename", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return b.do(r)
+	}
+	for name, change := range map[string]func(url.Values){
+		"a passkey twice": func(f url.Values) { f["passkey"] = []string{key[1], key[1]} },
+		"two names":       func(f url.Values) { f["name"] = []string{"Phone", "Other"} },
+		"no name":         func(f url.Values) { delete(f, "name") },
+		"a long form":     func(f url.Values) { f.Set("more", strings.Repeat("x", maxForm)) },
+	} {
+		if a := rename(change); a.problem != "malformed" {
+			t.Errorf("%s: %d %q", name, a.status, a.problem)
+		}
+	}
+	if body := b.get("/account").body; strings.Contains(body, "Phone") {
+		t.Error("a form that is none renamed a passkey")
+	}
+	if a := rename(func(url.Values) {}); a.status != http.StatusSeeOther || !strings.Contains(b.get("/account").body, "Phone") {
+		t.Errorf("a good form: %d", a.status)
+	}
+	begin := func(kind, body string) answer {
+		r := b.request("POST", "/signin/begin", strings.NewReader(body))
+		r.Header["Content-Type"] = []string{kind}
+		return b.do(r)
+	}
+	for name, a := range map[string]answer{
+		"a form of another site's": begin("text/plain", `{"i":""}`), "a form": begin("application/x-www-form-urlencoded", `{"i":""}`), "no type": begin("", `{"i":""}`),
+		"long JSON": begin("application/json", `{"i":""`+strings.Repeat(" ", maxCredential)+`}`), "two values": begin("application/json", `{"i":""}{"i":"x"}`),
+	} {
+		if a.problem != "malformed" {
+			t.Errorf("%s: %d %q", name, a.status, a.problem)
+		}
+	}
+	if a := begin("application/json; charset=utf-8", `{"i":""}`); a.status != http.StatusOK {
+		t.Errorf("good JSON: %d %q", a.status, a.problem)
 	}
 }
 

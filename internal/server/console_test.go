@@ -49,7 +49,7 @@ func (v *visitor) post(path string, form url.Values) (*http.Response, string) {
 	return v.send("POST", path, form, v.h.base)
 }
 
-func (v *visitor) send(method, path string, form url.Values, origin string) (*http.Response, string) {
+func (v *visitor) send(method, path string, form url.Values, origin string, header ...string) (*http.Response, string) {
 	v.h.t.Helper()
 	r, err := http.NewRequestWithContext(v.h.t.Context(), method, v.h.base+"/"+v.tenant+path, strings.NewReader(form.Encode()))
 	must(v.h.t, r, err)
@@ -58,6 +58,11 @@ func (v *visitor) send(method, path string, form url.Values, origin string) (*ht
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Origin", origin)
+	}
+	for i := 0; i < len(header); i += 2 {
+		if r.Header.Set(header[i], header[i+1]); header[i] == "Host" {
+			r.Host = header[i+1]
+		}
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	must(v.h.t, resp, err)

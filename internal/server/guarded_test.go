@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -76,8 +77,11 @@ func TestEveryPageIsGuarded(t *testing.T) {
 	for _, path := range pages {
 		for who, v := range map[string]*visitor{"an owner": owner, "a stranger": stranger} {
 			for how, ask := range map[string]func() (*http.Response, string){
-				"GET":                      func() (*http.Response, string) { return v.get(path) },
-				"HEAD":                     func() (*http.Response, string) { return v.send("HEAD", path, nil, "") },
+				"GET":  func() (*http.Response, string) { return v.get(path) },
+				"HEAD": func() (*http.Response, string) { return v.send("HEAD", path, nil, "") },
+				"GET by another name": func() (*http.Response, string) {
+					return v.send("GET", path, nil, "", "Host", "evil.example", "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "evil", "X-Original-Url", "/evil", "Forwarded", "host=evil.example;proto=evil")
+				},
 				"PUT":                      func() (*http.Response, string) { return v.send("PUT", path, url.Values{}, f.base) },
 				"POST":                     func() (*http.Response, string) { return v.post(path, url.Values{}) },
 				"POST from a sibling site": func() (*http.Response, string) { return v.send("POST", path, url.Values{}, "http://evil.localhost") },
@@ -85,6 +89,9 @@ func TestEveryPageIsGuarded(t *testing.T) {
 				resp, body := ask()
 				what := how + " " + path + " by " + who
 				guarded(t, what, resp)
+				if strings.Contains(body+fmt.Sprint(resp.Header), "evil") {
+					t.Errorf("%s: it believes what the request says of the host: %v\n%s", what, resp.Header, body)
+				}
 				if resp.StatusCode >= 500 || (how == "GET" || how == "HEAD") && len(resp.Cookies()) > 0 {
 					t.Errorf("%s: %d, it sets %v\n%s", what, resp.StatusCode, resp.Cookies(), body)
 				}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,6 +154,41 @@ func TestDuplicateHeadersAndLimits(t *testing.T) {
 			t.Errorf("long header: %d", resp.StatusCode)
 		}
 	}
+}
+
+// TestSlowRequestsEnd: half a header and half a body hold a place for a while and no longer.
+func TestSlowRequestsEnd(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, options{})
+	h.acme()
+	var waiting sync.WaitGroup
+	for name, text := range map[string]string{
+		"half a header":       "POST /acme/token HTTP/1.1\r\nHost: x\r\n",
+		"half a body":         "POST /acme/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ngrant_type=",
+		"half of a passkey":   "POST /acme/signin/finish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+		"half of a decision":  "POST /acme/consent HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ni=",
+		"a chunk and no more": "POST /acme/introspect HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n6\r\ntoken=\r\n",
+	} {
+		waiting.Go(func() {
+			c, err := net.Dial("tcp", strings.TrimPrefix(h.base, "http://"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			err = c.SetDeadline(time.Now().Add(time.Minute)) // a house without patience's end is a failure, and no hang
+			if err == nil {
+				_, err = io.WriteString(c, text)
+			}
+			if err == nil {
+				_, err = io.ReadAll(c)
+			}
+			if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+				t.Errorf("%s: it is still waited for", name)
+			}
+		})
+	}
+	waiting.Wait()
 }
 
 // panicky is a registry whose code is broken.
