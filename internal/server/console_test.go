@@ -205,7 +205,7 @@ func TestFormsOfTheConsole(t *testing.T) {
 	if resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, "contacts") || !strings.Contains(body, `role="alert"`) || !strings.Contains(body, `value="beta"`) {
 		t.Errorf("a form that can't be: %d\n%s", resp.StatusCode, body)
 	}
-	if resp, _ := owner.post("/console/new/tenant", with("claims", strings.Repeat("x", 100<<10))); resp.StatusCode != http.StatusRequestEntityTooLarge {
+	if resp, _ := owner.post("/console/new/tenant", with("more", strings.Repeat("x", 100<<10))); resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("an endless form: %d", resp.StatusCode)
 	}
 	auditor := h.visitor(staff[tenant.Auditor], time.Now())
