@@ -240,7 +240,11 @@ func (o *Console) endingSessions(v *visit) error {
 	id := cmp.Or(v.value("session"), v.URL.Query().Get("session"))
 	f := form{Button: "console.endallgo", Back: here(p), Fields: v.fill(field{Name: "session", Kind: "hidden", Value: id}),
 		Facts: []fact{{"console.happens", word("console.endallhappens", p.Login, len(p.Sessions))}}}
-	if i := slices.IndexFunc(p.Sessions, func(n adminapi.Session) bool { return n.ID == id }); i >= 0 {
+	if id != "" {
+		i := slices.IndexFunc(p.Sessions, func(n adminapi.Session) bool { return n.ID == id })
+		if i < 0 { // and by no means is it about all of them now
+			return &adminapi.Error{Code: adminapi.CodeNotFound, Status: 404, Description: "this session is over already", Hint: "go back to the person"}
+		}
 		f.Button, f.Facts = "console.endonego", []fact{{"console.happens", word("console.endonehappens", p.Sessions[i].Device, p.Login)}, {"console.place", text(p.Sessions[i].Place)}}
 	}
 	f.Facts = append(f.Facts, fact{"console.theyhave", word("console.endtheyhave")}, fact{"console.spared", word("console.endspared")}, fact{"console.undo", word("console.endundo")})
