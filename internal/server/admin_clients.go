@@ -321,7 +321,7 @@ func (s *Server) rotateSecret(a act, q *adminapi.RotateSecret) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := mayRotate(&c, overlap, s.now()); err != nil {
+	if err := c.MayRotate(overlap, s.now()); err != nil {
 		return nil, err
 	}
 	given := secret.Generate(secret.ClientSecret, t.Class.Env())
@@ -338,27 +338,3 @@ func (s *Server) rotateSecret(a act, q *adminapi.RotateSecret) (any, error) {
 	shown.Secret = given.Reveal()
 	return shown, nil
 }
-
-// mayRotate finds what the store would refuse, before the ledger is told. What it leaves out is refused there.
-func mayRotate(c *tenant.Client, overlap time.Duration, now time.Time) error {
-	live := 0
-	for _, one := range c.Secrets {
-		if one.Live(now) {
-			live++
-		}
-	}
-	switch {
-	case !c.Live():
-		return tenant.Refuse(tenant.ErrDisabled, "a disabled client stays as it is: create another", "the client %s is disabled", c.ID)
-	case !c.Auth.UsesSecret():
-		return tenant.Refuse(tenant.ErrConflict, "", "the client %s uses %s and has no secret", c.ID, c.Auth)
-	case live >= tenant.MaxLiveSecrets && overlap > 0:
-		return tenant.Refuse(tenant.ErrConflict, "wait until the older one ends, or end both with an overlap of 0 if nobody needs them", "the client %s has two secrets that work", c.ID)
-	case overlap < 0 || overlap > maxOverlap:
-		return tenant.Refuse(tenant.ErrConflict, "give an overlap from 0 to 720h", "an overlap of %v is not possible", overlap)
-	}
-	return nil
-}
-
-// maxOverlap is the store's bound.
-const maxOverlap = 30 * 24 * time.Hour

@@ -12,9 +12,6 @@ import (
 
 const clientColumns = `tenant, id, name, type, grants, auth, key_set, redirect_uris, logout_uris, dpop, dpop_reason, trusted, claims, lifetime_ms, rate_per_second, created_at, disabled_at`
 
-// MaxOverlap is how long a rotated secret may go on working.
-const MaxOverlap = 30 * 24 * time.Hour
-
 // CreateClient keeps a new client of a live tenant and returns it as it was kept. Its APIs must be live and have its
 // scopes. It fails with [tenant.ErrExists], or [tenant.ErrUsedBefore], if the id was ever given out in this tenant. If the
 // client may get ID tokens, the policy that tells the signer is kept with it.
@@ -183,18 +180,14 @@ func (s *Store) DisableClient(ctx context.Context, actor, tenantID, id string) (
 }
 
 // RotateSecret gives a client a new secret, by its hash, and lets the present one work for the overlap: 0 ends all
-// others at once. At most two secrets work at any time, so while an earlier overlap still runs only an overlap of 0 is
-// possible; otherwise [tenant.ErrConflict]. Ending the older one silently could stop a client that has not heard yet.
+// others at once. [tenant.Client.MayRotate] says what is refused.
 func (s *Store) RotateSecret(ctx context.Context, tenantID, id string, hash secret.Hash, overlap time.Duration) (tenant.Client, error) {
-	if overlap < 0 || overlap > MaxOverlap {
-		return tenant.Client{}, tenant.Refuse(tenant.ErrConflict, "give an overlap from 0 to 720h", "an overlap of %v is not possible", overlap)
-	}
 	var c tenant.Client
 	err := s.act(ctx, func(x *tx) (err error) {
 		if c, err = clientByID(x, tenantID, id); err != nil {
 			return err
 		}
-		if err := mayRotate(c, overlap, x.now); err != nil {
+		if err := c.MayRotate(overlap, x.now); err != nil {
 			return err
 		}
 		x.changed = true
@@ -258,29 +251,6 @@ func (s *Store) ClientTypes(ctx context.Context, tenantID string) (types []tenan
 		return err
 	})
 	return types, err
-}
-
-func mayRotate(c tenant.Client, overlap time.Duration, now time.Time) error {
-	if !c.Live() {
-		return tenant.Refuse(tenant.ErrDisabled, "a disabled client stays as it is: create another", "the client %s is disabled", c.ID)
-	}
-	if !c.Auth.UsesSecret() {
-		return tenant.Refuse(tenant.ErrConflict, "", "the client %s uses %s and has no secret", c.ID, c.Auth)
-	}
-	live, until := 0, time.Time{}
-	for _, s := range c.Secrets {
-		if s.Live(now) {
-			live++
-		}
-		if s.ExpiresAt.After(until) {
-			until = s.ExpiresAt
-		}
-	}
-	if live >= tenant.MaxLiveSecrets && overlap > 0 {
-		return tenant.Refuse(tenant.ErrConflict, "wait until then, or end both with an overlap of 0 if nobody needs them",
-			"the client %s has two secrets that work, the older one until %s", c.ID, until.Format(time.RFC3339))
-	}
-	return nil
 }
 
 func clientByID(q querier, tenantID, id string) (tenant.Client, error) {

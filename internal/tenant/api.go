@@ -29,9 +29,6 @@ const MaxScopes = oauth.MaxScopeTokens
 // Live reports whether tokens may be issued for the API.
 func (a API) Live() bool { return a.DisabledAt.IsZero() }
 
-// Authenticates reports, in constant time, whether given is the secret of a live API.
-func (a API) Authenticates(given secret.Text) bool { return a.SecretHash.Matches(given) && a.Live() }
-
 // NewAPI checks an API. An empty id is replaced by a random one.
 func NewAPI(a API) (API, error) {
 	if a.ID == "" {

@@ -17,7 +17,8 @@ const (
 	DefaultLifetime      = 10 * time.Minute
 	DefaultRatePerSecond = 1000
 	MaxRatePerSecond     = 100_000
-	MaxLiveSecrets       = 2 // the new one, and the one before while both are deployed
+	MaxLiveSecrets       = 2                   // the new one, and the one before while both are deployed
+	maxOverlap           = 30 * 24 * time.Hour // of a rotated secret
 	MaxClientAPIs        = 50
 	MaxSignInClients     = 5000 // of one tenant, live: as many as the signer's policy can list
 	maxNameLength        = 100
@@ -102,15 +103,31 @@ type Access struct {
 // Live reports whether the client may be issued tokens.
 func (c Client) Live() bool { return c.DisabledAt.IsZero() }
 
-// Authenticates reports whether given is a live secret of a live client at now. It takes the same time whichever secret
-// fits.
-func (c Client) Authenticates(given secret.Text, now time.Time) bool {
-	found := false
+// MayRotate says why the client can't get a new secret now while its present one works on for the overlap. At most two
+// work at any time, so while an earlier overlap still runs only an overlap of 0 is possible: ending the older one silently
+// could stop a client that has not heard yet.
+func (c Client) MayRotate(overlap time.Duration, now time.Time) error {
+	live, until := 0, time.Time{}
 	for _, s := range c.Secrets {
-		matches := s.Hash.Matches(given)
-		found = matches && s.Live(now) || found
+		if s.Live(now) {
+			live++
+		}
+		if s.ExpiresAt.After(until) {
+			until = s.ExpiresAt
+		}
 	}
-	return found && c.Live()
+	switch {
+	case !c.Live():
+		return Refuse(ErrDisabled, "a disabled client stays as it is: create another", "the client %s is disabled", c.ID)
+	case !c.Auth.UsesSecret():
+		return Refuse(ErrConflict, "", "the client %s uses %s and has no secret", c.ID, c.Auth)
+	case overlap < 0 || overlap > maxOverlap:
+		return Refuse(ErrConflict, "give an overlap from 0 to 720h", "an overlap of %v is not possible", overlap)
+	case live >= MaxLiveSecrets && overlap > 0:
+		return Refuse(ErrConflict, "wait until then, or end both with an overlap of 0 if nobody needs them",
+			"the client %s has two secrets that work, the older one until %s", c.ID, until.Format(time.RFC3339))
+	}
+	return nil
 }
 
 // Access returns what the client may have at an API, or false.

@@ -194,12 +194,9 @@ func TestNewAPI(t *testing.T) {
 	if other, _ := NewAPI(goodAPI()); other.ID == got.ID {
 		t.Error("two random ids are the same")
 	}
-	if !got.Authenticates(secret.New("x")) || got.Authenticates(secret.New("y")) || got.Authenticates(secret.Text{}) {
-		t.Error("Authenticates does not go by the secret")
-	}
 	got.DisabledAt = created
-	if got.Authenticates(secret.New("x")) || got.Live() {
-		t.Error("a disabled API authenticates")
+	if got.Live() {
+		t.Error("a disabled API is live")
 	}
 }
 
@@ -319,30 +316,6 @@ func TestNewClientRefuses(t *testing.T) {
 		c.change(&given)
 		_, err := NewClient(given)
 		refused(t, c.name, err, c.what, c.why)
-	}
-}
-
-func TestAuthenticates(t *testing.T) {
-	c := goodClient()
-	ends := created.Add(time.Hour)
-	c.Secrets = []Secret{
-		{Hash: secret.New("new").Hash(), CreatedAt: created},
-		{Hash: secret.New("old").Hash(), CreatedAt: created, ExpiresAt: ends},
-	}
-	for _, check := range []struct {
-		given string
-		at    time.Time
-		want  bool
-	}{
-		{"new", created, true}, {"new", ends.Add(time.Hour), true}, {"old", ends.Add(-1), true}, {"old", ends, false}, {"older", created, false}, {"", created, false},
-	} {
-		if got := c.Authenticates(secret.New(check.given), check.at); got != check.want {
-			t.Errorf("%q at %v: %v", check.given, check.at, got)
-		}
-	}
-	c.DisabledAt = created
-	if c.Authenticates(secret.New("new"), created) {
-		t.Error("a disabled client authenticates")
 	}
 }
 
