@@ -29,10 +29,7 @@ func (r *reader) head() (h Head) {
 // HeadSize is the size of a head's binary form.
 const HeadSize = 48
 
-// AppendHead writes a head's binary form (u64 size, u64 Unix ms, 32 bytes) to b.
-func AppendHead(b []byte, h Head) []byte { return h.append(b) }
-
-// ReadHead reads what AppendHead wrote.
+// ReadHead reads a head's binary form: u64 size, u64 Unix ms, 32 bytes.
 func ReadHead(b []byte) (Head, error) {
 	r := reader{b: b}
 	h := r.head()

@@ -1,7 +1,6 @@
 package mint
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -217,11 +216,6 @@ func appendJSON(b []byte, s string) []byte {
 		start = i + 1
 	}
 	return append(append(b, s[start:]...), '"')
-}
-
-// SortClaims puts custom claims into their canonical order.
-func SortClaims(list []Claim) {
-	slices.SortFunc(list, func(a, b Claim) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // ErrNotCanonical reports header or payload bytes that are not exactly what

@@ -33,7 +33,6 @@ type Metadata struct {
 	RevocationEndpoint            string       `json:"revocation_endpoint,omitempty"`                                   // RFC 7009
 	RevocationAuthMethods         []AuthMethod `json:"revocation_endpoint_auth_methods_supported,omitempty"`            // RFC 8414 §2
 	RevocationAuthSigningAlgs     []string     `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"` // RFC 8414 §2
-	ServiceDocumentation          string       `json:"service_documentation,omitempty"`
-	SeawallLedger                 string       `json:"seawall_ledger,omitempty"`        // the pin; see docs/formats.md
-	SeawallDistrustFeed           string       `json:"seawall_distrust_feed,omitempty"` // see docs/formats.md
+	SeawallLedger                 string       `json:"seawall_ledger,omitempty"`                                        // the pin; see docs/formats.md
+	SeawallDistrustFeed           string       `json:"seawall_distrust_feed,omitempty"`                                 // see docs/formats.md
 }

@@ -29,7 +29,6 @@ type People interface {
 type Links interface {
 	IssueEnrolment(ctx context.Context, e tenant.Enrolment) (tenant.Enrolment, error)
 	RequestRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
-	ApproveRecovery(ctx context.Context, tenantID, person, by string) (tenant.Recovery, error)
 }
 
 // addPerson records a new person and keeps them. Called with acts held.

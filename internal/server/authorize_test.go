@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"seawall/internal/authorize"
 	"seawall/internal/mint"
 	"seawall/internal/secret"
 	"seawall/internal/server/adminapi"
@@ -128,4 +129,17 @@ func TestWhatIsRegisteredNow(t *testing.T) {
 	shop, err = h.op.DisableClient(t.Context(), "acme", "shop")
 	must(t, shop, err)
 	asks("disabled", 400, "")
+}
+
+func TestEveryActOfAnAuthorizationIsAKindOfEntry(t *testing.T) {
+	w := newTown(t)
+	details := map[authorize.ActKind]map[string]string{
+		authorize.ConsentGiven: {"session": "x", "scope": "y"}, authorize.CodeIssued: {"session": "x", "acr": "y", "scope": "z"},
+	}
+	for _, kind := range authorize.ActKinds() {
+		act := authorize.Act{Kind: kind, Tenant: "acme", Person: w.ada.ID, Client: "spa", Audience: []string{ordersAPI}, Detail: details[kind]}
+		if err := w.recordAgreements(t.Context(), act); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
 }

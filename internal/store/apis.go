@@ -85,31 +85,6 @@ func (x *tx) takeParty(tenantID, id string) error {
 	return taken(err == nil && c.Live(), "a client", id)
 }
 
-// API returns the API of a tenant with exactly this audience, also a disabled one, or [tenant.ErrNotFound].
-func (s *Store) API(ctx context.Context, tenantID, audience string) (tenant.API, error) {
-	return s.readAPI(ctx, func(q querier) (tenant.API, error) {
-		a, err := one(q, scanAPI, `select `+apiColumns+` from api where tenant = $1 and audience = $2`, tenantID, audience)
-		return a, orNotFound(err, "API", audience, "api", tenantID)
-	})
-}
-
-// APIByID returns the API of a tenant with this id, also a disabled one, or [tenant.ErrNotFound].
-func (s *Store) APIByID(ctx context.Context, tenantID, id string) (tenant.API, error) {
-	return s.readAPI(ctx, func(q querier) (tenant.API, error) { return apiByID(q, tenantID, id) })
-}
-
-func (s *Store) readAPI(ctx context.Context, find func(querier) (tenant.API, error)) (tenant.API, error) {
-	var a tenant.API
-	err := s.read(ctx, func(q querier) (err error) {
-		a, err = find(q)
-		return err
-	})
-	if err != nil {
-		return tenant.API{}, err
-	}
-	return a, nil
-}
-
 // APIs returns all APIs of a tenant by audience, disabled ones too. A tenant that is not there is
 // [tenant.ErrNotFound].
 func (s *Store) APIs(ctx context.Context, tenantID string) ([]tenant.API, error) {

@@ -220,18 +220,6 @@ func (x *tx) revokeFamily(tenantID, id string) error {
 	return x.exec(`update family set revoked_at = $3, successor = null where tenant = $1 and id = $2 and revoked_at is null`, tenantID, id, x.now.UnixMilli())
 }
 
-// RevokeFamilies ends all of a person's families and codes, and returns the families that were not over.
-func (s *Store) RevokeFamilies(ctx context.Context, tenantID, person string) (ended []tenant.Family, err error) {
-	err = s.act(ctx, func(x *tx) (err error) {
-		const theirs = `tenant = $1 and person = $2`
-		if ended, err = x.revokeFamilies(theirs, tenantID, person); err != nil {
-			return err
-		}
-		return x.endCodes(theirs, tenantID, person)
-	})
-	return ended, err
-}
-
 // revokeFamilies ends those of a person's families that a condition names; its parameters begin with $4.
 func (x *tx) revokeFamilies(where, tenantID, person string, args ...any) ([]tenant.Family, error) {
 	return collect(x, scanFamily, `update family set revoked_at = $3, successor = null where revoked_at is null and expires_at > $3 and `+where+` returning `+familyColumns,

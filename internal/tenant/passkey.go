@@ -11,11 +11,10 @@ import (
 
 // Bounds of passkeys.
 const (
-	MaxPasskeys       = 20   // of one person, suspended ones not counted
-	maxCredentialID   = 1023 // WebAuthn §4, credential ID
-	maxCredentialKey  = 8 << 10
-	maxAttestation    = 64 << 10
-	MaxPasskeyNameLen = maxNameLength
+	MaxPasskeys      = 20   // of one person, suspended ones not counted
+	maxCredentialID  = 1023 // WebAuthn §4, credential ID
+	maxCredentialKey = 8 << 10
+	maxAttestation   = 64 << 10
 )
 
 // Passkey is a WebAuthn credential of a person, and what its registration proved.

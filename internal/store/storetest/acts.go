@@ -348,12 +348,11 @@ func testValues(t *testing.T, f *fixture) {
 	for _, c := range []tenant.Client{kept, ok(f.Client(ctx, "acme", "ci"))(t)} {
 		c.APIs[0].Scopes[0], c.Claims["dept"], c.Secrets[0].ExpiresAt, c.Grants[0] = "write", "8", start, "password"
 	}
-	a := ok(f.API(ctx, "acme", audience))(t)
-	a.Scopes[0] = "delete"
+	ok(f.APIs(ctx, "acme"))(t)[0].Scopes[0] = "delete"
 	if got := ok(f.Client(ctx, "acme", "ci"))(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("writing into a value changed what others read: %+v", got)
 	}
-	if got := ok(f.API(ctx, "acme", audience))(t); got.Scopes[0] != "read" {
+	if got := ok(f.APIs(ctx, "acme"))(t); got[0].Scopes[0] != "read" {
 		t.Errorf("writing into a value changed what others read: %+v", got)
 	}
 }
@@ -467,7 +466,7 @@ func testReopen(t *testing.T, f *fixture) {
 	view := func() []any {
 		return []any{
 			ok(f.Tenants(ctx))(t), ok(f.APIs(ctx, "acme"))(t), ok(f.Clients(ctx, "acme"))(t), ok(f.PendingPolicies(ctx))(t),
-			ok(f.API(ctx, "acme", audience))(t), ok(f.Client(ctx, "acme", "ci"))(t),
+			ok(f.Client(ctx, "acme", "ci"))(t),
 		}
 	}
 	before := view()

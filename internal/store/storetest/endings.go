@@ -24,7 +24,6 @@ func testCodesEnd(t *testing.T, f *fixture) {
 				t.Fatal(err)
 			}
 		}, false, true},
-		{"ending all families", func(p party) { ok(f.RevokeFamilies(ctx, "acme", p.person.ID))(t) }, false, false},
 		{"ending the session", func(p party) {
 			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Session: p.session.ID}))(t)
 		}, true, false},

@@ -52,8 +52,6 @@ type Tenants interface {
 // APIs keeps the APIs of tenants.
 type APIs interface {
 	CreateAPI(ctx context.Context, actor string, a tenant.API) (tenant.API, error)
-	API(ctx context.Context, tenantID, audience string) (tenant.API, error)
-	APIByID(ctx context.Context, tenantID, id string) (tenant.API, error)
 	APIs(ctx context.Context, tenantID string) ([]tenant.API, error)
 	DisableAPI(ctx context.Context, actor, tenantID, id string) (tenant.API, error)
 }
