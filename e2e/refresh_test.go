@@ -89,6 +89,10 @@ func grow(t *testing.T, s *testenv.Seawall, w *world, n int) (*grown, []string) 
 	session := seawalltenant.Session{ID: rand.Text(), Hash: secret.New(rand.Text()).Hash(), Tenant: w.Tenant, Person: p.ID, Passkey: k.ID, ACR: "phr", AMR: []string{"swk", "user"}, At: now, SeenAt: now}
 	must(db.SignIn(ctx, session, k, secret.Hash{}))
 	sum := sha256.Sum256([]byte(appVerifier))
+	for _, client := range []string{"spa", "web"} {
+		_, err := db.SaveConsent(ctx, seawalltenant.Consent{Tenant: w.Tenant, Person: p.ID, Client: client}.With(oauth.Scope{"openid", "read"}, []string{w.audience}))
+		must(err)
+	}
 	var codes []string
 	for i := range n {
 		given := secret.Generate(secret.GrantCode, secret.Production)

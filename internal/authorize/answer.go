@@ -239,8 +239,8 @@ func away(err error) error { return oauth.Unavailable(time.Second, err) }
 
 // notDone is what a client is told when the store would not keep something.
 func notDone(err error) error {
-	if errors.Is(err, tenant.ErrDisabled) || errors.Is(err, tenant.ErrNotFound) {
-		return oauth.Errorf(oauth.AccessDenied, "The person or the client has been disabled.").Because(err)
+	if errors.Is(err, tenant.ErrDisabled) || errors.Is(err, tenant.ErrNotFound) || errors.Is(err, tenant.ErrLesser) {
+		return oauth.Errorf(oauth.AccessDenied, "The person, the client, the sign-in or what was allowed has been ended meanwhile.").Because(err)
 	}
 	return away(err)
 }

@@ -69,7 +69,7 @@ type Agreements interface {
 	// Consent returns what a person has allowed a client, or tenant.ErrNotFound, and SaveConsent adds to it.
 	Consent(ctx context.Context, tenantID, person, client string) (tenant.Consent, error)
 	SaveConsent(ctx context.Context, more tenant.Consent) (tenant.Consent, error)
-	// SaveCode keeps a code of a person and a client that are both live.
+	// SaveCode keeps a code if all that it says holds in that very act: tenant.ErrNotFound, ErrDisabled or ErrLesser if not.
 	SaveCode(ctx context.Context, c tenant.Code) error
 }
 

@@ -481,6 +481,65 @@ func TestWhatChangedMeanwhile(t *testing.T) {
 	b.decide(page, "allow").shows(t, "late", "is over")
 }
 
+// TestWhatEndsWhileACodeIsMade: whatever is ended when everything was looked at and the code is not yet kept. The entry is written
+// just between the two.
+func TestWhatEndsWhileACodeIsMade(t *testing.T) {
+	ends := map[string]func(h *porch, p tenant.Person, session string) error{
+		"what was allowed is taken back": func(h *porch, p tenant.Person, _ string) error {
+			_, _, err := h.store.WithdrawConsent(t.Context(), "acme", p.ID, "shop")
+			return err
+		},
+		"the person is disabled": func(h *porch, p tenant.Person, _ string) error {
+			_, err := h.store.DisablePerson(t.Context(), "acme", p.ID)
+			return err
+		},
+		"the client is disabled": func(h *porch, _ tenant.Person, _ string) error {
+			_, err := h.store.DisableClient(t.Context(), "test", "acme", "shop")
+			return err
+		},
+		"the client moves": func(h *porch, _ tenant.Person, _ string) error {
+			_, err := h.store.SetRedirects(t.Context(), "acme", "shop", []string{"https://shop.example/new"}, nil)
+			return err
+		},
+		"the session is ended": func(h *porch, p tenant.Person, session string) error {
+			_, err := h.store.EndSessions(t.Context(), tenant.Ending{Tenant: "acme", Person: p.ID, Session: session})
+			return err
+		},
+		"the passkey is removed": func(h *porch, p tenant.Person, _ string) error {
+			_, err := h.store.RemovePasskey(t.Context(), "acme", p.ID, keyOf(p, false))
+			return err
+		},
+	}
+	for what, end := range ends {
+		for _, asked := range []bool{true, false} {
+			h := newPorch(t)
+			p, b := h.member("ada")
+			if !asked { // it was allowed before
+				h.code(b.decide(b.follow(b.ask()), "allow"))
+			}
+			who, err := h.door.Current(b.request("/account"), h.tenant("acme"))
+			h.must(who, err)
+			answer := b.ask
+			if asked {
+				shown := b.follow(b.ask())
+				answer = func(...string) page { return b.decide(shown, "allow") }
+			}
+			record, ended := h.endpoint.Record, 0
+			h.endpoint.Record = func(ctx context.Context, acts ...Act) error {
+				if acts[0].Kind == CodeIssued {
+					ended++
+					h.must(nil, end(h, p, who.Session))
+				}
+				return record(ctx, acts...)
+			}
+			answer().wants(t, what, oauth.AccessDenied)
+			if ended != 1 {
+				t.Errorf("%s: %d codes were on their way", what, ended)
+			}
+		}
+	}
+}
+
 // TestNothingWithoutAnEntry: what can't be recorded is not done.
 func TestNothingWithoutAnEntry(t *testing.T) {
 	h := newPorch(t)

@@ -151,6 +151,9 @@ func (v *village) code(client string, change func(*tenant.Code)) string {
 	if change != nil {
 		change(&c)
 	}
+	if _, err := v.store.SaveConsent(v.t.Context(), tenant.Consent{Tenant: c.Tenant, Person: c.Person, Client: c.Client}.With(c.Scope, c.Resources)); err != nil {
+		v.t.Fatal(err)
+	}
 	if err := v.store.SaveCode(v.t.Context(), c); err != nil {
 		v.t.Fatal(err)
 	}

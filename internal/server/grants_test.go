@@ -83,6 +83,9 @@ func (w *town) code(client string, scope oauth.Scope) string {
 	c := tenant.Code{Hash: given.Hash(), Tenant: "acme", Client: client, Person: w.ada.ID, Session: w.session.ID, RedirectURI: townCallback,
 		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Nonce: "n", Scope: scope, Resources: []string{ordersAPI}, SignedInAt: w.session.At, ACR: "phr",
 		AMR: []string{"swk", "user"}, IssuedAt: time.Now()}
+	if _, err := w.store.SaveConsent(w.t.Context(), tenant.Consent{Tenant: c.Tenant, Person: c.Person, Client: c.Client}.With(c.Scope, c.Resources)); err != nil {
+		w.t.Fatal(err)
+	}
 	if err := w.store.SaveCode(w.t.Context(), c); err != nil {
 		w.t.Fatal(err)
 	}
@@ -566,12 +569,9 @@ func TestBrowsersMayAsk(t *testing.T) {
 func TestAccessByAdministrators(t *testing.T) {
 	w := newTown(t)
 	ctx := t.Context()
-	if _, err := w.store.SaveConsent(ctx, tenant.Consent{Tenant: "acme", Person: w.ada.ID, Client: "spa"}.With(oauth.Scope{"openid", "read"}, []string{ordersAPI})); err != nil {
-		t.Fatal(err)
-	}
 	one, other, web := w.signIn("spa"), w.signIn("spa"), w.signIn("web")
 	all, err := w.op.Access(ctx, "acme", "ada@acme.example")
-	if must(t, all, err); len(all.Access) != 3 || len(all.Consents) != 1 || all.Consents[0].Terms[ordersAPI][0] != "openid" {
+	if must(t, all, err); len(all.Access) != 3 || len(all.Consents) != 2 || all.Consents[0].Terms[ordersAPI][0] != "openid" {
 		t.Fatalf("%+v", all)
 	}
 	bob, err := w.op.CreatePerson(ctx, "acme", adminapi.CreatePerson{Login: "bob@acme.example"})
@@ -616,7 +616,7 @@ func TestAccessByAdministrators(t *testing.T) {
 	if got := w.introspect(w.api, web.Access); got["active"] != false {
 		t.Errorf("ended, its access token is %v", got)
 	}
-	if got := change(w.ada.ID, adminapi.ChangeAccess{Step: "end", Client: "spa"}); got == nil || len(got.Access) != 0 || len(got.Consents) != 0 {
+	if got := change(w.ada.ID, adminapi.ChangeAccess{Step: "end", Client: "spa"}); got == nil || len(got.Access) != 0 || len(got.Consents) != 1 {
 		t.Errorf("ended: %+v", got)
 	}
 	for _, gone := range []townTokens{one, other} {

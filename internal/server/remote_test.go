@@ -50,6 +50,9 @@ func (f *far) token(p tenant.Person, client, redirect, acr string, at time.Time,
 	if err := f.store.SignIn(f.t.Context(), n, k[0], secret.Hash{}); err != nil {
 		f.t.Fatal(err)
 	}
+	if _, err := f.store.SaveConsent(f.t.Context(), tenant.Consent{Tenant: c.Tenant, Person: c.Person, Client: c.Client}.With(c.Scope, c.Resources)); err != nil {
+		f.t.Fatal(err)
+	}
 	if err := f.store.SaveCode(f.t.Context(), c); err != nil {
 		f.t.Fatal(err)
 	}

@@ -12,15 +12,21 @@ import (
 
 const codeColumns = `hash, tenant, client, person, session, passkey, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, redeemed_at, gave, family`
 
-// SaveCode keeps an authorization code of a person and a client that are both live, and of a browser session that is there and
-// whose passkey still signs the person in. It notes that passkey: the session may be gone before what came of it is doubted.
+// SaveCode keeps an authorization code if everything that it says holds in this very act: person and client are live, the
+// client has that redirect URI, the person allows what the code gives or the client is trusted, and the browser session is there
+// and its passkey still signs them in. Whatever was ended while the code was on its way stays ended. It notes that passkey: the
+// session may be gone before what came of it is doubted.
 func (s *Store) SaveCode(ctx context.Context, c tenant.Code) error {
 	c, err := tenant.NewCode(c)
 	if err != nil {
 		return err
 	}
 	return s.act(ctx, func(x *tx) (err error) {
-		if err := liveParties(x, c.Tenant, c.Person, c.Client); err != nil {
+		client, err := liveParties(x, c.Tenant, c.Person, c.Client)
+		if err != nil {
+			return err
+		}
+		if err := x.allowed(c, client); err != nil {
 			return err
 		}
 		if c.Passkey, err = x.openedWith(c); err != nil {
@@ -34,6 +40,15 @@ func (s *Store) SaveCode(ctx context.Context, c tenant.Code) error {
 			c.Hash[:], c.Tenant, c.Client, c.Person, c.Session, c.Passkey, c.RedirectURI, c.Challenge, c.Nonce, c.JKT, toJSON(c.Scope), toJSON(c.Resources),
 			millis(c.SignedInAt), c.ACR, toJSON(c.AMR), millis(c.IssuedAt), millis(c.ExpiresAt), millis(c.IssuedAt.Add(tenant.CodeMemory)))
 	})
+}
+
+// allowed refuses a code that nobody allows any more.
+func (x *tx) allowed(c tenant.Code, client tenant.Client) error {
+	given, err := consentOf(x, c.Tenant, c.Person, c.Client)
+	if err != nil && !errors.Is(err, tenant.ErrNotFound) {
+		return err
+	}
+	return c.Stands(client, given)
 }
 
 // openedWith returns the passkey that opened the session of a new code.
@@ -57,15 +72,15 @@ func (x *tx) openedWith(c tenant.Code) ([]byte, error) {
 }
 
 // liveParties refuses what a person and a client are to share if one of them is disabled, or their tenant.
-func liveParties(q querier, tenantID, person, client string) error {
+func liveParties(q querier, tenantID, person, client string) (c tenant.Client, err error) {
 	if _, _, err := livePerson(q, tenantID, person); err != nil {
-		return err
+		return c, err
 	}
-	c, err := clientByID(q, tenantID, client)
+	c, err = clientByID(q, tenantID, client)
 	if err == nil && !c.Live() {
 		err = tenant.Refuse(tenant.ErrDisabled, "", "the client %s is disabled", client)
 	}
-	return err
+	return c, err
 }
 
 // Code returns a code of a tenant, also one that was redeemed or is over, or [tenant.ErrNotFound].
@@ -179,7 +194,7 @@ func (s *Store) Consents(ctx context.Context, tenantID, person string) (all []te
 // SaveConsent adds to what a person has allowed a client, and returns all of it.
 func (s *Store) SaveConsent(ctx context.Context, more tenant.Consent) (c tenant.Consent, err error) {
 	err = s.act(ctx, func(x *tx) error {
-		if err := liveParties(x, more.Tenant, more.Person, more.Client); err != nil {
+		if _, err := liveParties(x, more.Tenant, more.Person, more.Client); err != nil {
 			return err
 		}
 		now := time.UnixMilli(x.now.UnixMilli()).UTC()

@@ -59,6 +59,18 @@ type Redemption struct {
 // Live reports whether the code may be redeemed at now.
 func (c Code) Live(now time.Time) bool { return c.RedeemedAt.IsZero() && now.Before(c.ExpiresAt) }
 
+// Stands says whether a new code still says what holds: its client may have it sent there, and its person allows what it gives,
+// or the organisation does. If not, it is [ErrNotFound].
+func (c Code) Stands(client Client, given Consent) error {
+	switch {
+	case !client.MayUse(oauth.AuthorizationCode) || !client.RedirectsTo(c.RedirectURI):
+		return Refuse(ErrNotFound, "see `seawall client show`", "the client %s has no such redirect URI any more", client.ID)
+	case !client.Trusted && !given.Covers(c.Scope, c.Resources):
+		return Refuse(ErrNotFound, "ask again", "the person does not allow all of this to %s any more", client.ID)
+	}
+	return nil
+}
+
 // NewCode checks a code. Without a time of expiry it lives for [CodeLife], and never longer.
 func NewCode(c Code) (Code, error) {
 	const what = "authorization code"

@@ -65,6 +65,10 @@ func grow(ctx context.Context, path, tenantID, audience string, n int, good time
 	if err := db.SignIn(ctx, session, k, secret.Hash{}); err != nil {
 		return nil, err
 	}
+	agreed := tenant.Consent{Tenant: tenantID, Person: p.ID, Client: g.Client}.With(oauth.Scope{"openid", "read"}, []string{audience})
+	if _, err := db.SaveConsent(ctx, agreed); err != nil {
+		return nil, err
+	}
 	sum := sha256.Sum256([]byte(g.Verifier))
 	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
 	g.Codes = make([]string, n)

@@ -44,12 +44,13 @@ func testCodesEnd(t *testing.T, f *fixture) {
 			p := f.mustParty("acme", name, name)
 			elsewhere, also := p, p
 			elsewhere.key = f.mustPasskey(p.person, "phone")
-			if also.client = f.mustClient("acme", "also"+name); c.end == nil {
+			if also.client = f.mustApplication("acme", "also"+name); c.end == nil {
 				c.end = f.recovering(p) // the day that it takes comes before the code
 			}
 			elsewhere.session = f.mustSignIn(elsewhere.key, 1)
 			p.session = f.mustSignIn(p.key, 2)
 			also.session = p.session
+			also.mustAllow(f)
 			bystander := f.mustParty("acme", "by"+name, "by"+name)
 			code := func(p party) tenant.Code {
 				t.Helper()

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -53,10 +54,18 @@ type party struct {
 
 func (f *fixture) mustParty(tenantID, login, client string) party {
 	f.t.Helper()
-	p := party{person: f.mustPerson(tenantID, login, ""), client: f.mustClient(tenantID, client)}
+	p := party{person: f.mustPerson(tenantID, login, ""), client: f.mustApplication(tenantID, client)}
 	p.key = f.mustPasskey(p.person, "laptop")
 	p.session = f.mustSignIn(p.key, 1)
+	p.mustAllow(f)
 	return p
+}
+
+// mustAllow has the person allow what a new code gives.
+func (p party) mustAllow(f *fixture) {
+	f.t.Helper()
+	c := p.newCode(f.clock.Now())
+	ok(f.SaveConsent(f.t.Context(), tenant.Consent{Tenant: c.Tenant, Person: c.Person, Client: c.Client}.With(c.Scope, c.Resources)))(f.t)
 }
 
 func (f *fixture) mustAcme() party {
@@ -68,7 +77,7 @@ func (f *fixture) mustAcme() party {
 
 func (p party) newCode(now time.Time) tenant.Code {
 	return tenant.Code{Hash: randomHash(), Tenant: p.person.Tenant, Client: p.client.ID, Person: p.person.ID, Session: p.session.ID,
-		RedirectURI: "https://app.acme.example/cb", Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Nonce: "n-0S6_WzA2Mj", JKT: "jkt",
+		RedirectURI: p.client.RedirectURIs[0], Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Nonce: "n-0S6_WzA2Mj", JKT: "jkt",
 		Scope: oauth.Scope{"openid", "read"}, Resources: []string{audience}, SignedInAt: p.session.At, ACR: "phr", AMR: []string{"swk", "user"},
 		IssuedAt: now, ExpiresAt: now.Add(tenant.CodeLife)}
 }
@@ -216,6 +225,57 @@ func testCodesOver(t *testing.T, f *fixture) {
 	ok(f.RedeemCode(ctx, "acme", c.Hash, tenant.Redemption{Family: &n}))(t) // what outlives the session needs none
 }
 
+// testCodeAgainstWithdrawal: a code is kept while its person takes back what they allowed. Whichever comes first, no code is
+// good afterwards.
+func testCodeAgainstWithdrawal(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	p := f.mustAcme()
+	kept := 0
+	for range 200 {
+		p.mustAllow(f)
+		c, n := p.newCode(f.clock.Now()), p.newFamily(true, f.clock.Now())
+		errs := together(2, func(i int) error {
+			if i == 0 {
+				return f.SaveCode(ctx, c)
+			}
+			_, _, err := f.WithdrawConsent(ctx, "acme", p.person.ID, p.client.ID)
+			return err
+		})
+		if errs[1] != nil {
+			t.Fatal(errs[1])
+		}
+		if errs[0] == nil {
+			kept++
+		} else {
+			wantReason(t, errs[0], tenant.ErrNotFound)
+		}
+		_, err := f.RedeemCode(ctx, "acme", c.Hash, tenant.Redemption{Family: &n})
+		if !errors.Is(err, tenant.ErrNotFound) {
+			t.Fatalf("a code outlives what its person took back: saved with %v, redeemed with %v", errs[0], err)
+		}
+	}
+	t.Logf("of 200 codes %d were kept before what they gave was taken back", kept)
+
+	// The rest of what may have changed, one after the other.
+	p.mustAllow(f)
+	moved := p.newCode(f.clock.Now())
+	moved.RedirectURI += "/elsewhere"
+	wantReason(t, f.SaveCode(ctx, moved), tenant.ErrNotFound)
+	more := p.newCode(f.clock.Now())
+	more.Scope = append(more.Scope, "write")
+	wantReason(t, f.SaveCode(ctx, more), tenant.ErrNotFound)
+	service := p
+	service.client = f.mustClient("acme", "service")
+	service.client.RedirectURIs = p.client.RedirectURIs
+	wantReason(t, f.SaveCode(ctx, service.newCode(f.clock.Now())), tenant.ErrNotFound)
+	trusted := newApplication("acme", "trusted")
+	trusted.Trusted = true
+	p.client = ok(f.CreateClient(ctx, "uid 7", trusted))(t)
+	if err := f.SaveCode(ctx, p.newCode(f.clock.Now())); err != nil {
+		t.Errorf("the organisation's own application: %v", err)
+	}
+}
+
 func testCodeRace(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	p := f.mustAcme()
@@ -258,6 +318,9 @@ func testCodeRace(t *testing.T, f *fixture) {
 func testConsents(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	p := f.mustAcme()
+	if _, had, err := f.WithdrawConsent(ctx, "acme", p.person.ID, "web"); err != nil || !had {
+		t.Fatal(had, err)
+	}
 	const other = "https://other.acme.example"
 	_, err := f.Consent(ctx, "acme", p.person.ID, "web")
 	wantReason(t, err, tenant.ErrNotFound)

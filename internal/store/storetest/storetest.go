@@ -136,6 +136,7 @@ func Run(t *testing.T, open Open) {
 		{"codes", testCodes},
 		{"codes that are over", testCodesOver},
 		{"codes end with what they came of", testCodesEnd},
+		{"a code against what takes it back", testCodeAgainstWithdrawal},
 		{"one winner redeems a code, and the losers learn what it gave", testCodeRace},
 		{"consents", testConsents},
 		{"families rotate", testFamilies},
@@ -262,6 +263,12 @@ func (f *fixture) mustClient(tenantID, id string) tenant.Client {
 		f.t.Fatal(err)
 	}
 	return kept
+}
+
+// mustApplication registers a client that people sign in to.
+func (f *fixture) mustApplication(tenantID, id string) tenant.Client {
+	f.t.Helper()
+	return ok(f.CreateClient(f.t.Context(), "uid 7", newApplication(tenantID, id)))(f.t)
 }
 
 // wantReason checks that err is for the reason, for no narrower one, and says something to a person.
