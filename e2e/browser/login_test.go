@@ -83,6 +83,7 @@ func TestTheCommandLineFromElsewhere(t *testing.T) {
 	if err != nil || !strings.Contains(out, "as administrator (owner)") {
 		t.Fatalf("logging in: %v\n%s%s", err, out, said)
 	}
+	newGallery(d.tab).look("command-line", func() {}) // the page that the browser was left at
 	files, err := filepath.Glob(filepath.Join(d.home, "seawall", "login-*.json"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("kept: %v, %v", files, err)

@@ -144,6 +144,7 @@ func TestFaultsGoToTheClient(t *testing.T) {
 		"fragment":              {[]string{"response_mode", "fragment"}, oauth.InvalidRequest},
 		"form_post":             {[]string{"response_mode", "form_post"}, oauth.InvalidRequest},
 		"no PKCE":               {[]string{"code_challenge", ""}, oauth.InvalidRequest},
+		"no PKCE at all":        {[]string{"code_challenge", "", "code_challenge_method", ""}, oauth.InvalidRequest},
 		"PKCE without a method": {[]string{"code_challenge_method", ""}, oauth.InvalidRequest},
 		"plain PKCE":            {[]string{"code_challenge_method", "plain"}, oauth.InvalidRequest},
 		"lower case":            {[]string{"code_challenge_method", "s256"}, oauth.InvalidRequest},

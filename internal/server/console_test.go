@@ -54,6 +54,7 @@ func (v *visitor) send(method, path string, form url.Values, origin string, head
 	r, err := http.NewRequestWithContext(v.h.t.Context(), method, v.h.base+"/"+v.tenant+path, strings.NewReader(form.Encode()))
 	must(v.h.t, r, err)
 	r.Header.Set("Cookie", v.cookie)
+	r.Header.Set("Accept", "text/html")
 	r.Header.Set("Accept-Language", v.lang)
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

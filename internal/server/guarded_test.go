@@ -29,7 +29,11 @@ var ourCookie = regexp.MustCompile(`^seawall_(session|browser)_(acme|operators)$
 // guarded checks what every answer of a page must have, whatever it says.
 func guarded(t *testing.T, what string, resp *http.Response) {
 	t.Helper()
+	program := resp.Header.Get("Content-Type") == "application/json" // nothing that a browser shows
 	for name, want := range guards {
+		if program && name != "X-Content-Type-Options" {
+			continue
+		}
 		if got := resp.Header.Values(name); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %d, %s is %q", what, resp.StatusCode, name, got)
 		}
@@ -71,7 +75,7 @@ func TestEveryPageIsGuarded(t *testing.T) {
 	whole := slices.Clone(pages) // those that are there for whoever asks
 	pages = append(pages, login.Pages()...)
 	pages = append(pages, authorize.Pages()...)
-	pages = append(pages, authorize.Path, console.Path+"/nothing")
+	pages = append(pages, authorize.Path, console.Path+"/nothing", "", "/", "/nothing", "/../", "/../nowhere", "/../nobody/signin") // and where there is none
 	owner := f.visitor(f.staff[tenant.Owner], time.Now())
 	stranger := &visitor{f.testHouse, tenant.Operators, "", "en"}
 	for _, path := range pages {
