@@ -53,8 +53,8 @@ func (s *Server) operator(ctx context.Context) (uid int, ok bool) {
 	return uid, known && (uid == 0 || slices.Contains(s.config.Operators, uid))
 }
 
-// actor returns who is behind a request. A person's role is read now, so whoever was disabled or given another role a
-// moment ago is judged by that.
+// actor returns who is behind a request. A person's role is what it is now, so whoever was disabled or given another role
+// a moment ago is judged by that.
 func (s *Server) actor(ctx context.Context) (actor, error) {
 	who, inside := ctx.Value(actorKey{}).(actor)
 	if !inside {
@@ -66,11 +66,11 @@ func (s *Server) actor(ctx context.Context) (actor, error) {
 		}
 		return actor{name: "uid:" + strconv.Itoa(uid), role: socketRole}, nil
 	}
-	p, err := s.config.Store.Person(ctx, tenant.Operators, who.person)
-	if err != nil && !errors.Is(err, tenant.ErrNotFound) {
+	p, there, err := s.directory.person(ctx, tenant.Operators, who.person)
+	if err != nil {
 		return actor{}, err
 	}
-	if err != nil || !p.Live() || p.ID != who.person || p.Role == tenant.NoRole {
+	if !there || p.Role == tenant.NoRole {
 		return actor{}, &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
 			Description: "this account may not operate seawall any more", Hint: "ask an owner"}
 	}

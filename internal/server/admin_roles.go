@@ -90,7 +90,7 @@ func (s *Server) self(a act) (any, error) {
 		who.ReadsOnly, err = s.owned(a.Context())
 		return who, err
 	}
-	p, err := s.config.Store.Person(a.Context(), tenant.Operators, in.person)
+	p, _, err := s.directory.person(a.Context(), tenant.Operators, in.person)
 	who.Subject, who.Login, who.Name, who.Touched = p.ID, p.Login, p.Name, in.touched
 	return who, err
 }

@@ -23,8 +23,8 @@ type Registry interface {
 	Tenants(ctx context.Context) ([]tenant.Tenant, error)
 	APIs(ctx context.Context, tenantID string) ([]tenant.API, error)
 	Clients(ctx context.Context, tenantID string) ([]tenant.Client, error)
-	// Generation grows with every change of a tenant, an API or a client, and when a person is disabled, before the act
-	// that made the change is answered.
+	// Generation grows with every change of a tenant, an API, a client or a person, before the act that made the change is
+	// answered. Who or what is new changes nothing that was there.
 	Generation() uint64
 }
 
@@ -39,7 +39,8 @@ type ClientKinds interface {
 	ClientTypes(ctx context.Context, tenantID string) ([]tenant.ClientType, error)
 }
 
-// How much is kept in memory at most. A client takes about 1 KB, a tenant about 10, a person's name a tenth.
+// How much is kept in memory at most. A client takes about 1 KB, a tenant about 10, a person less than
+// half.
 const (
 	maxCachedTenants = 2048
 	maxCachedClients = 16 << 10
@@ -66,10 +67,15 @@ type directory struct {
 	tenants map[string]*entry
 	unknown map[string]uint64 // names that lead nowhere, apart so that strangers can't push out those that do
 	clients map[clientName]cachedClient
-	people  map[personName]uint64 // who was there and enabled, as of a generation
+	people  map[personName]cachedPerson // who was there and enabled
 }
 
 type personName struct{ tenant, subject string }
+
+type cachedPerson struct {
+	tenant.Person
+	generation uint64
+}
 
 type clientName struct{ tenant, client string }
 
@@ -96,7 +102,7 @@ type resident struct {
 
 func newDirectory(r Registry, k ClientKinds, a Assertions, p Persons) *directory {
 	return &directory{registry: r, kinds: k, assertions: a, persons: p, tenants: map[string]*entry{}, unknown: map[string]uint64{}, clients: map[clientName]cachedClient{},
-		people: map[personName]uint64{}}
+		people: map[personName]cachedPerson{}}
 }
 
 // tenant returns a tenant by the name in a path, nil if there is none. Names are compared as they are: only the id as it
@@ -207,28 +213,28 @@ func (d *directory) clientLive(ctx context.Context, tenantID, clientID string) (
 	return c.Live(), nil
 }
 
-// personLive reports whether a person is there and enabled. Only who is, is remembered: nobody who asks about others can
-// push them out.
-func (d *directory) personLive(ctx context.Context, tenantID, subject string) (bool, error) {
+// person returns somebody who is there and enabled, by subject; false: nobody is. Who is not is not remembered, so nobody who
+// asks about others can push out those who are.
+func (d *directory) person(ctx context.Context, tenantID, subject string) (p tenant.Person, live bool, err error) {
 	name, generation := personName{tenantID, subject}, d.registry.Generation()
 	d.mu.RLock()
-	seen, known := d.people[name]
+	had, known := d.people[name]
 	d.mu.RUnlock()
-	if known && seen == generation {
-		return true, nil
+	if known && had.generation == generation {
+		return had.Person, true, nil
 	}
-	p, err := d.persons.Person(ctx, tenantID, subject)
+	p, err = d.persons.Person(ctx, tenantID, subject)
 	if errors.Is(err, tenant.ErrNotFound) {
-		return false, nil
+		err = nil
 	}
 	if err != nil || p.ID != subject || !p.Live() {
-		return false, err
+		return tenant.Person{}, false, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	makeRoom(d.people, name, maxCachedPeople)
-	d.people[name] = generation
-	return true, nil
+	d.people[name] = cachedPerson{p, generation}
+	return p, true, nil
 }
 
 // api returns the API with an id, or nil.

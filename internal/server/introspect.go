@@ -78,7 +78,7 @@ func (s *Server) introspect(r *http.Request, t *resident) ([]byte, error) {
 	}
 	live, err := s.directory.clientLive(r.Context(), t.tenant.ID, token.Client())
 	if err == nil && live && token.SessionID() != "" { // nobody signed in for a client's own token, which names no session
-		live, err = s.directory.personLive(r.Context(), t.tenant.ID, token.Subject())
+		_, live, err = s.directory.person(r.Context(), t.tenant.ID, token.Subject())
 	}
 	if err != nil {
 		return nil, err

@@ -247,3 +247,25 @@ func TestRecoveriesWait(t *testing.T) {
 		t.Errorf("they are %+v", self)
 	}
 }
+
+// TestARoleCountsAtOnce: who has just used the admin API is judged by the role that they were given since, and by whether they
+// are still there.
+func TestARoleCountsAtOnce(t *testing.T) {
+	h := newHouse(t, options{base: "http://localhost:" + freePort(t)})
+	staff := h.staff()
+	ctx, p := t.Context(), staff[tenant.Operator]
+	operator := h.as(p)
+	acme := adminapi.CreateTenant{Tenant: "acme", Class: "production", Owner: "ops@acme.example", Contacts: []string{"a@acme.example", "b@acme.example"}}
+	if self, err := operator.Self(ctx); must(t, self, err).Role != "operator" {
+		t.Fatalf("the role is %s", self.Role)
+	}
+	now, err := h.op.SetRole(ctx, tenant.Operators, p.ID, adminapi.SetRole{Role: "auditor"})
+	must(t, now, err)
+	if self, err := operator.Self(ctx); must(t, self, err).Role != "auditor" {
+		t.Errorf("the role is still %s", self.Role)
+	}
+	refused(t, "an auditor", second(operator.CreateTenant(ctx, acme)), adminapi.CodeForbidden, "the role auditor may not")
+	gone, err := h.op.DisablePerson(ctx, tenant.Operators, p.ID)
+	must(t, gone, err)
+	refused(t, "nobody", second(operator.Self(ctx)), adminapi.CodeForbidden, "may not operate seawall any more")
+}

@@ -1,13 +1,11 @@
 package server
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 
 	"seawall/internal/grant"
 	"seawall/internal/oauth"
-	"seawall/internal/tenant"
 	"seawall/validate"
 )
 
@@ -82,11 +80,11 @@ func (s *Server) aboutPerson(r *http.Request, t *resident, token *validate.Token
 	if err != nil {
 		return who, err
 	}
-	p, err := s.config.Store.Person(r.Context(), t.tenant.ID, token.Subject())
-	if err != nil && !errors.Is(err, tenant.ErrNotFound) {
+	p, there, err := s.directory.person(r.Context(), t.tenant.ID, token.Subject())
+	if err != nil {
 		return who, err
 	}
-	if err != nil || !live || feed.distrusts(token) || p.ID != token.Subject() || !p.Live() || !s.now().Before(token.Expires()) {
+	if !there || !live || feed.distrusts(token) || !s.now().Before(token.Expires()) {
 		return who, s.tokenOver(r)
 	}
 	who.Subject = p.ID

@@ -183,6 +183,7 @@ func (s *Store) SetRole(ctx context.Context, tenantID, id string, role tenant.Ro
 				return err
 			}
 		}
+		x.changed = true
 		return x.exec(`update person set role = $3 where tenant = $1 and id = $2`, tenantID, id, string(role))
 	})
 	return p, err

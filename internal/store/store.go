@@ -116,9 +116,9 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Generation grows whenever a tenant, an API or a client changes or a person is disabled; it counts nothing in particular. A cache that notes
-// the generation before it reads, and trusts what it read only while the generation is the same, is never older than
-// the last act that was answered.
+// Generation grows whenever a tenant, an API or a client changes, or a person who was there does; it counts nothing in
+// particular. A cache that notes the generation before it reads, and trusts what it read only while the generation is the
+// same, is never older than the last act that was answered.
 func (s *Store) Generation() uint64 { return s.generation.Load() }
 
 // Wait blocks until the generation is not after any more, and returns the new one.

@@ -389,8 +389,13 @@ func testGeneration(t *testing.T, f *fixture) {
 	grows("create API", true, func() error { _, err := f.CreateAPI(ctx, "", api); return err })
 	grows("create client", true, func() error { f.mustClient("acme", "ci"); return nil })
 	grows("rotate", true, func() error { _, err := f.RotateSecret(ctx, "acme", "ci", newHash(), 0); return err })
-	ada := ok(f.CreatePerson(ctx, tenant.Person{Tenant: "acme", Login: "ada@acme.example", CreatedAt: start}))(t)
-	grows("disable person", true, func() error { _, err := f.DisablePerson(ctx, "acme", ada.ID); return err })
+	grows("create operators", true, func() error { f.mustOperators(); return nil })
+	bob := f.mustPerson(tenant.Operators, "bob", tenant.HelpDesk)
+	grows("a person's role", true, func() error {
+		_, err := f.SetRole(ctx, tenant.Operators, bob.ID, tenant.Auditor)
+		return err
+	})
+	grows("disable person", true, func() error { _, err := f.DisablePerson(ctx, tenant.Operators, bob.ID); return err })
 	grows("disable client", true, func() error { _, err := f.DisableClient(ctx, "uid 7", "acme", "ci"); return err })
 	grows("disable API", true, func() error { _, err := f.DisableAPI(ctx, "", "acme", "orders"); return err })
 	grows("disable tenant", true, func() error { _, err := f.DisableTenant(ctx, "", "acme"); return err })
