@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -117,29 +116,21 @@ func (v *visit) lacking() (list []finding, glass *table, err error) {
 		for _, f := range one.Findings {
 			list = append(list, finding{t.Tenant, f})
 		}
-		rows, err := v.glassOf(v.Context(), t.Tenant)
-		if err != nil {
-			return nil, nil, err
-		}
-		glass.Rows = append(glass.Rows, rows...)
+		glass.Rows = append(glass.Rows, v.glassOf(one)...)
 	}
 	return list, glass, nil
 }
 
 // glassOf says of each break-glass principal of a tenant when its code was last proven: shown to work, or used.
-func (v *visit) glassOf(ctx context.Context, tenantID string) (rows [][]cell, err error) {
-	people, err := v.api.People(ctx, tenantID)
-	for _, p := range people {
-		if p.Kind != "break-glass" || !p.Disabled.IsZero() {
-			continue
-		}
+func (v *visit) glassOf(t *adminapi.Tenant) (rows [][]cell) {
+	for _, g := range t.Glass {
 		code := badge("ok", "console.sealed")
-		if p.WaysIn == 0 {
+		if g.Passkeys == 0 && !g.Code {
 			code = badge("danger", "console.unsealed")
 		}
-		rows = append(rows, []cell{{Text: tenantID, Path: at("tenants", tenantID)}, text(p.Login), v.provenAt(p.Proven), code})
+		rows = append(rows, []cell{{Text: t.Tenant, Path: at("tenants", t.Tenant)}, text(g.Login), v.provenAt(g.Proven), code})
 	}
-	return rows, err
+	return rows
 }
 
 // provenAt is "last proven N days ago".

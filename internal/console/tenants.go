@@ -46,10 +46,7 @@ func (o *Console) tenant(v *visit) error {
 		}
 		view = append(view, section{Head: "console.findings", Lead: "console.findingslead", Table: lack})
 	}
-	rows, err := v.glassOf(v.Context(), t.Tenant)
-	if err != nil {
-		return err
-	}
+	rows := v.glassOf(t)
 	for i := range rows {
 		rows[i] = rows[i][1:]
 	}
