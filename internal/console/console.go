@@ -6,8 +6,8 @@
 // carries a token of the session; when the admin API wants a fresh touch, what was typed is kept on our side, the browser goes
 // to touch and comes back to the same page as it was. Secrets and links are in the one answer that made them.
 //
-// The files: console.go routes and renders, write.go has what a POST goes through, view.go the pieces that pages are made of;
-// each of the others is a part of the admin API.
+// The files: console.go routes and renders, write.go has what a POST goes through, view.go the pieces that pages are made of
+// and markup.go how they are written; each of the others is a part of the admin API.
 package console
 
 import (
@@ -82,7 +82,7 @@ func New(c Config) (*Console, error) {
 	}
 	home := base.Path + "/" + tenant.Operators
 	o := &Console{Config: c, home: home, root: home + Path, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
-	if o.book, err = look.New(base.Path+login.AssetsPath, files); err != nil {
+	if o.book, err = look.New(base.Path+login.AssetsPath, files, pieces); err != nil {
 		return nil, err
 	}
 	for _, r := range routes() {

@@ -67,6 +67,18 @@ func Say(r *http.Request, key string, args ...any) string {
 	return text
 }
 
+// Speaker says things in one language.
+type Speaker struct{ lang string }
+
+// Say returns what we say under a key.
+func (s Speaker) Say(key string, args ...any) (string, error) { return say(s.lang, key, args...) }
+
+// Date shows a time with its zone, and Ago how far away it is.
+func (s Speaker) Date(t time.Time) string { return date(s.lang, t) }
+
+// Ago is for [Speaker.Date].
+func (s Speaker) Ago(t, now time.Time) string { return ago(s.lang, t, now) }
+
 func say(lang, key string, args ...any) (string, error) {
 	line, ok := words[key]
 	if !ok {

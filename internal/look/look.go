@@ -47,8 +47,9 @@ type asset struct {
 var kinds = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
 // New makes a book of the pages (*.html) and the assets in files, together with our own. Assets are served below prefix.
-// The files are part of the program, so a mistake in one is found by any test that opens the book.
-func New(prefix string, files fs.FS) (*Book, error) {
+// The files are part of the program, so a mistake in one is found by any test that opens the book. pieces are further
+// functions of the templates, for each language.
+func New(prefix string, files fs.FS, pieces ...func(Speaker) template.FuncMap) (*Book, error) {
 	b := &Book{prefix: prefix, assets: map[string]asset{}, pages: map[string]map[string]*template.Template{}}
 	base, err := fs.Sub(own, "files")
 	if err != nil {
@@ -64,7 +65,10 @@ func New(prefix string, files fs.FS) (*Book, error) {
 		if err != nil {
 			return nil, err
 		}
-		frame := template.New("frame").Funcs(b.words(lang))
+		frame := template.New("frame").Funcs(b.words(Speaker{lang}))
+		for _, more := range pieces {
+			frame.Funcs(more(Speaker{lang}))
+		}
 		if err := parse(frame, lang, base, names...); err != nil {
 			return nil, fmt.Errorf("the frame of pages: %w", err)
 		}
@@ -144,16 +148,16 @@ func pagesOf(frame *template.Template, lang string, files fs.FS) (map[string]*te
 }
 
 // words are the functions that templates have.
-func (b *Book) words(lang string) template.FuncMap {
+func (b *Book) words(s Speaker) template.FuncMap {
 	return template.FuncMap{
-		"t":      func(key string, args ...any) (string, error) { return say(lang, key, args...) },
-		"words":  func(key string, args []any) (string, error) { return say(lang, key, args...) },
-		"title":  func(p Page) (string, error) { return say(lang, p.Title, p.Args...) },
-		"lang":   func() string { return lang },
+		"t":      s.Say,
+		"words":  func(key string, args []any) (string, error) { return s.Say(key, args...) },
+		"title":  func(p Page) (string, error) { return s.Say(p.Title, p.Args...) },
+		"lang":   func() string { return s.lang },
 		"asset":  b.url,
 		"marked": marked,
-		"date":   func(t time.Time) string { return date(lang, t) },
-		"ago":    func(t, now time.Time) string { return ago(lang, t, now) },
+		"date":   s.Date,
+		"ago":    s.Ago,
 		"clock":  func(t time.Time) string { return t.UTC().Format("15:04:05 UTC") },
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
@@ -193,24 +197,30 @@ type Page struct {
 	Data   any
 }
 
+// usualPage is the size that nearly every page has room in, so that it is written into one piece of memory.
+const usualPage = 16 << 10
+
 // Render writes a page in the language that the reader asks for.
 func (b *Book) Render(w http.ResponseWriter, r *http.Request, status int, name string, p Page) error {
-	page := b.pages[Language(r)][name]
+	lang := Language(r)
+	page := b.pages[lang][name]
 	if page == nil {
 		return fmt.Errorf("there is no page %s", name)
 	}
 	var body bytes.Buffer
+	body.Grow(usualPage)
 	if err := page.ExecuteTemplate(&body, "page", p); err != nil {
 		return fmt.Errorf("rendering the page %s: %w", name, err)
 	}
-	Guard(w.Header())
+	h := w.Header()
+	Guard(h)
 	if p.FormTo != "" { // browsers hold form-action against where we send them after a form, too
-		w.Header().Set("Content-Security-Policy", strings.Replace(policy, formAction, formAction+" "+p.FormTo, 1))
+		h.Set("Content-Security-Policy", strings.Replace(policy, formAction, formAction+" "+p.FormTo, 1))
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Language", Language(r))
-	w.Header().Set("Vary", "Accept-Language")
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", lang)
+	h.Set("Vary", "Accept-Language")
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // who hung up does not need it
 	return nil
@@ -223,20 +233,26 @@ const (
 		"; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
+// guards are the headers of every page by their canonical names. All answers share the values, which net/http only reads.
+var guards = []struct {
+	name  string
+	value []string
+}{
+	{"Content-Security-Policy", []string{policy}},
+	{"X-Frame-Options", []string{"DENY"}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"Referrer-Policy", []string{"same-origin"}}, // without a Referer to ourselves, some browsers send no Origin either
+	{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+	{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+	{"Permissions-Policy", []string{"publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()"}},
+	{"Cache-Control", []string{"no-store"}},
+}
+
 // Guard sets the headers of every page: nothing from elsewhere is loaded, run, framed or posted to, no script can make
 // markup out of text, nothing is kept by a cache, and other origins learn nothing.
 func Guard(h http.Header) {
-	for _, line := range [...][2]string{
-		{"Content-Security-Policy", policy},
-		{"X-Frame-Options", "DENY"},
-		{"X-Content-Type-Options", "nosniff"},
-		{"Referrer-Policy", "same-origin"}, // without a Referer to ourselves, some browsers send no Origin either
-		{"Cross-Origin-Opener-Policy", "same-origin"},
-		{"Cross-Origin-Resource-Policy", "same-origin"},
-		{"Permissions-Policy", "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()"},
-		{"Cache-Control", "no-store"},
-	} {
-		h.Set(line[0], line[1])
+	for i := range guards {
+		h[guards[i].name] = guards[i].value
 	}
 }
 
