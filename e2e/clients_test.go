@@ -8,9 +8,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -108,21 +108,10 @@ type keyClient struct {
 
 func newKeyClient(t *testing.T, s *testenv.Seawall, w *world) *keyClient {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := key.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	point, err := key.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	jwk := map[string]string{"kty": "EC", "crv": "P-256", "kid": "own-1", "alg": "ES256", "use": "sig", "x": b64(point[1:33]), "y": b64(point[33:])}
-	set, err := json.Marshal(map[string]any{"keys": []any{jwk}})
+	private := privateJWK(t, "own-1")
+	public := maps.Clone(private)
+	delete(public, "d")
+	set, err := json.Marshal(map[string]any{"keys": []any{public}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,10 +124,6 @@ func newKeyClient(t *testing.T, s *testenv.Seawall, w *world) *keyClient {
 	}
 	if err := json.Unmarshal(out, &made); err != nil || made.ClientID != "keyed" || made.ClientSecret != "" {
 		t.Fatalf("client create: %s, %v: want a client without a secret", out, err)
-	}
-	private := map[string]string{"d": b64(raw)}
-	for name, value := range jwk {
-		private[name] = value
 	}
 	return &keyClient{made.ClientID, private}
 }

@@ -12,27 +12,33 @@ import (
 	"seawall/internal/testenv"
 )
 
-// TestTheExampleAPI: three lines protect it, from the missing token to the forged one.
-func TestTheExampleAPI(t *testing.T) {
-	s := start(t)
-	w := populate(t, s, "acme")
-	example := filepath.Join(t.TempDir(), "api")
-	build := exec.Command("go", "build", "-o", example, "seawall/examples/api")
+// example builds the example API and runs it until the test ends. It tells where it answers, and what it says.
+func (w *world) example(t *testing.T, more ...string) (address string, said *testenv.Transcript) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "api")
+	build := exec.Command("go", "build", "-o", program, "seawall/examples/api")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the example: %v\n%s", err, out)
 	}
-	address := testenv.FreeAddress(t)
-	run := exec.Command(example, "-listen", address, "-issuer", w.Issuer, "-audience", w.audience, "-pin", w.Pin)
-	var said testenv.Transcript
-	run.Stdout, run.Stderr = &said, &said
+	address, said = testenv.FreeAddress(t), new(testenv.Transcript)
+	run := exec.Command(program, append([]string{"-listen", address, "-issuer", w.Issuer, "-audience", w.audience, "-pin", w.Pin}, more...)...)
+	run.Stdout, run.Stderr = said, said
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		run.Process.Kill()
 		run.Wait()
-	}()
+	})
+	return address, said
+}
+
+// TestTheExampleAPI: three lines protect it, from the missing token to the forged one.
+func TestTheExampleAPI(t *testing.T) {
+	s := start(t)
+	w := populate(t, s, "acme")
+	address, said := w.example(t)
 	call := func(authorization string) *answer {
 		t.Helper()
 		req, err := http.NewRequest("GET", "http://"+address+"/", nil)

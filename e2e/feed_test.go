@@ -8,7 +8,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -265,23 +264,7 @@ func TestTheExampleAPIFollowsTheFeed(t *testing.T) {
 	if err := os.WriteFile(secret, []byte(w.APISecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	example := filepath.Join(t.TempDir(), "api")
-	build := exec.Command("go", "build", "-o", example, "seawall/examples/api")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the example: %v\n%s", err, out)
-	}
-	address := testenv.FreeAddress(t)
-	run := exec.Command(example, "-listen", address, "-issuer", w.Issuer, "-audience", w.audience, "-pin", w.Pin, "-api-id", w.APIID, "-secret-file", secret)
-	var said testenv.Transcript
-	run.Stdout, run.Stderr = &said, &said
-	if err := run.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		run.Process.Kill()
-		run.Wait()
-	}()
+	address, said := w.example(t, "-api-id", w.APIID, "-secret-file", secret)
 	token := w.token(t)
 	answers := func(status int) bool {
 		req, err := http.NewRequest("GET", "http://"+address+"/", nil)

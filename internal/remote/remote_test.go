@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"crypto/ecdsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -145,7 +144,6 @@ func TestLoginsAreKept(t *testing.T) {
 type office struct {
 	*httptest.Server
 	t       *testing.T
-	key     *ecdsa.PrivateKey
 	grants  []string
 	refresh string
 	touched bool
@@ -207,7 +205,7 @@ func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case o.expired:
 			o.expired = false
 			w.Header().Set("WWW-Authenticate", `DPoP realm="x", error="invalid_token", error_description="expired"`)
-			http.Error(w, "", 401)
+			http.Error(w, "", http.StatusUnauthorized)
 			return
 		case r.Method == "POST" && !o.touched:
 			w.Header().Set("WWW-Authenticate", `DPoP error="insufficient_user_authentication", error_description="x", max_age="300"`)

@@ -1,7 +1,6 @@
 package signer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"seawall/internal/keystore"
 	"seawall/internal/keystore/builtin"
 	"seawall/internal/mint"
+	"seawall/internal/testenv"
 )
 
 // fakeClock is a wall clock and a boot clock in the hands of a test.
@@ -66,7 +66,7 @@ type bench struct {
 	dir    string
 	clock  *fakeClock
 	ledger *testLedger
-	log    *lockedBuffer
+	log    *testenv.Transcript
 
 	dial    mint.Dial // to the ledger
 	after   func(string)
@@ -79,7 +79,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	clock := newFakeClock()
-	b := &bench{t: t, dir: t.TempDir(), clock: clock, ledger: newTestLedger(t, clock.Now), log: new(lockedBuffer)}
+	b := &bench{t: t, dir: t.TempDir(), clock: clock, ledger: newTestLedger(t, clock.Now), log: new(testenv.Transcript)}
 	b.dial = b.ledger.dial
 	t.Cleanup(func() {
 		if err := b.halt(); err != nil {
@@ -207,24 +207,6 @@ func (b *bench) until(what string, done func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 	b.t.Fatalf("never: %s", what)
-}
-
-// lockedBuffer is a log that is written and read at the same time.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 const (

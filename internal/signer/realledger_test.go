@@ -15,6 +15,7 @@ import (
 	"seawall/internal/keyring"
 	"seawall/internal/ledger"
 	"seawall/internal/mint"
+	"seawall/internal/testenv"
 )
 
 // realLedger is the ledger that seawall runs, on a directory of its own.
@@ -22,7 +23,7 @@ type realLedger struct {
 	t       *testing.T
 	dir     string
 	clock   *fakeClock
-	log     *lockedBuffer
+	log     *testenv.Transcript
 	l       *ledger.Ledger
 	path    atomic.Value // string
 	serving sync.WaitGroup

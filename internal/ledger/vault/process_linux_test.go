@@ -18,7 +18,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +25,7 @@ import (
 	"seawall/internal/fence"
 	"seawall/internal/mint"
 	"seawall/internal/supervise"
+	"seawall/internal/testenv"
 )
 
 // The tests run true processes: this test binary once more, as a ledger, as a supervisor, or as one of the ledger's writers.
@@ -302,19 +302,7 @@ type running struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 
-	mu       sync.Mutex
-	out, err bytes.Buffer
-}
-
-type lockedBuffer struct {
-	mu *sync.Mutex
-	b  *bytes.Buffer
-}
-
-func (l lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
+	said, errors testenv.Transcript // what it says on its two streams
 }
 
 func start(t *testing.T, as user, args ...string) *running {
@@ -322,7 +310,7 @@ func start(t *testing.T, as user, args ...string) *running {
 	r := &running{t: t, cmd: exec.Command("/proc/self/exe", args...), done: make(chan struct{})}
 	r.cmd.Args[0] = os.Args[0]
 	r.cmd.Dir = "/"
-	r.cmd.Stdout, r.cmd.Stderr = lockedBuffer{&r.mu, &r.out}, lockedBuffer{&r.mu, &r.err}
+	r.cmd.Stdout, r.cmd.Stderr = &r.said, &r.errors
 	if os.Geteuid() == 0 && as.uid != 0 {
 		r.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(as.uid), Gid: uint32(as.uid)}}
 	}
@@ -338,25 +326,13 @@ func start(t *testing.T, as user, args ...string) *running {
 	return r
 }
 
-func (r *running) said() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.out.String()
-}
-
-func (r *running) errors() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.err.String()
-}
-
 // exit waits for the end and returns the status.
 func (r *running) exit() int {
 	r.t.Helper()
 	select {
 	case <-r.done:
 	case <-time.After(time.Minute):
-		r.t.Fatalf("it goes on:\n%s\n%s", r.said(), r.errors())
+		r.t.Fatalf("it goes on:\n%s\n%s", r.said.String(), r.errors.String())
 	}
 	return r.cmd.ProcessState.ExitCode()
 }

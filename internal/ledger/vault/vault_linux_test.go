@@ -46,16 +46,16 @@ func TestKilledUnderLoad(t *testing.T) {
 			waitFor(t, "receipts after the last kill", func() bool { return written() > before })
 			must(t, r.cmd.Process.Signal(syscall.SIGTERM))
 			if status := r.exit(); status != 0 {
-				t.Fatalf("status %d:\n%s", status, r.errors())
+				t.Fatalf("status %d:\n%s", status, r.errors.String())
 			}
 			checkReceipts(t, dir)
-			if !strings.Contains(r.said(), `"child":"ledger","info":{"level":{"process":"ledger"`) {
-				t.Errorf("no level was reported: %s", r.said())
+			if !strings.Contains(r.said.String(), `"child":"ledger","info":{"level":{"process":"ledger"`) {
+				t.Errorf("no level was reported: %s", r.said.String())
 			}
 			var ready struct {
 				Info Info `json:"info"`
 			}
-			for line := range strings.Lines(r.said()) {
+			for line := range strings.Lines(r.said.String()) {
 				if strings.Contains(line, `"child":"ledger"`) {
 					must(t, json.Unmarshal([]byte(line), &ready))
 				}
@@ -179,8 +179,8 @@ func TestAlone(t *testing.T) {
 		t.Run(as.name, func(t *testing.T) {
 			a := newAlone(t, as)
 			r := start(t, as, ledgerWord, "--config", a.path)
-			if status := r.exit(); status != supervise.ExitRefused || !strings.Contains(r.errors(), "there is no ledger in") || !strings.Contains(r.errors(), "--create") {
-				t.Fatalf("an empty directory: status %d, %s", status, r.errors())
+			if status := r.exit(); status != supervise.ExitRefused || !strings.Contains(r.errors.String(), "there is no ledger in") || !strings.Contains(r.errors.String(), "--create") {
+				t.Fatalf("an empty directory: status %d, %s", status, r.errors.String())
 			}
 			r = start(t, as, ledgerWord, "--config", a.path, "--create")
 			ready(t, r)
@@ -190,7 +190,7 @@ func TestAlone(t *testing.T) {
 			s := scribeOver(t, t.Context(), dial)
 			_, got, err := s.tokens(t.Context(), 3)
 			if err != nil || got[2].Refusal != nil {
-				t.Fatalf("%v, %v\n%s", got, err, r.errors())
+				t.Fatalf("%v, %v\n%s", got, err, r.errors.String())
 			}
 			// The house's certificate at the signer's address, and the other way round.
 			swapped := a.house
@@ -202,7 +202,7 @@ func TestAlone(t *testing.T) {
 					t.Error("the house came in as the signer")
 				}
 			}
-			waitFor(t, "the stranger to be turned away", func() bool { return strings.Contains(r.errors(), "not the pinned one") })
+			waitFor(t, "the stranger to be turned away", func() bool { return strings.Contains(r.errors.String(), "not the pinned one") })
 
 			must(t, r.cmd.Process.Kill())
 			r.exit()
@@ -211,7 +211,7 @@ func TestAlone(t *testing.T) {
 			waitFor(t, "receipts after the restart", func() bool { _, got, err = s.tokens(t.Context(), 2); return err == nil })
 			must(t, r.cmd.Process.Signal(syscall.SIGTERM))
 			if status := r.exit(); status != 0 {
-				t.Errorf("status %d: %s", status, r.errors())
+				t.Errorf("status %d: %s", status, r.errors.String())
 			}
 			report, err := ledger.Verify(t.Context(), a.config.Directory, ledger.VerifyOptions{Heads: []ledger.Remembered{{By: "signer", Head: s.head.Head()}}})
 			if err != nil || !report.Good() || report.Tokens < 5 || len(report.RememberedBy) != 1 {
@@ -229,10 +229,10 @@ func ready(t *testing.T, r *running) {
 	waitFor(t, "the ledger", func() bool {
 		select {
 		case <-r.done:
-			t.Fatalf("it ended: %s", r.errors())
+			t.Fatalf("it ended: %s", r.errors.String())
 		default:
 		}
-		return strings.Contains(r.said(), "seawall ledger: ready for signer on ")
+		return strings.Contains(r.said.String(), "seawall ledger: ready for signer on ")
 	})
 }
 
@@ -255,8 +255,8 @@ func TestRefusedStarts(t *testing.T) {
 			a := newAlone(t, as)
 			must(t, c.harm(a))
 			r := start(t, as, ledgerWord, "--config", a.path, "--create")
-			if status := r.exit(); status != supervise.ExitRefused || !strings.Contains(r.errors(), c.want) {
-				t.Errorf("status %d, want %d and %q:\n%s", status, supervise.ExitRefused, c.want, r.errors())
+			if status := r.exit(); status != supervise.ExitRefused || !strings.Contains(r.errors.String(), c.want) {
+				t.Errorf("status %d, want %d and %q:\n%s", status, supervise.ExitRefused, c.want, r.errors.String())
 			}
 		})
 	}
@@ -266,8 +266,8 @@ func TestRefusedStarts(t *testing.T) {
 		must(t, err)
 		defer l.Close()
 		r := start(t, as, ledgerWord, "--config", a.path, "--create")
-		if status := r.exit(); status != 1 || !strings.Contains(r.errors(), "address already in use: end the process that uses it") {
-			t.Errorf("status %d:\n%s", status, r.errors())
+		if status := r.exit(); status != 1 || !strings.Contains(r.errors.String(), "address already in use: end the process that uses it") {
+			t.Errorf("status %d:\n%s", status, r.errors.String())
 		}
 	})
 }

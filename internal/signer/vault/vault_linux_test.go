@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +25,7 @@ import (
 	"seawall/internal/mint"
 	"seawall/internal/process"
 	"seawall/internal/supervise"
+	"seawall/internal/testenv"
 )
 
 // The tests run true processes: this test binary once more, as the signer, the ledger or a house.
@@ -138,32 +138,14 @@ func wantVisit(t *testing.T, s seen) {
 	}
 }
 
-// watched is a writer whose text can be read while it is written.
-type watched struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (w *watched) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *watched) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.String()
-}
-
-// collect reads a pipe into a watched text.
-func collect(t *testing.T) (*os.File, *watched) {
+// collect reads a pipe into a transcript.
+func collect(t *testing.T) (*os.File, *testenv.Transcript) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, done := new(watched), make(chan struct{})
+	text, done := new(testenv.Transcript), make(chan struct{})
 	go func() {
 		defer close(done)
 		io.Copy(text, r)
@@ -278,7 +260,7 @@ func TestSupervisedRefusesABackup(t *testing.T) {
 // alone is a process of this binary.
 type alone struct {
 	cmd  *exec.Cmd
-	said *watched
+	said *testenv.Transcript
 }
 
 func start(t *testing.T, args ...string) *alone {
