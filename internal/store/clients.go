@@ -142,13 +142,11 @@ func (s *Store) Clients(ctx context.Context, tenantID string) ([]tenant.Client, 
 			return err
 		}
 		clients, err := collect(q, scanClient, `select `+clientColumns+` from client where tenant = $1 order by id`, tenantID)
-		for i := range clients {
-			if err == nil {
-				err = complete(q, &clients[i])
-			}
+		if err != nil {
+			return err
 		}
 		all = clients
-		return err
+		return completeAll(q, tenantID, clients)
 	})
 	if err != nil {
 		return nil, err
@@ -269,6 +267,44 @@ func complete(q querier, c *tenant.Client) (err error) {
 	}
 	c.APIs, err = collect(q, scanAccess, `select a.audience, x.scopes from client_access x join api a on a.tenant = x.tenant and a.id = x.api where x.tenant = $1 and x.client = $2 order by a.audience`, c.Tenant, c.ID)
 	return err
+}
+
+// completeAll is complete for all clients of a tenant, which asks as often for many as for one.
+func completeAll(q querier, tenantID string, clients []tenant.Client) error {
+	byID := make(map[string]*tenant.Client, len(clients))
+	for i := range clients {
+		byID[clients[i].ID] = &clients[i]
+	}
+	secrets, err := collect(q, withClient(scanSecret), `select client, hash, created_at, expires_at from client_secret where tenant = $1 order by created_at desc, expires_at is not null`, tenantID)
+	if err != nil {
+		return err
+	}
+	for _, s := range secrets {
+		if c := byID[s.client]; c != nil {
+			c.Secrets = append(c.Secrets, s.what)
+		}
+	}
+	apis, err := collect(q, withClient(scanAccess), `select x.client, a.audience, x.scopes from client_access x join api a on a.tenant = x.tenant and a.id = x.api where x.tenant = $1 order by a.audience`, tenantID)
+	for _, a := range apis {
+		if c := byID[a.client]; c != nil {
+			c.APIs = append(c.APIs, a.what)
+		}
+	}
+	return err
+}
+
+// clientOwned is something that a client has.
+type clientOwned[T any] struct {
+	client string
+	what   T
+}
+
+// withClient scans whose something is, and then the thing.
+func withClient[T any](scanThing func(func(...any) error) (T, error)) func(func(...any) error) (clientOwned[T], error) {
+	return func(scan func(...any) error) (c clientOwned[T], err error) {
+		c.what, err = scanThing(func(into ...any) error { return scan(append([]any{&c.client}, into...)...) })
+		return c, err
+	}
 }
 
 func scanClient(scan func(...any) error) (c tenant.Client, err error) {

@@ -270,7 +270,7 @@ func (s *Store) WaysIn(ctx context.Context, t tenant.Tenant) (ways map[string]te
 
 func waysIn(q querier, t tenant.Tenant) (map[string]tenant.Ways, error) {
 	ways := map[string]tenant.Ways{}
-	keys, err := collect(q, scanPasskey, `select `+passkeyColumns+` from passkey where tenant = $1 and suspended_at is null`, t.ID)
+	keys, err := collect(q, scanWay, `select person, flags, aaguid, attested, used_at from passkey where tenant = $1 and suspended_at is null`, t.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -297,6 +297,17 @@ func waysIn(q querier, t tenant.Tenant) (map[string]tenant.Ways, error) {
 		ways[person] = w
 	}
 	return ways, err
+}
+
+// scanWay reads of a passkey that is not suspended what [tenant.Tenant.SignsIn] looks at, and when it was used.
+func scanWay(scan func(...any) error) (k tenant.Passkey, err error) {
+	var flags, attested int64
+	var aaguid []byte
+	var used sql.NullInt64
+	err = scan(&k.Person, &flags, &aaguid, &attested, &used)
+	copy(k.AAGUID[:], aaguid)
+	k.Flags, k.Attested, k.UsedAt = byte(flags), attested == 1, fromMillis(used)
+	return k, err
 }
 
 func later(a, b time.Time) time.Time {
