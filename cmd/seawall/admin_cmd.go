@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"seawall/internal/process"
 	"seawall/internal/remote"
 	"seawall/internal/server/adminapi"
 )
@@ -90,7 +91,7 @@ func agree(c *call, yes bool, name string, preview []string) error {
 	if yes {
 		return nil
 	}
-	if !terminal(c.in) {
+	if !process.Terminal(c.in) {
 		return hint(fmt.Errorf("%s: nothing was done: it wants to be confirmed", c.name), "add --yes to do it")
 	}
 	fmt.Fprintf(c.err, "Type %s to go on: ", name)

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"seawall/internal/guard"
-	"seawall/internal/secret"
+	"seawall/internal/process"
 	"seawall/validate"
 )
 
@@ -130,7 +130,7 @@ func (p *post) build(log *slog.Logger) (*guard.Guard, *validate.Validator, error
 
 // run serves until ctx ends.
 func (p *post) run(ctx context.Context, c *call) error {
-	log := slog.New(secret.NewLogHandler(slog.NewJSONHandler(c.err, nil))).With("process", "guard")
+	log := process.Log(c.err, "guard")
 	g, v, err := p.build(log)
 	if err != nil {
 		return err

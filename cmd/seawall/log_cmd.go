@@ -16,6 +16,7 @@ import (
 
 	"seawall/internal/ledger"
 	"seawall/internal/mint"
+	"seawall/internal/process"
 )
 
 // The commands of this file read the log's files and nothing else: no process needs to run, and one may.
@@ -460,7 +461,7 @@ type progressLine struct {
 }
 
 func newProgressLine(w io.Writer, verb string) *progressLine {
-	if !terminal(w) {
+	if !process.Terminal(w) {
 		w = nil
 	}
 	return &progressLine{w: w, verb: verb, began: time.Now()}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"seawall/internal/process"
 )
 
 // writeJSON prints v as one line.
@@ -93,13 +95,7 @@ func styleFor(w io.Writer) style {
 	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return false
 	}
-	return style(terminal(w))
-}
-
-// terminal reports whether a person sits at the other end of a stream.
-func terminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	return ok && isTerminal(file)
+	return style(process.Terminal(w))
 }
 
 func (s style) paint(code, text string) string {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"seawall/internal/process"
 	"seawall/internal/secret"
 	"seawall/internal/server/adminapi"
 )
@@ -177,7 +178,7 @@ const linkHelp = "new `FILE` for the link, readable by you only, instead of the 
 // linkHolder is where a link will go, settled before it is made: a terminal, or a file that is nobody else's. A link is a
 // credential, so it never goes into a pipe or into JSON by accident.
 func linkHolder(c *call, save string) (*keepsake, error) {
-	if save == "" && !terminal(c.out) {
+	if save == "" && !process.Terminal(c.out) {
 		return nil, hint(errors.New("a link is shown on a terminal only"), "give --save FILE to keep it in a file that only you can read")
 	}
 	return openKeepsake(save)
@@ -350,7 +351,7 @@ func breakGlassUse(ctx context.Context, c *call) error {
 		keep.drop()
 		return err
 	}
-	if err := showLink(c, l, keep, *asJSON); err != nil || *asJSON || !terminal(c.out) {
+	if err := showLink(c, l, keep, *asJSON); err != nil || *asJSON || !process.Terminal(c.out) {
 		return err
 	}
 	_, err = operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (struct{}, error) {
@@ -369,7 +370,7 @@ func breakGlassUse(ctx context.Context, c *call) error {
 
 // readCode reads a code from standard input, and refuses one that is mistyped before anybody hears of it.
 func readCode(c *call) (secret.Text, error) {
-	if terminal(c.in) {
+	if process.Terminal(c.in) {
 		fmt.Fprint(c.err, "Code: ")
 	}
 	line, err := bufio.NewReader(c.in).ReadString('\n')
@@ -402,7 +403,7 @@ func tenantComplete(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if *fresh && (*asJSON || !terminal(c.out)) {
+	if *fresh && (*asJSON || !process.Terminal(c.out)) {
 		return hint(errors.New("new codes are shown on a terminal only, so none were made"), "run it on a terminal, without --json")
 	}
 	q.Contacts, q.Models = *contacts, *models
@@ -412,7 +413,7 @@ func tenantComplete(ctx context.Context, c *call) error {
 			return nil, err
 		}
 		t, err := o.CompleteTenant(ctx, words[0], q)
-		if err != nil || *asJSON || !terminal(c.out) {
+		if err != nil || *asJSON || !process.Terminal(c.out) {
 			return t, err
 		}
 		if sealed, err = sealAll(ctx, c, o, t, *fresh); err != nil {
@@ -511,9 +512,10 @@ func (i *invitation) tell(c *call, path string) error {
 	if i == nil || i.Link == "" {
 		return nil
 	}
-	if terminal(c.out) {
-		_, err := fmt.Fprintf(c.out, "\n%s Open this link within %s and create your passkey; it works once:\n\n  %s\n\nToo late? `seawall person enrol administrator --tenant operators` makes another.\nFrom then on you change things in the console, at %s, or after `seawall login`.\n\n",
-			styleFor(c.out).strong("You are its first administrator."), span(time.Until(i.Expires).Round(time.Minute)), i.Link, consoleOf(i.Link))
+	if process.Terminal(c.out) {
+		program, console := asTyped(os.Args[0]), consoleOf(i.Link)
+		_, err := fmt.Fprintf(c.out, "\n%s Open this link within %s and create your passkey; it works once:\n\n  %s\n\nToo late? `%s person enrol administrator --tenant operators` makes another.\nFrom then on you change things in the console, at %s, or after `%s login %s`.\n\n",
+			styleFor(c.out).strong("You are its first administrator."), span(time.Until(i.Expires).Round(time.Minute)), i.Link, program, console, program, strings.TrimSuffix(console, "/operators/console"))
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

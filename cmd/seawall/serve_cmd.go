@@ -19,7 +19,7 @@ import (
 	"seawall/internal/link"
 	"seawall/internal/login"
 	"seawall/internal/mint"
-	"seawall/internal/secret"
+	"seawall/internal/process"
 	"seawall/internal/server"
 	"seawall/internal/server/adminapi"
 	"seawall/internal/store"
@@ -345,7 +345,7 @@ func ballast() []byte { return make([]byte, 12<<20) }
 // to be one.
 func (h *house) run(ctx context.Context, c *call, ready func(*invitation) error) (err error) {
 	defer runtime.KeepAlive(ballast())
-	log := slog.New(secret.NewLogHandler(slog.NewJSONHandler(c.err, nil))).With("process", "house")
+	log := process.Log(c.err, "house")
 	st, err := store.Open(ctx, "seawall.db", store.Options{Log: log})
 	if err != nil {
 		return &refusedStart{err}

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"syscall"
 	"time"
 
 	"seawall/internal/fence"
-	"seawall/internal/secret"
+	"seawall/internal/process"
 	"seawall/internal/supervise"
 )
 
@@ -39,7 +38,7 @@ func up(ctx context.Context, c *call, s *upSettings) error {
 			{Name: linkRecord, Dialler: signerDir, Server: ledgerDir},
 			{Name: linkEntries, Dialler: houseDir, Server: ledgerDir},
 		},
-		Log:   supervisorLog(c),
+		Log:   process.Log(c.err, "supervisor"),
 		Ready: announced.ready,
 	})
 	return explainRefusal(err)
@@ -92,14 +91,6 @@ func children(d *dataDir, a address, s *upSettings) []supervise.Child {
 		{Name: signerDir, Args: append([]string{"signer"}, apart(signerDir)...), UID: fence.SignerUID},
 		{Name: ledgerDir, Args: append([]string{"ledger"}, apart(ledgerDir)...), UID: fence.LedgerUID},
 	}
-}
-
-// supervisorLog is for people on a terminal and for machines elsewhere.
-func supervisorLog(c *call) *slog.Logger {
-	if terminal(c.err) {
-		return slog.New(secret.NewLogHandler(slog.NewTextHandler(c.err, nil)))
-	}
-	return slog.New(secret.NewLogHandler(slog.NewJSONHandler(c.err, nil))).With("process", "supervisor")
 }
 
 // announcer tells, once, that seawall serves. The supervisor calls it from one goroutine.

@@ -3,7 +3,7 @@
 //
 // [Vault.Run] reads the command line and goes one of two ways. Alone loads a configuration with [Load] and raises its walls
 // with [Own.Enter]; Supervised does it with [Call.Join], whose [Child] then knows how to report and to end. What lies
-// between is the vault's own: packages signer/vault and ledger/vault.
+// between is the vault's own: packages signer/vault and ledger/vault. [Log] is the log of the house, too.
 package process
 
 import (
@@ -80,7 +80,7 @@ func (v Vault) Run(ctx context.Context, args []string, stdout, stderr io.Writer)
 	case *supervised && c.Create:
 		return c.misused("--create is for a " + v.Name + " that runs alone")
 	}
-	c.Log = slog.New(secret.NewLogHandler(slog.NewJSONHandler(stderr, nil))).With("process", v.Name)
+	c.Log = Log(stderr, v.Name)
 	if *supervised {
 		return v.Supervised(ctx, c)
 	}
