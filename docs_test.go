@@ -106,6 +106,58 @@ func TestArchitectureNamesEveryRoom(t *testing.T) {
 	}
 }
 
+// TestArchitectureListsImports holds the column of imports to the machine's table, room by room. What only its owner sees is not
+// in it, and several rooms in one line share a list.
+func TestArchitectureListsImports(t *testing.T) {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string][]string{}
+	for _, r := range house {
+		allowed[strings.TrimPrefix(r.name, "internal/")] = r.may
+	}
+	compared := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if len(cells) != 3 || !strings.Contains(cells[0], "`") || strings.Contains(cells[0], "cmd/") {
+			continue
+		}
+		var want []string
+		known := false
+		for i, name := range strings.Split(cells[0], "`") {
+			imports, ok := allowed[name]
+			if i%2 == 0 || !ok {
+				continue // a module outside the workspace has no line in the machine's table
+			}
+			known = true
+			for _, one := range imports {
+				if one = strings.TrimPrefix(one, "internal/"); !strings.Contains(one, "/internal/") {
+					want = append(want, one)
+				}
+			}
+		}
+		var got []string
+		for one := range strings.FieldsFuncSeq(cells[2], func(r rune) bool { return strings.ContainsRune(",; ", r) }) {
+			got = append(got, one)
+		}
+		if strings.HasPrefix(cells[2], "nothing") {
+			got = nil
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if want = slices.Compact(want); known && !slices.Equal(got, want) {
+			t.Errorf("ARCHITECTURE.md lets %s import %v, and arch_test.go %v", cells[0], got, want)
+		}
+		if known {
+			compared++
+		}
+	}
+	if compared < 20 {
+		t.Errorf("only %d rooms were compared", compared)
+	}
+}
+
 // TestDecisionsAreListed: a decision that nobody finds was not written down.
 func TestDecisionsAreListed(t *testing.T) {
 	index, err := os.ReadFile("docs/decisions/README.md")
