@@ -70,13 +70,14 @@ func TestTheLevelIsSaid(t *testing.T) {
 		var status struct {
 			House  struct{ Level string } `json:"house"`
 			Signer struct{ Level string } `json:"signer"`
+			Ledger struct{ Level string } `json:"ledger"`
 		}
 		s.JSON(&status, "status")
 		want := "same user"
 		if os.Geteuid() == 0 && o.UID == 0 {
 			want = "own uid"
 		}
-		for part, level := range map[string]string{"house": status.House.Level, "signer": status.Signer.Level} {
+		for part, level := range map[string]string{"house": status.House.Level, "signer": status.Signer.Level, "ledger": status.Ledger.Level} {
 			if !strings.Contains(level, want) || !strings.Contains(level, "no dumps") {
 				t.Errorf("%s: status says %q, want %s", part, level, want)
 			}

@@ -63,6 +63,7 @@ func showStatus(c *call, s *adminapi.Status) error {
 		[2]string{"ledger root", s.Pin},
 		[2]string{"house", s.House.Level},
 		[2]string{"signer", s.Signer.Level},
+		[2]string{"ledger", s.Ledger.Level},
 		[2]string{"keys", s.Signer.Custody},
 		[2]string{"version", s.Version})
 }

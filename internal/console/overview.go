@@ -50,10 +50,11 @@ func (o *Console) overview(v *visit) error {
 	view.Processes = []process{
 		{Name: "console.house", State: badge("ok", "console.answers"), Detail: text(status.House.Level)},
 		part(status, "console.signer", text(status.Signer.Level), "signer", "policy"),
-		part(status, "console.ledger", word("console.entries", status.LogSize), "ledger", "ledger-root", "log"),
+		part(status, "console.ledger", text(status.Ledger.Level), "ledger", "ledger-root", "log"),
 	}
 	view.Facts = []fact{
 		{"console.issuing", yes(status.Ready, "console.issues", "console.issuesnot")},
+		{"console.entries", word("console.count", status.LogSize)},
 		{"console.lastentry", v.when(status.LogTime)},
 		{"console.custody", orNone(status.Signer.Custody)},
 		{"console.policies", text(fmt.Sprint(status.PoliciesPending))},

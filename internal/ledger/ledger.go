@@ -33,6 +33,8 @@ type Config struct {
 	Dir string
 	// Log gets lines for operators. Required.
 	Log *slog.Logger
+	// Level is the walls around the process, measured. The house shows it.
+	Level string
 	// Clock tells the time; nil means [time.Now].
 	Clock func() time.Time
 
@@ -165,6 +167,7 @@ func beginLog(d disk, size limits, keys *vaultKeys, now time.Time) error {
 type Ledger struct {
 	dir   string
 	log   *slog.Logger
+	level string
 	clock func() time.Time
 	disk  disk
 	sizes limits
@@ -209,7 +212,7 @@ func Open(c Config) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{dir: c.Dir, log: c.Log, clock: c.clock(), disk: c.disk, sizes: c.sizes(), keys: keys,
+	l := &Ledger{dir: c.Dir, log: c.Log, level: c.Level, clock: c.clock(), disk: c.disk, sizes: c.sizes(), keys: keys,
 		queue: queue{wake: make(chan struct{}, 1)}, finished: make(chan struct{})}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	if err := l.loadLog(); err != nil {

@@ -346,6 +346,7 @@ func (l *Ledger) hello(role Role, keysAfter string) *mint.Hello {
 	h := &mint.Hello{Document: *l.document.Load(), Size: l.head.Size, Millis: l.head.Millis, Batch: l.head.Batch.String(),
 		Now: uint64(l.clock().UnixMilli())}
 	if role != Signer {
+		h.Level = l.level
 		return h
 	}
 	kids := make([]string, 0, len(l.state.Keys))

@@ -44,7 +44,7 @@ var consoleWords = map[string]line{
 	"console.issuing":        {"Issuing tokens", "Ausstellen von Tokens"},
 	"console.issues":         {"yes", "ja"},
 	"console.issuesnot":      {"not now", "gerade nicht"},
-	"console.entries":        {"Entries: %d", "Einträge: %d"},
+	"console.entries":        {"Entries in the log", "Einträge im Protokoll"},
 	"console.lastentry":      {"Last entry", "Letzter Eintrag"},
 	"console.custody":        {"Where keys live", "Wo Schlüssel liegen"},
 	"console.policies":       {"Policies on their way", "Richtlinien unterwegs"},

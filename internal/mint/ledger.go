@@ -161,6 +161,8 @@ type Hello struct {
 	// More says that there are further keys: ask again with it as KeysAfter.
 	More string `json:"more,omitempty"`
 	Now  uint64 `json:"now"` // the ledger's clock, Unix ms
+	// Level is the walls around the ledger's process, as it measured them (house only).
+	Level string `json:"level,omitempty"`
 	// Share and ShareSignature answer the signer's share; see [Seal].
 	Share          string `json:"share,omitempty"`
 	ShareSignature string `json:"share_signature,omitempty"`

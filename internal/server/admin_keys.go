@@ -141,7 +141,7 @@ func (s *Server) status(a act) (any, error) {
 	away, signer, head, known := s.away(), s.vaults.said(), s.config.Head.Head(), s.keys.now()
 	shown := adminapi.Status{
 		Version: s.config.Version, Base: s.config.Base, Ready: len(away) == 0, Away: away, Pin: known.pin, Started: s.started.UTC(),
-		House: adminapi.Wall{Level: s.config.Level}, Signer: adminapi.Wall{Level: signer.Level, Custody: signer.Custody},
+		House: adminapi.Wall{Level: s.config.Level}, Signer: adminapi.Wall{Level: signer.Level, Custody: signer.Custody}, Ledger: adminapi.Wall{Level: s.vaults.wall()},
 		Frozen: signer.Frozen, LogSize: head.Size, Tenants: len(all), PoliciesPending: len(waiting),
 	}
 	for _, one := range alarms {

@@ -41,6 +41,7 @@ type vaults struct {
 	mu       sync.Mutex
 	greeted  bool              // the ledger has answered hello on the present connection
 	ledgers  string            // root of the ledger that did
+	level    string            // the walls around it
 	troubles map[string]string // by part: alarms that no waiting mends
 	health   mint.Health       // the signer's last word
 	deaf     string            // why the last question got no answer
@@ -90,7 +91,7 @@ func (v *vaults) greet() {
 			return
 		}
 		v.mu.Lock()
-		v.greeted, v.ledgers = true, hello.Document.Root
+		v.greeted, v.ledgers, v.level = true, hello.Document.Root, hello.Level
 		delete(v.troubles, partLog)
 		v.mu.Unlock()
 		if head, err := hello.Head(); err == nil {
@@ -271,6 +272,13 @@ func (v *vaults) said() mint.Health {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.health
+}
+
+// wall returns what the ledger said of the walls around it.
+func (v *vaults) wall() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.level
 }
 
 // isAway reports whether an error passes by itself.

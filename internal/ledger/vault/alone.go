@@ -72,7 +72,7 @@ func runAlone(ctx context.Context, c process.Call) int {
 	if err != nil {
 		return c.Fail(err)
 	}
-	l, err := open(".", c.Create, c.Log)
+	l, err := open(".", c.Create, level, c.Log)
 	if err != nil {
 		return c.Fail(process.Refused(fmt.Errorf("in %s: %w", config.Directory, err)))
 	}

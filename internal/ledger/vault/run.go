@@ -42,7 +42,7 @@ func runSupervised(ctx context.Context, c process.Call) int {
 	if err != nil {
 		return c.Fail(err)
 	}
-	l, err := open(".", true, c.Log)
+	l, err := open(".", true, child.Level, c.Log)
 	if err != nil {
 		return child.Fail(process.Refused(fmt.Errorf("in the ledger's directory: %w", err)))
 	}
@@ -55,8 +55,8 @@ func runSupervised(ctx context.Context, c process.Call) int {
 }
 
 // open opens the ledger in dir, and makes it first if there is none and create says so.
-func open(dir string, create bool, log *slog.Logger) (*ledger.Ledger, error) {
-	c := ledger.Config{Dir: dir, Log: log}
+func open(dir string, create bool, level *fence.Level, log *slog.Logger) (*ledger.Ledger, error) {
+	c := ledger.Config{Dir: dir, Level: level.String(), Log: log}
 	found, err := ledger.Exists(dir)
 	if err != nil {
 		return nil, err

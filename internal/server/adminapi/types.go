@@ -204,6 +204,7 @@ type Status struct {
 	Started time.Time `json:"started"`
 	House   Wall      `json:"house"`
 	Signer  Wall      `json:"signer"`
+	Ledger  Wall      `json:"ledger"`
 	// Alarms are acts of the last 30 days that every owner should know of, the newest first.
 	Alarms []Alarm `json:"alarms,omitempty"`
 	// Frozen says why key transitions are frozen; empty when they are not.
