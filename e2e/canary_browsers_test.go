@@ -120,7 +120,6 @@ func (c *watch) overhear(p *person) {
 		if json.Unmarshal(body, &next) == nil && strings.Contains(next.Next, "?") {
 			byRight = append(byRight, next.Next)
 		}
-		c.hear("answer to "+what, text.Bytes(), byRight...)
-		c.heard[len(c.heard)-1].typed = c.typed(a.Request)
+		c.keep(heard{"answer to " + what, without(text.Bytes(), byRight...), c.typed(a.Request)})
 	}
 }

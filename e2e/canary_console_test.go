@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"seawall/internal/console"
 	"seawall/internal/testenv"
@@ -51,6 +52,23 @@ func (c *watch) administer() {
 	owner.post("/enrol/finish", map[string]any{"name": "key", "credential": owner.create(begun)})
 	c.console(owner)
 	c.elsewhere(owner)
+	c.owner = owner
+	c.signal("ledger", syscall.SIGSTOP)
+	if status, _, body := owner.do(c.typing("while the ledger stands still")); status != http.StatusServiceUnavailable {
+		c.t.Errorf("an act of the console while the ledger stands still: %d\n%s", status, body)
+	}
+	c.signal("ledger", syscall.SIGCONT)
+	c.recover("after the console waited")
+}
+
+// typing is an act of the console that would be done, with a secret where nobody reads it.
+func (c *watch) typing(name string) *http.Request {
+	_, _, body := c.owner.do(c.raw("GET", c.owner.issuer+console.Path+"/tenants/acme/new/person", "text/plain", ""))
+	token := formToken.FindStringSubmatch(body)
+	if token == nil {
+		c.t.Fatalf("there is no form:\n%s", body)
+	}
+	return c.request(c.owner.issuer+console.Path+"/tenants/acme/new/person", url.Values{"form": {token[1]}, "login": {"late@acme.example"}, "more": {c.likely("typed " + name)}})
 }
 
 var (

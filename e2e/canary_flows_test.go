@@ -582,8 +582,16 @@ func (c *watch) signal(part string, sig syscall.Signal) int {
 
 // crash makes a process die as a bug would, with its stacks printed, while requests wait in it because another part halts.
 func (c *watch) crash(part, halted string) {
+	typing := c.typing("while the " + part + " crashes")
 	c.signal(halted, syscall.SIGSTOP)
 	var asking sync.WaitGroup
+	asking.Go(func() {
+		if resp, err := c.owner.http.Do(typing); err == nil {
+			page, _ := io.ReadAll(resp.Body) // as much of it as came
+			resp.Body.Close()
+			c.hear("page while the "+part+" crashes", page, c.shown(resp, string(page))...)
+		}
+	})
 	for i := range 4 {
 		form := c.withAssertion(fmt.Sprintf("%s crashes, %d", part, i), nil)
 		asking.Go(func() {

@@ -71,6 +71,7 @@ type watch struct {
 	keys      *ecdsa.PrivateKey
 	keyed     string // id of the client with these keys
 	poster    client
+	owner     *person // once there is one
 	secrets   []canary.Secret
 	heard     []heard
 	mu        sync.Mutex // guards secrets and heard
@@ -118,14 +119,23 @@ func (c *watch) know(secrets ...canary.Secret) {
 
 // hear keeps what came out. Where it says something secret by right, that is cut out of it.
 func (c *watch) hear(where string, text []byte, byRight ...string) {
-	for _, one := range byRight {
+	c.keep(heard{where: where, text: without(text, byRight...)})
+}
+
+func (c *watch) keep(h heard) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard = append(c.heard, h)
+}
+
+// without cuts words out of a text.
+func without(text []byte, words ...string) []byte {
+	for _, one := range words {
 		if one != "" {
 			text = bytes.ReplaceAll(text, []byte(one), []byte("(cut)"))
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.heard = append(c.heard, heard{where: where, text: text})
+	return text
 }
 
 // likely makes a new secret that looks like one of ours.

@@ -125,10 +125,33 @@ func (p *person) do(req *http.Request) (status int, header http.Header, body str
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.keepsToItself(req.Method+" "+req.URL.Path, resp)
 	if p.heard != nil {
 		p.heard(req.Method+" "+req.URL.Path, resp, text)
 	}
 	return resp.StatusCode, resp.Header, string(text)
+}
+
+// keepsToItself checks what everything has that a browser is shown, and that no cookie leaves its issuer or is read by a script.
+func (p *person) keepsToItself(what string, resp *http.Response) {
+	p.t.Helper()
+	if shown := resp.Header.Get("Content-Type"); strings.HasPrefix(shown, "text/html") || resp.StatusCode == http.StatusSeeOther {
+		policy := resp.Header.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'"} {
+			if !strings.Contains(policy, want) {
+				p.t.Errorf("%s: %d, and %q is not in its policy %q", what, resp.StatusCode, want, policy)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("X-Frame-Options") != "DENY" {
+			p.t.Errorf("%s: %d, %v", what, resp.StatusCode, resp.Header)
+		}
+	}
+	secure := strings.HasPrefix(p.issuer, "https:")
+	for _, c := range resp.Cookies() {
+		if c.Path != "/" || c.Domain != "" || !c.HttpOnly || c.Secure != secure || strings.HasPrefix(c.Name, "__Host-") != secure || c.SameSite != http.SameSiteLaxMode && c.SameSite != http.SameSiteStrictMode {
+			p.t.Errorf("%s sets %+v", what, c)
+		}
+	}
 }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -108,6 +108,10 @@ func TestEveryPageIsGuarded(t *testing.T) {
 	if resp, body := owner.get("/account"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "owner@seawall.example") {
 		t.Errorf("afterwards the owner is signed out: %d", resp.StatusCode)
 	}
+	resp, _ := owner.post("/signout", url.Values{})
+	if guarded(t, "signing out", resp); len(resp.Cookies()) != 1 || resp.Cookies()[0].MaxAge >= 0 || resp.Cookies()[0].Value != "" {
+		t.Errorf("signing out sets %v", resp.Cookies())
+	}
 }
 
 // mayPress is who may do what the console offers, said a second time: letters as in mayTable.
