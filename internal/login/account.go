@@ -56,13 +56,22 @@ func (d *Door) accountPage(v *visit) error {
 	if err != nil {
 		return err
 	}
+	page, err := d.accountOf(v, s, p)
+	if err != nil {
+		return err
+	}
+	return d.render(v, http.StatusOK, "account", page)
+}
+
+// accountOf reads what a person sees of themselves.
+func (d *Door) accountOf(v *visit, s tenant.Session, p tenant.Person) (page look.Page, err error) {
 	view := accountView{Person: p, Now: v.now, Device: device(v.UserAgent())}
 	if view.Passkeys, err = d.passkeyViews(v, s); err != nil {
-		return err
+		return page, err
 	}
 	sessions, err := d.Store.Sessions(v.Context(), p.Tenant, p.ID)
 	if err != nil {
-		return err
+		return page, err
 	}
 	for _, one := range sessions {
 		view.Sessions = append(view.Sessions, sessionView{one, one.ID == s.ID})
@@ -79,24 +88,24 @@ func (d *Door) accountPage(v *visit) error {
 	if r, err := d.Store.Recovery(v.Context(), p.Tenant, p.ID); err == nil {
 		view.Recovery = &r
 	} else if !errors.Is(err, tenant.ErrNotFound) {
-		return err
+		return page, err
 	}
 	if view.Applications, err = d.applications(v, p); err != nil {
-		return err
+		return page, err
 	}
 	if view.Waiting, err = d.waiting(v, p); err != nil {
-		return err
+		return page, err
 	}
 	if v.tenant.ID == tenant.Operators {
 		view.Console = d.landing(v.tenant)
 	}
 	if v.tenant.ID == tenant.Operators && p.Role == tenant.Owner {
 		if view.Alarms, err = d.Store.Alarms(v.Context()); err != nil {
-			return err
+			return page, err
 		}
 	}
 	view.New = len(view.Passkeys) == 1 && s.Fresh(v.now) && v.now.Sub(view.Passkeys[0].CreatedAt) < tenant.FreshTouch
-	return d.render(v, http.StatusOK, "account", look.Page{Title: "account.title", Wide: true, Script: "passkey.js", Data: view})
+	return look.Page{Title: "account.title", Wide: true, Script: "passkey.js", Data: view}, nil
 }
 
 func (d *Door) passkeyViews(v *visit, s tenant.Session) ([]passkeyView, error) {

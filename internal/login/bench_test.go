@@ -1,32 +1,60 @@
 package login
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// BenchmarkPage renders pages: what a person waits for besides the network.
+// BenchmarkPage is pages from the request to the last byte, without the network: "whole" reads who is signed in and what the page
+// shows, "rendering" has it in memory.
 func BenchmarkPage(b *testing.B) {
 	h := newHall(b, nil)
 	_, _, in := h.member("ada@acme.example")
 	acme := h.tenant("acme")
+	account := in.request("GET", "/account", nil)
+	v := &visit{account, nil, acme, h.clock()}
+	s, p, err := h.door.session(account, acme)
+	if err != nil {
+		b.Fatal(err)
+	}
+	page, err := h.door.accountOf(v, s, p)
+	if err != nil {
+		b.Fatal(err)
+	}
+	signIn := h.browser().request("GET", "/signin", nil)
 	for _, c := range []struct {
-		path string
-		from *browser
-	}{{"/signin", h.browser()}, {"/account", in}} {
-		b.Run(c.path[1:], func(b *testing.B) {
-			r := c.from.request("GET", c.path, nil)
+		name  string
+		serve func(w http.ResponseWriter) error
+	}{
+		{"signin/whole", func(w http.ResponseWriter) error { h.door.Serve(w, signIn, acme, "/signin"); return nil }},
+		{"account/whole", func(w http.ResponseWriter) error { h.door.Serve(w, account, acme, "/account"); return nil }},
+		{"account/rendering", func(w http.ResponseWriter) error { v.w = w; return h.door.render(v, http.StatusOK, "account", page) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
+			before := processTime(b)
 			for b.Loop() {
 				w := httptest.NewRecorder()
-				if h.door.Serve(w, r, acme, c.path); w.Code != 200 {
-					b.Fatal(w.Code)
+				if err := c.serve(w); err != nil || w.Code != http.StatusOK {
+					b.Fatal(w.Code, err)
 				}
 			}
+			b.ReportMetric(float64((processTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
 		})
 	}
+}
+
+// processTime is the processor time that this process has used.
+func processTime(b *testing.B) time.Duration {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // BenchmarkSignIn signs somebody in, durably, without the ledger: the two requests as the server sees them. p50-ms is their

@@ -49,7 +49,7 @@ func (b *bench) measureLedger(ctx context.Context) error {
 		if name == verifySingles {
 			times = b.repeats()
 		}
-		output, err := b.runBenchmark(ctx, name, times)
+		output, err := b.runBenchmark(ctx, ledgerPackage, name, times)
 		if err != nil {
 			return err
 		}
@@ -58,23 +58,27 @@ func (b *bench) measureLedger(ctx context.Context) error {
 	return nil
 }
 
-// runBenchmark runs one benchmark of the ledger and returns what go test prints.
-func (b *bench) runBenchmark(ctx context.Context, name string, times int) (string, error) {
+// runBenchmark runs one benchmark of a room and returns what go test prints.
+func (b *bench) runBenchmark(ctx context.Context, room, name string, times int, more ...string) (string, error) {
 	pattern := "^" + strings.ReplaceAll(name, "/", "$/^") + "$"
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-count", fmt.Sprint(times), ledgerPackage)
+	args := append([]string{"test", "-run", "^$", "-bench", pattern, "-count", fmt.Sprint(times)}, more...)
+	cmd := exec.CommandContext(ctx, "go", append(args, room)...)
 	cmd.Dir = ".."
 	cmd.Env = append(os.Environ(), "GOWORK=off", "TMPDIR="+b.dir)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("running the ledger's benchmarks: %w: %s", err, lastLine(stderr.String()+stdout.String()))
+		return "", fmt.Errorf("running benchmarks of %s: %w: %s", room, err, lastLine(stderr.String()+stdout.String()))
 	}
 	return stdout.String(), nil
 }
 
-// parseSpeeds reads the output of go test -bench: lines of a name, a count and pairs of value and unit. It gives
-// the median of each benchmark's entries/s.
-func parseSpeeds(output string) ledgerSpeeds {
+// parseSpeeds gives the median of each benchmark's entries/s.
+func parseSpeeds(output string) ledgerSpeeds { return parseMetric(output, "entries/s") }
+
+// parseMetric reads the output of go test -bench: lines of a name, a count and pairs of value and unit. It gives the median
+// of what each benchmark reports in a unit.
+func parseMetric(output, unit string) map[string]float64 {
 	all := map[string][]float64{}
 	for line := range strings.Lines(output) {
 		fields := strings.Fields(line)
@@ -83,16 +87,16 @@ func parseSpeeds(output string) ledgerSpeeds {
 		}
 		name, _, _ := strings.Cut(fields[0], "-")
 		for i := 2; i+1 < len(fields); i += 2 {
-			if value, err := strconv.ParseFloat(fields[i], 64); err == nil && fields[i+1] == "entries/s" {
+			if value, err := strconv.ParseFloat(fields[i], 64); err == nil && fields[i+1] == unit {
 				all[name] = append(all[name], value)
 			}
 		}
 	}
-	speeds := ledgerSpeeds{}
+	medians := map[string]float64{}
 	for name, values := range all {
-		speeds[name] = sample.Median(values)
+		medians[name] = sample.Median(values)
 	}
-	return speeds
+	return medians
 }
 
 // of is a benchmark's speed, or not a number, which meets no bar.
