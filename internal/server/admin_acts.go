@@ -2,9 +2,13 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 
 	"seawall/internal/mint"
+	"seawall/internal/server/adminapi"
 	"seawall/internal/tenant"
 )
 
@@ -31,6 +35,25 @@ func write[Q any](do func(*Server, act, *Q) (any, error)) func(*Server, act) (an
 	}
 }
 
+// maxAct bounds the body of an act: a key set of 32 KiB as a JSON string fits.
+const maxAct = 96 << 10
+
+// read reads the body of an act strictly.
+func (a act) read(v any) error {
+	body, err := io.ReadAll(io.LimitReader(a.Body, maxAct+1))
+	if err != nil {
+		return &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusBadRequest, Description: "the request was cut short"}
+	}
+	if len(body) > maxAct {
+		return &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusRequestEntityTooLarge, Description: "the request is longer than 96 KiB"}
+	}
+	if err := mint.ReadJSON(body, v); err != nil {
+		return &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusBadRequest,
+			Description: "the request is not the JSON that is expected here", Hint: "are the command and the running seawall of the same version?"}
+	}
+	return nil
+}
+
 // personAct is a write about a person whom the actor may touch.
 type personAct struct {
 	act
@@ -51,6 +74,15 @@ func toPerson[Q any](doing string, do func(*Server, personAct, *Q) (any, error))
 		}
 		return do(s, personAct{a, t, p}, q)
 	})
+}
+
+// admit refuses an act on somebody whose role is above what the actor may touch.
+func (a act) admit(doing string, p tenant.Person) error {
+	if a.role.MayAdmit(p.Role) {
+		return nil
+	}
+	return &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
+		Description: fmt.Sprintf("the role %s may not %s %s", a.role, doing, p.Login), Hint: "ask somebody with a wider role"}
 }
 
 // findTenant returns the tenant that an act is about.
@@ -121,4 +153,28 @@ func pending(err error) string {
 		return e.Description
 	}
 	return "the signer could not be told; the log says why"
+}
+
+// items is a list that is never null.
+func items[T, U any](list []T, show func(*T) U) adminapi.Items[U] {
+	out := adminapi.Items[U]{Items: make([]U, 0, len(list))}
+	for i := range list {
+		out.Items = append(out.Items, show(&list[i]))
+	}
+	return out
+}
+
+// short cuts a detail to what the ledger takes.
+func short(s string) string {
+	if len(s) <= mint.MaxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:mint.MaxText-3], "") + "…"
+}
+
+func taken(live bool, what, name string) error {
+	if live {
+		return tenant.Refuse(tenant.ErrExists, "choose another id", "the %s %s exists already", what, name)
+	}
+	return tenant.Refuse(tenant.ErrUsedBefore, "choose another id: tokens and logs may still name the old one", "the %s %s existed before, and ids are never used again", what, name)
 }

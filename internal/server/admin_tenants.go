@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"seawall/internal/mint"
-	"seawall/internal/secret"
 	"seawall/internal/server/adminapi"
 	"seawall/internal/tenant"
 )
@@ -75,21 +73,6 @@ func lifetime(seconds int64) time.Duration {
 	return time.Duration(min(max(seconds, -1), int64(1)<<32)) * time.Second
 }
 
-// short cuts a detail to what the ledger takes.
-func short(s string) string {
-	if len(s) <= mint.MaxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:mint.MaxText-3], "") + "…"
-}
-
-func taken(live bool, what, name string) error {
-	if live {
-		return tenant.Refuse(tenant.ErrExists, "choose another id", "the %s %s exists already", what, name)
-	}
-	return tenant.Refuse(tenant.ErrUsedBefore, "choose another id: tokens and logs may still name the old one", "the %s %s existed before, and ids are never used again", what, name)
-}
-
 func (s *Server) tenantNow(ctx context.Context, id, waiting string) (any, error) {
 	t, err := s.config.Store.Tenant(ctx, id)
 	if err != nil {
@@ -140,122 +123,70 @@ func (s *Server) disableTenant(a act, _ *nothing) (any, error) {
 	return s.tenantNow(ctx, t.ID, pending(s.tellSigner(ctx, t.ID)))
 }
 
-func (s *Server) createAPI(a act, q *adminapi.CreateAPI) (any, error) {
-	t, err := s.findTenant(a)
-	if err != nil {
-		return nil, err
+func showFindings(found []tenant.Finding) []adminapi.Finding {
+	list := []adminapi.Finding{}
+	for _, f := range found {
+		list = append(list, adminapi.Finding{ID: f.ID, What: f.What, Hint: f.Hint})
 	}
-	given := secret.Generate(secret.APISecret, t.Class.Env())
-	api, err := tenant.NewAPI(tenant.API{Tenant: t.ID, Audience: q.Audience, SecretHash: given.Hash(), Scopes: q.Scopes,
-		MaxLifetime: lifetime(q.MaxLifetime), CreatedAt: s.now()})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.mayCreateAPI(a.Context(), &t, &api); err != nil {
-		return nil, err
-	}
-	e := &mint.Entry{Kind: mint.APICreated, Tenant: t.ID, Issuer: t.Issuer, Audience: []string{api.Audience}, Detail: []mint.Field{{Name: "api_id", Value: api.ID}}}
-	if len(api.Scopes) > 0 {
-		e.Detail = append(e.Detail, mint.Field{Name: "scopes", Value: short(api.Scopes.String())})
-	}
-	ctx, err := s.begin(a, true, e)
-	if err != nil {
-		return nil, err
-	}
-	if api, err = s.config.Store.CreateAPI(ctx, a.actor, api); err != nil {
-		return nil, err
-	}
-	// The answer is given whatever happens from here on: the secret can't be told again.
-	shown := showAPI(&t, &api)
-	shown.Pending = pending(s.tellSigner(ctx, t.ID))
-	s.feeds.of(t.ID, t.Issuer).learn(ctx) // so that the API can be told what is revoked even if the ledger goes away now
-	shown.Secret, shown.Pin = given.Reveal(), s.keys.now().pin
-	shown.Snippet = snippet(t.Issuer, shown.Pin, api.Audience)
-	return shown, nil
+	return list
 }
 
-// mayCreateAPI finds what the store would refuse, before the ledger is told.
-func (s *Server) mayCreateAPI(ctx context.Context, t *tenant.Tenant, api *tenant.API) error {
-	if !t.Live() {
-		return tenant.Refuse(tenant.ErrDisabled, "create another tenant", "the tenant %s is disabled", t.ID)
-	}
-	if len(api.Audience) > mint.MaxText {
-		return &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusBadRequest, Description: "API: its URL is longer than " + strconv.Itoa(mint.MaxText) + " bytes"}
-	}
-	if err := t.Admits(*api); err != nil {
-		return err
-	}
-	apis, err := s.config.Store.APIs(ctx, t.ID)
+func (s *Server) completeTenant(a act, q *adminapi.CompleteTenant) (any, error) {
+	t, err := s.liveTenant(a)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, old := range apis {
-		if tenant.FoldAudience(old.Audience) == tenant.FoldAudience(api.Audience) {
-			return taken(old.Live(), "API", old.Audience)
+	given := tenant.Tenant{ID: t.ID, Owner: q.Owner, Contacts: q.Contacts, Passkeys: tenant.Tier(q.Passkeys), Models: q.Models}
+	if given.Passkeys == tenant.Attested && s.config.Metadata == nil {
+		return nil, tenant.Refuse(tenant.ErrConflict, "start seawall with --fido-metadata FILE first", "certified authenticators can't be told apart without the FIDO metadata")
+	}
+	e := &mint.Entry{Kind: mint.TenantCompleted, Tenant: t.ID, Issuer: t.Issuer}
+	for _, d := range []mint.Field{{Name: "owner", Value: short(q.Owner)}, {Name: "contacts", Value: short(strings.Join(q.Contacts, " "))},
+		{Name: "passkeys", Value: q.Passkeys}, {Name: "models", Value: short(strings.Join(q.Models, " "))}} {
+		if d.Value != "" {
+			e.Detail = append(e.Detail, d)
 		}
 	}
-	return nil
-}
-
-// snippet is what the developer of an API pastes: three lines, complete.
-func snippet(issuer, pin, audience string) string {
-	return `v, err := validate.New(validate.Config{Issuers: []validate.Issuer{validate.SeawallIssuer(` + strconv.Quote(issuer) + `, ` + strconv.Quote(pin) + `)}, Audiences: []string{` + strconv.Quote(audience) + `}})
-if err != nil { log.Fatal(err) }
-http.Handle("/", v.Handler(api))`
-}
-
-func showAPI(t *tenant.Tenant, a *tenant.API) adminapi.API {
-	return adminapi.API{APIID: a.ID, Tenant: a.Tenant, Issuer: t.Issuer, Audience: a.Audience, Scopes: append([]string{}, a.Scopes...),
-		MaxLifetime: int64(a.MaxLifetime / time.Second), Created: a.CreatedAt, Disabled: a.DisabledAt}
-}
-
-func (s *Server) listAPIs(a act) (any, error) {
-	t, err := s.findTenant(a)
+	after, err := t.Completed(given)
 	if err != nil {
 		return nil, err
 	}
-	apis, err := s.config.Store.APIs(a.Context(), t.ID)
-	return items(apis, func(api *tenant.API) adminapi.API { return showAPI(&t, api) }), err
-}
-
-// findAPI returns a tenant and one of its APIs, which may be named by audience or by id.
-func (s *Server) findAPI(a act) (t tenant.Tenant, api tenant.API, err error) {
-	if t, err = s.findTenant(a); err != nil {
-		return t, api, err
-	}
-	apis, err := s.config.Store.APIs(a.Context(), t.ID)
-	if err != nil {
-		return t, api, err
-	}
-	name := a.PathValue("api")
-	i := slices.IndexFunc(apis, func(one tenant.API) bool { return one.Audience == name || one.ID == name })
-	if i < 0 {
-		return t, api, tenant.Refuse(tenant.ErrNotFound, "see `seawall api list --tenant "+t.ID+"`", "the tenant %s has no API %.200q", t.ID, name)
-	}
-	return t, apis[i], nil
-}
-
-func (s *Server) showAPI(a act) (any, error) {
-	t, api, err := s.findAPI(a)
-	return showAPI(&t, &api), err
-}
-
-func (s *Server) disableAPI(a act, _ *nothing) (any, error) {
-	t, api, err := s.findAPI(a)
+	findings, err := s.mayAsk(a.Context(), *t, after)
 	if err != nil {
 		return nil, err
 	}
-	ctx := a.Context()
-	if api.Live() {
-		e := &mint.Entry{Kind: mint.APIDisabled, Tenant: t.ID, Issuer: t.Issuer, Audience: []string{api.Audience}, Detail: []mint.Field{{Name: "api_id", Value: api.ID}}}
-		if ctx, err = s.begin(a, false, e); err != nil {
-			return nil, err
-		}
-		if api, err = s.config.Store.DisableAPI(ctx, a.actor, t.ID, api.ID); err != nil {
-			return nil, err
-		}
+	if q.DryRun {
+		return s.wouldBe(after, findings), nil
 	}
-	shown := showAPI(&t, &api)
-	shown.Pending = pending(s.tellSigner(ctx, t.ID))
-	return shown, nil
+	ctx, err := s.begin(a, false, e)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.config.Store.CompleteTenant(ctx, given); err != nil {
+		return nil, err
+	}
+	return s.tenantNow(ctx, t.ID, "")
+}
+
+// mayAsk says whether a tenant may be as after says, and what it would lack then. The store has the last word.
+func (s *Server) mayAsk(ctx context.Context, before, after tenant.Tenant) ([]adminapi.Finding, error) {
+	people, had, err := s.everybody(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	have, err := s.config.Store.WaysIn(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	if err := tenant.MayAsk(people, had, have); err != nil {
+		return nil, err
+	}
+	return showFindings(after.Findings(people, have)), nil
+}
+
+// wouldBe shows a tenant as it would be.
+func (s *Server) wouldBe(t tenant.Tenant, findings []adminapi.Finding) *adminapi.Tenant {
+	shown := showTenant(&t)
+	shown.Findings = findings
+	return &shown
 }

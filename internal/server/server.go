@@ -1,14 +1,3 @@
-// Package server is the house's front door: listeners and their limits, the paths of every tenant, key documents and
-// metadata, introspection, the pages that people see, and the admin API on a Unix socket.
-//
-// A request is led to its tenant by the path alone, looked up in the tenant table and never built from a header. What is
-// asked for most, key documents and metadata, is rendered before anybody asks. Tokens come from package grant, people
-// go through package login, and applications send them to package authorize; the server adds what the vaults need from the house: it follows the signer's keys and keeps them on disk, carries policies
-// to the signer, records the house's acts in the ledger before they happen, and remembers the ledger's root and head, so
-// that a vault that was exchanged or rolled back is noticed.
-//
-// [New] makes a server out of a [Config], [Server.Start] sets its loops going, and [Server.Serve] answers until it is
-// told to drain. The server opens no database and dials nobody: its store and its links are given to it.
 package server
 
 import (

@@ -120,19 +120,29 @@ func (s *Server) readsOnly() error {
 		Hint:        "run `seawall login " + s.config.Base + "`, and then this again"}
 }
 
+// Alarms keeps what every owner should know of.
+type Alarms interface {
+	RaiseAlarm(ctx context.Context, a tenant.Alarm) error
+}
+
 // alarm tells every owner of an act before it is done: in the log, on their account page, in the console and in the status.
 func (s *Server) alarm(ctx context.Context, kind tenant.AlarmKind, p tenant.Person, actor string) error {
 	s.log.ErrorContext(ctx, "alarm: "+string(kind), "tenant", p.Tenant, "login", p.Login, "actor", actor)
 	return s.config.Store.RaiseAlarm(ctx, tenant.Alarm{Kind: kind, Tenant: p.Tenant, Login: p.Login, Actor: actor})
 }
 
-// admit refuses an act on somebody whose role is above what the actor may touch.
-func (a act) admit(doing string, p tenant.Person) error {
-	if a.role.MayAdmit(p.Role) {
-		return nil
+// self tells somebody who they are here.
+func (s *Server) self(a act) (any, error) {
+	who := adminapi.Self{Actor: a.actor, Role: string(a.role)}
+	in, _ := a.Context().Value(actorKey{}).(actor)
+	if in.person == "" {
+		var err error
+		who.ReadsOnly, err = s.owned(a.Context())
+		return who, err
 	}
-	return &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
-		Description: fmt.Sprintf("the role %s may not %s %s", a.role, doing, p.Login), Hint: "ask somebody with a wider role"}
+	p, _, err := s.directory.person(a.Context(), tenant.Operators, in.person)
+	who.Subject, who.Login, who.Name, who.Touched = p.ID, p.Login, p.Name, in.touched
+	return who, err
 }
 
 // inside answers requests to the admin API for a person, without a connection: what the console asks goes by the very

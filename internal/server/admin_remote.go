@@ -2,14 +2,12 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
 
 	"seawall/internal/mint"
 	"seawall/internal/oauth"
-	"seawall/internal/secret"
 	"seawall/internal/server/adminapi"
 	"seawall/internal/tenant"
 	"seawall/validate"
@@ -84,59 +82,4 @@ func (s *Server) bearer(ctx context.Context, t *resident, token *validate.Token)
 		return actor{}, over("it was revoked")
 	}
 	return actor{person: token.Subject(), touched: at}, nil
-}
-
-// foundCommandLine makes what the remote command line needs, if it is not there yet: the admin API as an audience, and the
-// client. An owner who wants neither disables the client.
-func (s *Server) foundCommandLine(ctx context.Context, t *tenant.Tenant) error {
-	apis, err := s.config.Store.APIs(ctx, t.ID)
-	if err != nil {
-		return err
-	}
-	there := false
-	for _, a := range apis {
-		there = there || a.Audience == adminAudience(t)
-	}
-	if !there {
-		if err := s.foundAdminAPI(ctx, t); err != nil {
-			return err
-		}
-		if apis, err = s.config.Store.APIs(ctx, t.ID); err != nil {
-			return err
-		}
-	}
-	if _, err := s.config.Store.Client(ctx, t.ID, commandLine); !errors.Is(err, tenant.ErrNotFound) {
-		return err
-	}
-	c, given, err := s.newClient(t, apis, &adminapi.CreateClient{ClientID: commandLine, Name: "Seawall command line", Type: string(tenant.Native),
-		Grants: []string{string(oauth.AuthorizationCode), string(oauth.RefreshToken)}, APIs: []string{adminAudience(t)}, Scopes: []string{adminScope}, RedirectURIs: []string{"http://127.0.0.1/callback"},
-		Lifetime: int64(longestAdmin / time.Second)})
-	if err != nil {
-		return err
-	}
-	e := clientEntry(t, &c, given)
-	e.Actor = "house"
-	if err := s.vaults.record(ctx, e); err != nil {
-		return err
-	}
-	if _, err = s.config.Store.CreateClient(ctx, "house", c); err != nil {
-		return err
-	}
-	s.policies.later()
-	return nil
-}
-
-// foundAdminAPI registers the admin API. Its secret is made and forgotten: the house asks itself.
-func (s *Server) foundAdminAPI(ctx context.Context, t *tenant.Tenant) error {
-	api, err := tenant.NewAPI(tenant.API{Tenant: t.ID, Audience: adminAudience(t), SecretHash: secret.Generate(secret.APISecret, t.Class.Env()).Hash(),
-		Scopes: oauth.Scope{adminScope}, MaxLifetime: longestAdmin, CreatedAt: s.now()})
-	if err != nil {
-		return err
-	}
-	if err := s.vaults.record(ctx, &mint.Entry{Kind: mint.APICreated, Tenant: t.ID, Issuer: t.Issuer, Actor: "house", Audience: []string{api.Audience},
-		Detail: []mint.Field{{Name: "api_id", Value: api.ID}, {Name: "scopes", Value: adminScope}}}); err != nil {
-		return err
-	}
-	_, err = s.config.Store.CreateAPI(ctx, "house", api)
-	return err
 }
