@@ -209,6 +209,43 @@ func TestTokensWithoutEntriesEndTheRun(t *testing.T) {
 	}
 }
 
+func TestIntrospectionIsHeldAgainstItsOwnRound(t *testing.T) {
+	i := introspections{ // the machine was half as fast in the second round
+		calibrator: {{cpu: 100 * time.Microsecond}, {cpu: 200 * time.Microsecond}, {cpu: 100 * time.Microsecond}},
+		newTokens:  {{cpu: 140 * time.Microsecond}, {cpu: 280 * time.Microsecond}, {cpu: 160 * time.Microsecond}},
+		sameTokens: {{cpu: 80 * time.Microsecond}, {cpu: 160 * time.Microsecond}, {cpu: 80 * time.Microsecond}},
+	}
+	met := map[string]bool{}
+	for _, bar := range (&bench{introspection: i}).introspectionBars() {
+		met[bar.Measure] = bar.Verdict() != report.Missed
+	}
+	for measure, want := range map[string]bool{
+		"introspection, " + newTokens + ", CPU to calibrator":    true,  // 1.4
+		"introspection, " + sameTokens + ", CPU to calibrator":   false, // 0.8
+		"introspection, " + personTokens + ", CPU to calibrator": false, // unknown is not met
+	} {
+		if got, found := met[measure]; !found || got != want {
+			t.Errorf("%s: met = %v (found: %v), want %v", measure, got, found, want)
+		}
+	}
+}
+
+func TestAPageThatWasNotRenderedMeetsNoBar(t *testing.T) {
+	v := visits{signIn: []time.Duration{time.Millisecond}, pages: map[string]window{}, rendering: map[string]float64{}}
+	for i, p := range pages {
+		v.rendering[p.renders] = float64(100 + i)
+	}
+	if got := v.dearest(pages); got != pages[len(pages)-1] {
+		t.Errorf("the dearest page is %s", got.name)
+	}
+	delete(v.rendering, pages[1].renders)
+	for i, bar := range (&bench{visits: v}).visitBars() {
+		if missed := bar.Verdict() == report.Missed; missed != (i == 2) { // the account
+			t.Errorf("%s: missed = %v", bar.Measure, missed)
+		}
+	}
+}
+
 func TestParseSpeeds(t *testing.T) {
 	got := parseSpeeds(`goos: linux
 BenchmarkEntries/each=64/flights=64-2            	       3	 400000000 ns/op	    150000 entries/s	 12 B/op

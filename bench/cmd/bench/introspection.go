@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"seawall/bench/internal/load"
 	"seawall/bench/internal/report"
@@ -53,8 +54,11 @@ func (i introspections) median(task string, figure func(window) float64) float64
 	return sample.Median(values)
 }
 
-// ratio is the median of each round's ratio of CPU to the calibrator.
+// ratio is the median of each round's ratio of CPU to the calibrator, or not a number, which meets no bar.
 func (i introspections) ratio(task string) float64 {
+	if len(i[task]) == 0 {
+		return math.NaN()
+	}
 	var values []float64
 	for n, w := range i[task] {
 		values = append(values, cpuOfWindow(w)/cpuOfWindow(i[calibrator][n]))
