@@ -106,10 +106,10 @@ func redeem(ctx context.Context, q *Request, code tenant.Code, made token.Token,
 			Offline: code.Scope.Has(oauth.ScopeOffline), Scope: code.Scope, Resources: code.Resources, JKT: q.binds(),
 			SignedInAt: code.SignedInAt, ACR: code.ACR, AMR: code.AMR, Current: first.text.Hash(), Released: []tenant.Released{r.Token}, CreatedAt: q.Now}
 	}
-	code, err := q.house.Codes.RedeemCode(ctx, q.Tenant.ID, code.Hash, r)
+	_, err := q.house.Codes.RedeemCode(ctx, q.Tenant.ID, code.Hash, r)
 	switch {
 	case errors.Is(err, tenant.ErrCodeReused): // somebody else was faster
-		return token.Token{}, reused(ctx, q, code)
+		return token.Token{}, takenBack(ctx, q)
 	case errors.Is(err, tenant.ErrNotFound):
 		return token.Token{}, errCode.Because(err)
 	}
@@ -129,19 +129,14 @@ func (q *Request) binds() string {
 // reused takes back what a code gave that comes a second time, whatever the second one is: of two who have it, one should
 // not.
 func reused(ctx context.Context, q *Request, code tenant.Code) error {
-	ctx = context.WithoutCancel(ctx)
-	again, err := q.house.Codes.RedeemCode(ctx, q.Tenant.ID, code.Hash, tenant.Redemption{}) // ends the family in the same act
+	_, err := q.house.Codes.RedeemCode(context.WithoutCancel(ctx), q.Tenant.ID, code.Hash, tenant.Redemption{}) // ends the family in the same act
 	if !errors.Is(err, tenant.ErrCodeReused) {
 		return errCode.Because(err)
 	}
-	tokens := []tenant.Released{again.Gave}
-	detail := map[string]string{"jti": again.Gave.JTI}
-	if again.Family != "" {
-		detail["family"] = again.Family
-		if f, err := q.house.Families.Family(ctx, q.Tenant.ID, again.Family); err == nil {
-			tokens = f.Alive(q.Now)
-		}
-	}
-	err = q.house.Record(ctx, Act{Kind: CodeReused, Tenant: q.Tenant.ID, Person: again.Person, Client: again.Client, Detail: detail})
-	return errCodeReused.Because(errors.Join(err, q.house.Distrust(ctx, q.Tenant, again.Client, tokens)))
+	return takenBack(ctx, q)
+}
+
+// takenBack has the ledger hear that a code came twice. If it is away, it hears it when it is back.
+func takenBack(ctx context.Context, q *Request) error {
+	return errCodeReused.Because(q.house.Settle(context.WithoutCancel(ctx)))
 }

@@ -68,26 +68,6 @@ type Families interface {
 	RotateFamily(ctx context.Context, tenantID string, r tenant.Rotation) (tenant.Family, tenant.Verdict, error)
 }
 
-// ActKind names something that happens to what a person has agreed to.
-type ActKind string
-
-// The acts.
-const (
-	CodeReused       ActKind = "code.reused"
-	RefreshReplayed  ActKind = "refresh.replayed"
-	RefreshSuspended ActKind = "refresh.suspended"
-)
-
-// ActKinds lists every act.
-func ActKinds() []ActKind { return []ActKind{CodeReused, RefreshReplayed, RefreshSuspended} }
-
-// Act is such an act as metadata.
-type Act struct {
-	Kind                   ActKind
-	Tenant, Person, Client string
-	Detail                 map[string]string
-}
-
 // Config is what a Handler works with. All fields are needed.
 type Config struct {
 	Registry Registry
@@ -100,12 +80,10 @@ type Config struct {
 	Families  Families
 	Pepper    *Pepper
 	Proofs    Proofs
-	// Record writes an act down durably.
-	Record func(ctx context.Context, a Act) error
-	// Distrust has access tokens of a client distrusted everywhere.
-	Distrust func(ctx context.Context, t *tenant.Tenant, clientID string, tokens []tenant.Released) error
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Settle has the ledger hear what acts of the store left for it, and fails while that is away.
+	Settle func(ctx context.Context) error
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 // Handler answers token requests of all tenants.

@@ -31,7 +31,8 @@ type village struct {
 	store      *store.Store
 	ada        tenant.Person
 	session    tenant.Session
-	acts       []Act
+	acts       []tenant.Owed // entries that the ledger has heard
+	settling   sync.Mutex
 	distrusted []string
 	deaf       error // of the ledger
 }
@@ -82,14 +83,8 @@ func newVillage(t *testing.T) *village {
 	must(t, pepper, err)
 	h.Handler = NewHandler(Config{Registry: h, Issuer: token.NewIssuer(h, h.clock), Failures: NewFailureLimit(50), OnFailure: h.note,
 		Codes: v.store, Families: v.store, Pepper: pepper, Proofs: &keyProofs{used: map[string]bool{}},
-		Record: func(_ context.Context, a Act) error { v.acts = append(v.acts, a); return v.deaf },
-		Distrust: func(_ context.Context, _ *tenant.Tenant, client string, tokens []tenant.Released) error {
-			for _, one := range tokens {
-				v.distrusted = append(v.distrusted, client+"/"+one.JTI)
-			}
-			return v.deaf
-		},
-		Log: slog.New(slog.DiscardHandler), Now: h.clock})
+		Settle: v.settle,
+		Log:    slog.New(slog.DiscardHandler), Now: h.clock})
 	made, err := v.store.CreateTenant(t.Context(), "uid 7", *h.tenant)
 	must(t, made, err)
 	for _, a := range h.apis[1:] {
@@ -98,6 +93,25 @@ func newVillage(t *testing.T) *village {
 	}
 	v.ada, v.session = v.person("ada@acme.example")
 	return v
+}
+
+// settle hears what the store left for the ledger, unless that is deaf.
+func (v *village) settle(ctx context.Context) error {
+	v.settling.Lock()
+	defer v.settling.Unlock()
+	if v.deaf != nil {
+		return v.deaf
+	}
+	owed, err := v.store.Owed(ctx)
+	var ids []string
+	for _, o := range owed {
+		if ids = append(ids, o.ID); o.IsEntry() {
+			v.acts = append(v.acts, o)
+		} else {
+			v.distrusted = append(v.distrusted, o.Client+"/"+o.JTI)
+		}
+	}
+	return errors.Join(err, v.store.Paid(ctx, ids))
 }
 
 func (v *village) person(login string) (tenant.Person, tenant.Session) {
@@ -389,7 +403,7 @@ func TestCodeReuse(t *testing.T) {
 	if !slices.Equal(v.distrusted, want) {
 		t.Errorf("distrusted %v, want %v", v.distrusted, want)
 	}
-	if len(v.acts) != 1 || v.acts[0].Kind != CodeReused || v.acts[0].Person != v.ada.ID || v.acts[0].Client != "spa" {
+	if len(v.acts) != 1 || v.acts[0].Kind != tenant.CodeReused || v.acts[0].Person != v.ada.ID || v.acts[0].Client != "spa" {
 		t.Errorf("recorded %+v", v.acts)
 	}
 	v.ask(refreshing("spa", second.Refresh)).wants(t, "refreshing", 400, oauth.InvalidGrant, "not good")
@@ -416,8 +430,6 @@ func TestCodeRace(t *testing.T) {
 		must(t, issued, err)
 		keeps, made = append(keeps, keep), append(made, issued)
 	}
-	v.config.Record = func(context.Context, Act) error { return nil }
-	v.config.Distrust = func(context.Context, *tenant.Tenant, string, []tenant.Released) error { return nil }
 	results := make([]error, len(keeps))
 	var wg sync.WaitGroup
 	for i := range keeps {
@@ -580,7 +592,7 @@ func TestRefreshReplay(t *testing.T) {
 		if again.Refresh != b.Refresh || again.AccessToken == b.AccessToken {
 			t.Errorf("%s: the same again gave another successor", c.name)
 		}
-		if len(v.acts) != 1 || v.acts[0].Kind != RefreshReplayed || v.acts[0].Detail["generation"] != "1" {
+		if len(v.acts) != 1 || v.acts[0].Kind != tenant.RefreshReplayed || v.acts[0].Detail["generation"] != "1" {
 			t.Errorf("%s: recorded %+v", c.name, v.acts)
 		}
 		next := v.wantTokens(v.ask(refreshing("spa", b.Refresh), c.header(3)...), c.name+", the successor")
@@ -657,7 +669,7 @@ func TestRefreshThieves(t *testing.T) {
 		if len(v.minted) != minted {
 			t.Errorf("%s: a token was asked for", c.name)
 		}
-		if len(v.acts) != 1 || v.acts[0].Kind != RefreshSuspended || v.acts[0].Detail["reason"] != string(c.reason) || v.acts[0].Detail["by"] != c.client || v.acts[0].Client != "spa" {
+		if len(v.acts) != 1 || v.acts[0].Kind != tenant.RefreshSuspended || v.acts[0].Detail["reason"] != string(c.reason) || v.acts[0].Detail["by"] != c.client || v.acts[0].Client != "spa" {
 			t.Errorf("%s: recorded %+v", c.name, v.acts)
 		}
 	}

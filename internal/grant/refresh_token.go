@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"seawall/internal/oauth"
@@ -54,7 +53,7 @@ func (refresh) Authorize(ctx context.Context, q *Request) (*token.Authorization,
 		case verdict != tenant.Suspends: // somebody else was faster
 			return nil, nil, p.refused(f)
 		}
-		return nil, nil, p.suspended(ctx, f)
+		return nil, nil, p.suspended(ctx)
 	}
 	asked, err := oauth.ParseScope(q.Form.Value("scope"))
 	if err != nil {
@@ -129,7 +128,7 @@ func (p *presentation) rotate(ctx context.Context, made token.Token, lifetime in
 	case tenant.Replays:
 		return p.replayed(ctx, f, made)
 	case tenant.Suspends:
-		return token.Token{}, p.suspended(ctx, f)
+		return token.Token{}, p.suspended(ctx)
 	}
 	return token.Token{}, p.refused(f)
 }
@@ -143,7 +142,8 @@ func (p *presentation) judged(ctx context.Context, r tenant.Rotation) (tenant.Fa
 	return p.house.Families.RotateFamily(ctx, p.Tenant.ID, r)
 }
 
-// replayed gives the successor that was given before. A replay that can't be recorded gives nothing, and can be tried again.
+// replayed gives the successor that was given before. The store has left it to the ledger to hear of it; as long as that hears
+// nothing, a replay gives nothing, and can be tried again.
 func (p *presentation) replayed(ctx context.Context, f tenant.Family, made token.Token) (token.Token, error) {
 	same, err := p.house.Pepper.successor(p.Tenant, p.token, f.Successor)
 	if err == nil && !f.Current.Matches(same.text) {
@@ -152,20 +152,15 @@ func (p *presentation) replayed(ctx context.Context, f tenant.Family, made token
 	if err != nil {
 		return token.Token{}, err
 	}
-	if err := p.record(ctx, RefreshReplayed, f, map[string]string{"jti": made.JTI()}); err != nil {
+	if err := p.house.Settle(context.WithoutCancel(ctx)); err != nil {
 		return token.Token{}, oauth.Unavailable(time.Second, fmt.Errorf("%w: %w", errNotReplayed, err))
 	}
 	return made.WithRefresh(same.text), nil
 }
 
-// suspended records why a family is suspended now. It stays suspended whether that succeeds or not.
-func (p *presentation) suspended(ctx context.Context, f tenant.Family) error {
-	return errSuspended.Because(p.record(context.WithoutCancel(ctx), RefreshSuspended, f, map[string]string{"reason": string(f.Suspicion), "by": p.shown.Client}))
-}
-
-func (p *presentation) record(ctx context.Context, kind ActKind, f tenant.Family, detail map[string]string) error {
-	detail["family"], detail["generation"] = f.ID, strconv.FormatUint(p.shown.Generation, 10)
-	return p.house.Record(ctx, Act{Kind: kind, Tenant: f.Tenant, Person: f.Person, Client: f.Client, Detail: detail})
+// suspended has the ledger hear that a family is suspended now. It is, whether that succeeds or not.
+func (p *presentation) suspended(ctx context.Context) error {
+	return errSuspended.Because(p.house.Settle(context.WithoutCancel(ctx)))
 }
 
 // refused says why a family gives nothing although nothing is wrong with who asks.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"io"
+	"time"
 
 	"seawall/internal/mint"
 )
@@ -47,13 +48,20 @@ func findBefore(d disk, q *mint.SearchQuery, size uint64) (*mint.Found, error) {
 	if err != nil {
 		return nil, err
 	}
+	since := time.Time{}
+	if q.Since > 0 {
+		since = time.UnixMilli(int64(q.Since))
+	}
+	if firsts, err = sinceSegment(d, firsts, since); err != nil {
+		return nil, err
+	}
 	room, budget := foundBytes, int64(foundScanned)
 	for i := segmentOf(firsts, max(before, 1)-1); i >= 0 && len(firsts) > 0; i-- {
 		if budget <= 0 {
 			out.Next = before
 			return out, nil
 		}
-		list, read, err := lastOf(d, firsts[i], q, before, q.Limit-len(out.Entries))
+		list, read, err := lastOf(d, firsts[i], q, since, before, q.Limit-len(out.Entries))
 		if err != nil {
 			return nil, err
 		}
@@ -77,14 +85,14 @@ type sizedEntry struct {
 }
 
 // lastOf returns the last most entries of a segment below before that q asks for, the oldest first, and how much was read.
-func lastOf(d disk, first uint64, q *mint.SearchQuery, before uint64, most int) (last []sizedEntry, read int64, err error) {
+func lastOf(d disk, first uint64, q *mint.SearchQuery, since time.Time, before uint64, most int) (last []sizedEntry, read int64, err error) {
 	defer func() { last = last[max(0, len(last)-most):] }()
 	r, err := openSegment(d, first)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer r.close()
-	filter := Filter{Kind: q.Kind, Tenant: q.Tenant, Client: q.Client, Subject: q.Subject, KID: q.KID, JTI: q.JTI}
+	filter := Filter{Kind: q.Kind, Tenant: q.Tenant, Client: q.Client, Subject: q.Subject, KID: q.KID, JTI: q.JTI, Since: since}
 	each := &search{filter: filter, needles: filter.needles()}
 	each.each = func(e mint.NumberedEntry) error {
 		if e.Sequence >= before {

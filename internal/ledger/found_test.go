@@ -3,9 +3,17 @@ package ledger
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"seawall/internal/mint"
 )
+
+func since(q mint.SearchQuery) time.Time {
+	if q.Since == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(q.Since))
+}
 
 // TestTheHouseFindsTheNewest: page by page, the pages of any size together are what a search of the files finds, backwards.
 func TestTheHouseFindsTheNewest(t *testing.T) {
@@ -15,8 +23,14 @@ func TestTheHouseFindsTheNewest(t *testing.T) {
 		"a jti": {JTI: "jti-1-3-0123456789"}, "nothing": {JTI: "jti-9"},
 	}
 	want := map[string][]mint.NumberedEntry{}
+	all := find(t, r.dir, Filter{})
+	for name, i := range map[string]int{"since the middle": len(all) / 2, "since the end": len(all) - 1, "since the beginning": 0} {
+		queries[name] = mint.SearchQuery{Since: all[i].Entry.Millis}
+	}
+	queries["since later"] = mint.SearchQuery{Since: all[len(all)-1].Entry.Millis + 1}
+	queries["a client, since the middle"] = mint.SearchQuery{Client: "client-2", Since: all[len(all)/2].Entry.Millis}
 	for name, q := range queries {
-		want[name] = find(t, r.dir, Filter{Kind: q.Kind, Tenant: q.Tenant, Client: q.Client, Subject: q.Subject, JTI: q.JTI})
+		want[name] = find(t, r.dir, Filter{Kind: q.Kind, Tenant: q.Tenant, Client: q.Client, Subject: q.Subject, JTI: q.JTI, Since: since(q)})
 		slices.Reverse(want[name])
 	}
 	r.open()

@@ -129,9 +129,9 @@ var kinds = []Kind{
 	{mint.ConsentGiven, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer | fAudience, []string{"session"}, []string{"scope"}},
 	{mint.CodeIssued, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer | fAudience, []string{"acr", "session"}, []string{"scope"}},
 	{mint.ConsentWithdrawn, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, nil, []string{"reason"}},
-	{mint.CodeReused, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, nil, []string{"family", "jti"}},
-	{mint.RefreshReplayed, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family", "generation"}, []string{"jti"}},
-	{mint.RefreshSuspended, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family", "reason"}, []string{"by", "generation"}},
+	{mint.CodeReused, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, nil, []string{"act_id", "family", "jti"}},
+	{mint.RefreshReplayed, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family", "generation"}, []string{"act_id", "jti"}},
+	{mint.RefreshSuspended, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family", "reason"}, []string{"act_id", "by", "generation"}},
 	{mint.RefreshResumed, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family"}, []string{"reason"}},
 	{mint.RefreshEnded, ByHouse, TwoYears, fTenant | fSubject | fClient, fActor | fIssuer, []string{"family", "reason"}, nil},
 }

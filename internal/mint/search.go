@@ -10,6 +10,7 @@ type SearchQuery struct {
 	KID     string    `json:"kid,omitempty"`
 	JTI     string    `json:"jti,omitempty"`
 	Before  uint64    `json:"before,omitempty"` // entries with a smaller sequence only; 0: from the end of the log
+	Since   uint64    `json:"since,omitempty"`  // Unix milliseconds: no earlier entries; 0: from the beginning
 	Limit   int       `json:"limit"`            // 1 to MaxFound
 }
 

@@ -130,22 +130,13 @@ func badProof(err error) error {
 	return oauth.Errorf(oauth.InvalidDPoPProof, "The proof is not good: %s.", refusal.Code.Reason())
 }
 
-// recordGrant writes into the ledger what happens to what people have agreed to.
-func (s *Server) recordGrant(ctx context.Context, a grant.Act) error {
-	return s.vaults.record(ctx, grantEntry(mint.EntryKind(a.Kind), a.Tenant, a.Person, a.Client, "", a.Detail))
-}
-
+// grantEntry is what the ledger has of something that happens to what people have agreed to.
 func grantEntry(kind mint.EntryKind, tenantID, person, client, actor string, detail map[string]string) *mint.Entry {
 	e := &mint.Entry{Kind: kind, Tenant: tenantID, Subject: person, Client: client, Actor: actor}
 	for name, value := range detail {
 		e.Detail = append(e.Detail, mint.Field{Name: name, Value: short(value)})
 	}
 	return e
-}
-
-// distrustLeaked has access tokens distrusted that came of a code which two have.
-func (s *Server) distrustLeaked(ctx context.Context, t *tenant.Tenant, client string, tokens []tenant.Released) error {
-	return s.distrustTokens(ctx, t, "client:"+client, mint.LeakedToken, tokens)
 }
 
 // accessEnded has the access tokens of a person's families distrusted, which the person has ended.

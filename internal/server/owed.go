@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,14 +26,25 @@ type Debts interface {
 // restart.
 //
 // What was heard and could not be forgotten, because the house died in between or the answer was lost, is not said twice: a
-// statement that stands is seen in the feed.
+// statement that stands is seen in the feed, and an entry carries the id of what was owed, so the log is searched for it.
 type debts struct {
 	store Debts
-	pay   func(ctx context.Context, o *tenant.Owed) error
-	log   *slog.Logger
+	// record appends entries, all or none. heard returns the ids of what was owed that entries of a tenant and a kind carry,
+	// since a time. distrust makes a statement, unless it stands.
+	record   func(ctx context.Context, entries ...*mint.Entry) error
+	heard    func(ctx context.Context, tenantID string, kind mint.EntryKind, since time.Time) (map[string]bool, error)
+	distrust func(ctx context.Context, o *tenant.Owed) error
+	log      *slog.Logger
 
-	paying sync.Mutex      // one round at a time
-	stuck  map[string]bool // by id: told to the log; guarded by paying
+	paying   sync.Mutex // one round at a time; guards what follows
+	began    bool
+	doubtful map[string]bool // by id: it may have been heard
+	stuck    map[string]bool // by id: told to the log
+}
+
+func (s *Server) newDebts() *debts {
+	return &debts{store: s.config.Store, record: s.vaults.record, heard: s.heard, distrust: s.payDistrust, log: s.log,
+		doubtful: map[string]bool{}, stuck: map[string]bool{}}
 }
 
 // settle has the ledger hear what is owed to it. What it does not hear now, it hears later.
@@ -44,73 +57,192 @@ func (d *debts) carry(ctx context.Context) {
 	repeat(ctx, func() bool { return d.round(ctx) == nil })
 }
 
-// round pays what is owed, once.
+// round pays what is owed, once. It fails while the ledger or the database is away; what the ledger does not take is told to
+// the log, and holds up nothing else.
 func (d *debts) round(ctx context.Context) error {
 	d.paying.Lock()
 	defer d.paying.Unlock()
 	owed, err := d.store.Owed(ctx)
-	if err != nil || len(owed) == 0 {
+	if err != nil {
 		return err
 	}
-	var paid []string
-	for i := range owed {
-		if err = d.pay(ctx, &owed[i]); isAway(err) {
-			break
-		}
-		if err == nil {
-			paid = append(paid, owed[i].ID)
-		} else if !d.stuck[owed[i].ID] {
-			d.stuck[owed[i].ID] = true
-			d.log.ErrorContext(ctx, "the ledger does not take what is owed to it", "tenant", owed[i].Tenant, "kind", string(owed[i].Kind), "cause", err)
+	var entries, statements []tenant.Owed
+	for _, o := range owed {
+		if d.doubtful[o.ID] = d.doubtful[o.ID] || !d.began; o.IsEntry() {
+			entries = append(entries, o)
+		} else {
+			statements = append(statements, o)
 		}
 	}
-	if len(paid) > 0 {
-		if err := d.store.Paid(context.WithoutCancel(ctx), paid); err != nil {
-			return err
+	d.began = true
+	paid, err := d.payEntries(ctx, entries)
+	for i := 0; i < len(statements) && err == nil; i++ {
+		switch err = d.distrust(ctx, &statements[i]); {
+		case err == nil:
+			paid = append(paid, statements[i].ID)
+		case !isAway(err):
+			d.complain(ctx, &statements[i], err)
+			err = nil
 		}
+	}
+	if len(paid) == 0 {
+		return err
+	}
+	if failed := d.store.Paid(context.WithoutCancel(ctx), paid); failed != nil {
+		return failed
+	}
+	for _, id := range paid {
+		delete(d.doubtful, id)
 	}
 	return err
 }
 
-// pay has the ledger hear one thing that is owed to it, unless it has.
-func (s *Server) pay(ctx context.Context, o *tenant.Owed) error {
-	t, err := s.config.Store.Tenant(ctx, o.Tenant)
+// atOnce is how many entries go into one message.
+const atOnce = 200
+
+// payEntries has the ledger hear entries, and returns the ids of those that it has heard, now or before.
+func (d *debts) payEntries(ctx context.Context, owed []tenant.Owed) (paid []string, err error) {
+	left := owed[:0]
+	heard, err := d.heardOf(ctx, owed)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	switch o.Kind {
-	case tenant.DistrustSession:
-		return s.payDistrust(ctx, &t, o, mint.DistrustSession, o.Session)
-	case tenant.DistrustPerson:
-		return s.payDistrust(ctx, &t, o, mint.DistrustSubject, o.Person)
+	for _, o := range owed {
+		if heard[o.ID] {
+			paid = append(paid, o.ID)
+		} else {
+			left = append(left, o)
+		}
 	}
-	return fmt.Errorf("the database owes the ledger a %q, which this program does not know", o.Kind)
+	for part := range slices.Chunk(left, atOnce) {
+		said, err := d.say(ctx, part)
+		if paid = append(paid, said...); err != nil {
+			return paid, err
+		}
+	}
+	return paid, nil
+}
+
+// heardOf returns the ids of what the ledger has heard already. It asks only about what it may have.
+func (d *debts) heardOf(ctx context.Context, owed []tenant.Owed) (map[string]bool, error) {
+	type place struct{ tenant, kind string }
+	since := map[place]time.Time{}
+	for _, o := range owed {
+		at := place{o.Tenant, string(o.Kind)}
+		if first, ok := since[at]; d.doubtful[o.ID] && (!ok || o.At.Before(first)) {
+			since[at] = o.At
+		}
+	}
+	all := map[string]bool{}
+	for at, first := range since {
+		some, err := d.heard(ctx, at.tenant, mint.EntryKind(at.kind), first)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, some)
+	}
+	return all, nil
+}
+
+// say has the ledger hear entries in one message, or in one each if it does not take them together.
+func (d *debts) say(ctx context.Context, owed []tenant.Owed) (said []string, err error) {
+	var entries []*mint.Entry
+	for _, o := range owed {
+		d.doubtful[o.ID] = true
+		e := grantEntry(mint.EntryKind(o.Kind), o.Tenant, o.Person, o.Client, o.Actor, o.Detail)
+		e.Detail = append(e.Detail, mint.Field{Name: owedID, Value: o.ID})
+		entries = append(entries, e)
+		said = append(said, o.ID)
+	}
+	switch err := d.record(ctx, entries...); {
+	case err == nil:
+		return said, nil
+	case isAway(err):
+		return nil, err
+	case len(owed) == 1:
+		d.complain(ctx, &owed[0], err)
+		return nil, nil
+	}
+	said = nil
+	for i := range owed {
+		one, err := d.say(ctx, owed[i:i+1])
+		if said = append(said, one...); err != nil {
+			return said, err
+		}
+	}
+	return said, nil
+}
+
+func (d *debts) complain(ctx context.Context, o *tenant.Owed, err error) {
+	if !d.stuck[o.ID] {
+		d.stuck[o.ID] = true
+		d.log.ErrorContext(ctx, "the ledger does not take what is owed to it", "tenant", o.Tenant, "kind", string(o.Kind), "cause", err)
+	}
+}
+
+// owedID is the detail of an entry that says what was owed.
+const owedID = "act_id"
+
+// heard searches the log for entries of what was owed. The ledger's clock may be behind ours by a minute at most.
+func (s *Server) heard(ctx context.Context, tenantID string, kind mint.EntryKind, since time.Time) (map[string]bool, error) {
+	ids := map[string]bool{}
+	q := mint.SearchQuery{Kind: kind, Tenant: tenantID, Since: uint64(since.UnixMilli() - mint.MaxClockDrift), Limit: mint.MaxFound}
+	for {
+		found := new(mint.Found)
+		if err := s.vaults.askLedger(ctx, mint.MsgSearch, q, found); err != nil {
+			return nil, err
+		}
+		for i := range found.Entries {
+			for _, field := range found.Entries[i].Entry.Detail {
+				if field.Name == owedID {
+					ids[field.Value] = true
+				}
+			}
+		}
+		if q.Before = found.Next; q.Before == 0 {
+			return ids, nil
+		}
+	}
 }
 
 // fresh is how young an act may be for the ledger to reckon in its own present: two clocks need not agree.
 const fresh = 2 * time.Second
 
-// payDistrust has what was issued before the act distrusted, unless nothing can be left that lives of it.
-func (s *Server) payDistrust(ctx context.Context, t *tenant.Tenant, o *tenant.Owed, kind mint.DistrustKind, value string) error {
+// payDistrust has what is owed distrusted, unless a statement says so or nothing can be left that lives of it.
+func (s *Server) payDistrust(ctx context.Context, o *tenant.Owed) error {
+	t, err := s.config.Store.Tenant(ctx, o.Tenant)
+	if err != nil {
+		return err
+	}
 	age := s.now().Sub(o.At)
 	if age > tenant.LongestLifetime {
 		return nil
 	}
-	f := s.feeds.of(t.ID, t.Issuer)
-	if err := f.refresh(ctx, nil); err != nil {
-		return err
-	}
-	if f.says(kind, value, o.At.Unix()) {
-		return nil
-	}
-	q := mint.StateQuery{Tenant: t.ID, Issuer: t.Issuer, Act: mint.ActDistrust, Kind: kind, Value: value, Reason: mint.ByAdmin, Actor: o.Actor}
+	q := mint.StateQuery{Tenant: t.ID, Issuer: t.Issuer, Act: mint.ActDistrust, Reason: mint.ByAdmin, Actor: o.Actor}
 	if o.ByPerson() {
 		q.Reason = mint.ByUser
 	}
 	if age > fresh {
 		q.Before = o.At.Unix() + 1
 	}
-	_, err := s.state(ctx, q)
+	switch o.Kind {
+	case tenant.DistrustSession:
+		q.Kind, q.Value = mint.DistrustSession, o.Session
+	case tenant.DistrustPerson:
+		q.Kind, q.Value = mint.DistrustSubject, o.Person
+	case tenant.DistrustLeaked:
+		q.Kind, q.Value, q.Reason, q.Before = mint.DistrustToken, o.JTI, mint.LeakedToken, 0
+	default:
+		return fmt.Errorf("the database owes the ledger a %q, which this program does not know", o.Kind)
+	}
+	f := s.feeds.of(t.ID, t.Issuer)
+	if err := f.refresh(ctx, nil); err != nil {
+		return err
+	}
+	if f.says(q.Kind, q.Value, o.At.Unix()) {
+		return nil
+	}
+	_, err = s.state(ctx, q)
 	if errors.Is(err, mint.Refuse(mint.StatedTime, "")) && age > mint.MaxClockDrift*time.Millisecond {
 		return nil // all of it is over by the ledger's clock
 	}

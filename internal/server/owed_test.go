@@ -157,13 +157,14 @@ var errForgetful = errors.New("the house dies here")
 
 func (forgetful) Paid(context.Context, []string) error { return errForgetful }
 
-// TestAnEndIsHeardOnce: a session ends while the ledger is away, the house restarts, it says so, dies before it notes that, and
-// says it again: there is one statement, and it counts from when the session ended.
+// TestAnEndIsHeardOnce: a session ends and a family is suspended while the ledger is away, the house restarts, it says so, dies
+// before it notes that, and is about to say it again: there is one statement, which counts from when the session ended, and one entry.
 func TestAnEndIsHeardOnce(t *testing.T) {
 	w := newTown(t)
 	ctx := t.Context()
-	a := w.signIn("spa")
+	a, stolen := w.signIn("spa"), w.signIn("spa")
 	w.vaults.end()
+	w.form("/acme/token", refreshing("web", stolen.Refresh), w.web).wants(t, "a thief, while the ledger is away", 400, "invalid_grant", "suspended")
 	if n, err := w.store.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: w.ada.ID, Session: w.session.ID, Actor: tenant.ActorPerson(w.ada.ID)}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -175,7 +176,8 @@ func TestAnEndIsHeardOnce(t *testing.T) {
 	w.vaults.begin()
 	again.waitReady()
 	again.eventually("some time has passed", func() bool { return time.Since(ended) > fresh })
-	dying := &debts{store: forgetful{again.store}, pay: again.pay, log: again.Server.log, stuck: map[string]bool{}}
+	dying := again.newDebts()
+	dying.store = forgetful{again.store}
 	for range 2 {
 		if err := dying.round(ctx); !errors.Is(err, errForgetful) {
 			t.Fatal(err)
@@ -189,6 +191,10 @@ func TestAnEndIsHeardOnce(t *testing.T) {
 	all, err := again.op.Distrusted(ctx, "acme")
 	if must(t, all, err); len(all) != 1 || all[0].Kind != string(mint.DistrustSession) || all[0].Value != w.session.ID || all[0].Before.Unix() > ended.Unix()+1 {
 		t.Errorf("stated %+v", all)
+	}
+	page, err := again.op.Entries(ctx, adminapi.EntryQuery{Kind: string(mint.RefreshSuspended)})
+	if must(t, page, err); len(page.Entries) != 1 || page.Entries[0].Detail["by"] != "web" || page.Entries[0].Client != "spa" || page.Entries[0].Subject != w.ada.ID {
+		t.Errorf("the log has %+v", page.Entries)
 	}
 	if again.introspect(w.api, a.Access)["active"] != false {
 		t.Error("its access token lives")

@@ -130,7 +130,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	s.directory = newDirectory(c.Store, c.Store, c.Store, c.Store)
 	s.policies = newPolicies(c.Store, s.vaults.ask, c.Log)
-	s.debts = &debts{store: c.Store, pay: s.pay, log: c.Log, stuck: map[string]bool{}}
+	s.debts = s.newDebts()
 	s.failures = &failures{record: s.vaults.record, log: c.Log}
 	s.limit = grant.NewFailureLimit(c.FailuresPerMinute)
 	pepper, err := loadPepper(ctx, c.Dir, c.Store)
@@ -144,7 +144,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.tokens = grant.NewHandler(grant.Config{
 		Registry: s.directory, Issuer: token.NewIssuer(s.vaults.signer, s.now), Failures: s.limit,
 		OnFailure: func(tenant, client string) { s.failures.note(failing{tenant: tenant, client: client}) },
-		Codes:     c.Store, Families: c.Store, Pepper: pepper, Proofs: proofs, Record: s.recordGrant, Distrust: s.distrustLeaked,
+		Codes:     c.Store, Families: c.Store, Pepper: pepper, Proofs: proofs, Settle: s.debts.round,
 		Log: c.Log, Now: s.now,
 	})
 	if s.people, err = s.newDoor(); err != nil {

@@ -99,7 +99,7 @@ func codeByHash(q querier, tenantID string, hash secret.Hash) (tenant.Code, erro
 
 // RedeemCode uses a code up and keeps the refresh family that it gives, in one act. Of any number of calls one succeeds.
 // To each other it is [tenant.ErrCodeReused] together with the code and what it gave, and the family that it gave is
-// revoked in the act that finds that out. A code that is over, whose person, client, passkey or browser session has ended,
+// revoked in the act that finds that out, which owes it to the ledger. A code that is over, whose person, client, passkey or browser session has ended,
 // or that is not there, is [tenant.ErrNotFound].
 func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Hash, r tenant.Redemption) (c tenant.Code, err error) {
 	family := ""
@@ -127,7 +127,7 @@ func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Has
 				return err
 			}
 			if reused = !c.RedeemedAt.IsZero(); reused { // and what follows from that is kept, so the act succeeds
-				return x.revokeFamily(tenantID, c.Family)
+				return x.takeBack(c)
 			}
 			return codeOver()
 		}
@@ -142,6 +142,28 @@ func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Has
 		err = tenant.Refuse(tenant.ErrCodeReused, "find out who else has the code", "the code was redeemed already")
 	}
 	return c, err
+}
+
+// takeBack ends what a code gave that came a second time, and owes it to the ledger that its tokens are with somebody who should
+// not have them.
+func (x *tx) takeBack(c tenant.Code) error {
+	alive := []tenant.Released{c.Gave}
+	if c.Family != "" {
+		if err := x.revokeFamily(c.Tenant, c.Family); err != nil {
+			return err
+		}
+		if f, err := familyByID(x, c.Tenant, c.Family); err == nil {
+			alive = f.Alive(x.now)
+		} else if !errors.Is(err, tenant.ErrNotFound) {
+			return err
+		}
+	}
+	for _, o := range c.OwesReuse(alive) {
+		if err := x.owe(o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // redeemsCode uses a code up unless it is over, or something ended that it came of. What is not to outlive the browser session

@@ -83,7 +83,7 @@ func (s *Store) AnyFamily(ctx context.Context) (any bool, err error) {
 }
 
 // RotateFamily judges a refresh token and does what follows, in one act: the next generation at its first use; nothing but
-// a note when the same comes again in time; suspension if it may be a thief's. It returns the family as it is then, and
+// a note when the same comes again in time; suspension if it may be a thief's. Both of these are owed to the ledger. It returns the family as it is then, and
 // the verdict. Of any number of calls with one token one rotates, and the others find what that one gave.
 func (s *Store) RotateFamily(ctx context.Context, tenantID string, r tenant.Rotation) (f tenant.Family, v tenant.Verdict, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
@@ -118,9 +118,15 @@ func (x *tx) judged(f *tenant.Family, v *tenant.Verdict, r tenant.Rotation, now 
 		return err
 	case tenant.Replays:
 		f.Replayed, f.Released = r.Generation, f.Remembering(r.Token, now)
+		if err := x.owe(f.OwesReplay(r)); err != nil {
+			return err
+		}
 		return x.exec(`update family set replayed = $2, released = $3 where id = $1 and generation = $4`, f.ID, int64(f.Replayed), released(f.Released), int64(f.Generation))
 	case tenant.Suspends:
 		if err := x.suspend(f.ID, why); err != nil {
+			return err
+		}
+		if err := x.owe(f.OwesSuspension(why, &r.Presented)); err != nil {
 			return err
 		}
 		*f, err = familyByID(x, f.Tenant, f.ID)
@@ -146,6 +152,22 @@ func (x *tx) rotate(was tenant.Family, r tenant.Rotation, now time.Time) (turned
 // suspend stops a family, reversibly, and closes the window in which a used token may come again.
 func (x *tx) suspend(id string, why tenant.Suspicion) error {
 	return x.exec(`update family set suspended_at = $2, suspicion = $3, successor = null, consumed_at = null where id = $1 and suspended_at is null and revoked_at is null`, id, x.now.UnixMilli(), string(why))
+}
+
+// suspendAll suspends the families of a tenant that a condition names, whose parameters begin with $4, and owes each to the ledger.
+func (x *tx) suspendAll(why tenant.Suspicion, where, tenantID string, args ...any) error {
+	families, err := collect(x, scanFamily, `update family set suspended_at = $2, suspicion = $3, successor = null, consumed_at = null
+		where tenant = $1 and suspended_at is null and revoked_at is null and expires_at > $2 and `+where+` returning `+familyColumns,
+		append([]any{tenantID, x.now.UnixMilli(), string(why)}, args...)...)
+	if err != nil {
+		return err
+	}
+	for _, f := range families {
+		if err := x.owe(f.OwesSuspension(why, nil)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SuspendFamily suspends a person's family, and reports whether it was not before. One that is over is

@@ -168,8 +168,7 @@ func (x *tx) leaveBehind(tenantID, person string) error {
 	if err := x.exec(`update passkey set suspended_at = $3, suspended_why = 'recovery' where tenant = $1 and person = $2 and suspended_at is null`, tenantID, person, x.now.UnixMilli()); err != nil {
 		return err
 	}
-	if err := x.exec(`update family set suspended_at = $3, suspicion = $4, successor = null, consumed_at = null where tenant = $1 and person = $2 and suspended_at is null and revoked_at is null`,
-		tenantID, person, x.now.UnixMilli(), string(tenant.PersonRecovered)); err != nil {
+	if err := x.suspendAll(tenant.PersonRecovered, `person = $4`, tenantID, person); err != nil {
 		return err
 	}
 	if err := x.endCodes(`tenant = $1 and person = $2`, tenantID, person); err != nil {
@@ -262,19 +261,17 @@ func (x *tx) suspendLesser(t tenant.Tenant) error {
 			}
 		}
 	}
-	return x.exec(`update family set suspended_at = $2, suspicion = $3, successor = null, consumed_at = null where tenant = $1 and suspended_at is null and revoked_at is null
-		and passkey not in (select id from passkey where tenant = $1)`, t.ID, x.now.UnixMilli(), string(tenant.LesserPasskey))
+	return x.suspendAll(tenant.LesserPasskey, `passkey not in (select id from passkey where tenant = $1)`, t.ID)
 }
 
 // suspendBehind suspends the families that came of a passkey, whatever became of their session, or that a session of it keeps
 // alive, and ends such codes.
 func (x *tx) suspendBehind(k tenant.Passkey, why tenant.Suspicion) error {
-	const behind = `tenant = $1 and person = $2 and (passkey = $4 or session in (select id from browser_session where tenant = $1 and person = $2 and passkey = $4))`
-	if err := x.endCodes(behind, k.Tenant, k.Person, k.ID); err != nil {
+	const behind = `(passkey = $4 or session in (select id from browser_session where tenant = $1 and passkey = $4))`
+	if err := x.suspendAll(why, behind, k.Tenant, k.ID); err != nil {
 		return err
 	}
-	return x.exec(`update family set suspended_at = $3, suspicion = $5, successor = null, consumed_at = null where suspended_at is null and revoked_at is null and `+behind,
-		k.Tenant, k.Person, x.now.UnixMilli(), k.ID, string(why))
+	return x.endCodes(`tenant = $1 and person = $2 and `+behind, k.Tenant, k.Person, k.ID)
 }
 
 func scanPasskey(scan func(...any) error) (k tenant.Passkey, err error) {

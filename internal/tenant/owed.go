@@ -1,26 +1,79 @@
 package tenant
 
-import "time"
+import (
+	"slices"
+	"strconv"
+	"time"
+)
 
 // OwedKind says what the ledger has yet to hear.
 type OwedKind string
 
-// The kinds: what must not be believed any more.
+// The kinds: what must not be believed any more, and what happened to what people have agreed to, by the names that entries
+// have.
 const (
 	DistrustSession OwedKind = "distrust.session" // what names the session
 	DistrustPerson  OwedKind = "distrust.person"  // everything of the person
+	DistrustLeaked  OwedKind = "distrust.leaked"  // a token that came of a code which two have
+
+	CodeReused       OwedKind = "code.reused"
+	RefreshReplayed  OwedKind = "refresh.replayed"
+	RefreshSuspended OwedKind = "refresh.suspended"
 )
+
+// OwedEntries lists the kinds that are entries.
+func OwedEntries() []OwedKind { return []OwedKind{CodeReused, RefreshReplayed, RefreshSuspended} }
 
 // Owed is what follows from an act of the store and the ledger has yet to hear. The act keeps it, in its own transaction, until
 // it is delivered: who dies in between, or finds the ledger away, forgets nothing.
 type Owed struct {
-	ID      string    `json:"-"` // random
-	Tenant  string    `json:"-"`
-	At      time.Time `json:"-"` // of the act
-	Kind    OwedKind  `json:"kind"`
-	Person  string    `json:"person"`
-	Session string    `json:"session,omitempty"`
-	Actor   string    `json:"actor"`
+	ID      string            `json:"-"` // random
+	Tenant  string            `json:"-"`
+	At      time.Time         `json:"-"` // of the act
+	Kind    OwedKind          `json:"kind"`
+	Person  string            `json:"person"`
+	Client  string            `json:"client,omitempty"`
+	Session string            `json:"session,omitempty"`
+	JTI     string            `json:"jti,omitempty"`
+	Actor   string            `json:"actor,omitempty"`
+	Detail  map[string]string `json:"detail,omitempty"` // of an entry
+}
+
+// IsEntry reports whether it is an entry, and not a statement about what must not be believed.
+func (o Owed) IsEntry() bool { return slices.Contains(OwedEntries(), o.Kind) }
+
+// owes is what the ledger must hear of a family.
+func (f Family) owes(kind OwedKind, detail map[string]string) Owed {
+	detail["family"] = f.ID
+	return Owed{Tenant: f.Tenant, Kind: kind, Person: f.Person, Client: f.Client, Detail: detail}
+}
+
+// OwesReplay is what the ledger must hear of a refresh token that was sent twice, and of the access token that it gave.
+func (f Family) OwesReplay(r Rotation) Owed {
+	return f.owes(RefreshReplayed, map[string]string{"generation": strconv.FormatUint(r.Generation, 10), "jti": r.Token.JTI})
+}
+
+// OwesSuspension is what the ledger must hear of a family that is suspended for what came along; nil: it was for something else.
+func (f Family) OwesSuspension(why Suspicion, by *Presented) Owed {
+	detail := map[string]string{"reason": string(why)}
+	if by != nil {
+		detail["by"], detail["generation"] = by.Client, strconv.FormatUint(by.Generation, 10)
+	}
+	return f.owes(RefreshSuspended, detail)
+}
+
+// OwesReuse is what the ledger must hear of a code that came a second time, when what it gave has ended: the entry, and which
+// tokens are with somebody who should not have them.
+func (c Code) OwesReuse(alive []Released) []Owed {
+	detail := map[string]string{"jti": c.Gave.JTI}
+	if c.Family != "" {
+		detail["family"] = c.Family
+	}
+	all := []Owed{{Tenant: c.Tenant, Kind: CodeReused, Person: c.Person, Client: c.Client, Detail: detail}}
+	for _, token := range alive {
+		all = append(all, Owed{Tenant: c.Tenant, Kind: DistrustLeaked, Person: c.Person, Client: c.Client, JTI: token.JTI, Actor: "client:" + c.Client})
+	}
+	return all
 }
 
 // ByPerson reports whether the person whom it is about wanted it.

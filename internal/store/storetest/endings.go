@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"seawall/internal/secret"
@@ -302,6 +303,85 @@ func testOwed(t *testing.T, f *fixture) {
 			}
 			if owed := ok(f.Owed(ctx))(t); len(owed) > 0 {
 				t.Errorf("paid, and the ledger is owed %+v", owed)
+			}
+		})
+	}
+}
+
+// testOwedEntries: what happens to families and codes without anybody's wish is owed to the ledger, once each, by the act in which
+// it happens. A good refresh owes nothing.
+func testOwedEntries(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustAcme()
+	for _, c := range []struct {
+		name string
+		do   func(p party, n tenant.Family)
+		want string // kinds and reasons
+	}{
+		{"a good refresh", func(_ party, n tenant.Family) { f.mustRotate(n, "one") }, ""},
+		{"the same again", func(_ party, n tenant.Family) {
+			f.mustRotate(n, "one")
+			if _, v, err := f.RotateFamily(ctx, "acme", next(n, "again")); v != tenant.Replays || err != nil {
+				t.Error(v, err)
+			}
+		}, "refresh.replayed 1 again;"},
+		{"a thief, who comes again", func(_ party, n tenant.Family) {
+			for range 2 {
+				r := next(n, "stolen")
+				r.Client = "thief"
+				if _, _, err := f.RotateFamily(ctx, "acme", r); err != nil {
+					t.Error(err)
+				}
+			}
+		}, "refresh.suspended 1 other-client thief;"},
+		{"an administrator", func(_ party, n tenant.Family) { // who has written it down
+			if _, _, err := f.SuspendFamily(ctx, "acme", n.Person, n.ID, tenant.SuspendedByHand); err != nil {
+				t.Error(err)
+			}
+		}, ""},
+		{"a cloned passkey", func(p party, _ tenant.Family) {
+			wantReason(t, f.SignIn(ctx, newSession(p.key, f.clock.Now()), used(p.key, 0), secret.Hash{}), tenant.ErrCounter)
+		}, "refresh.suspended cloned-passkey;"},
+		{"a code twice", func(p party, n tenant.Family) {
+			c := p.newCode(f.clock.Now())
+			if err := f.SaveCode(ctx, c); err != nil {
+				t.Fatal(err)
+			}
+			family := p.newFamily(true, f.clock.Now())
+			r := tenant.Redemption{Token: family.Released[0], Family: &family}
+			ok(f.RedeemCode(ctx, "acme", c.Hash, r))(t)
+			f.mustRotate(ok(f.Family(ctx, "acme", family.ID))(t), "later")
+			_, err := f.RedeemCode(ctx, "acme", c.Hash, tenant.Redemption{})
+			wantReason(t, err, tenant.ErrCodeReused)
+		}, "code.reused first;distrust.leaked first;distrust.leaked later;"},
+		{"a raised tier", func(party, tenant.Family) { // last: it stops all that came of less
+			ok(f.CompleteTenant(ctx, tenant.Tenant{ID: "acme", Passkeys: tenant.DeviceBound}))(t)
+		}, "refresh.suspended lesser-passkey;"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			name := "p" + tenant.NewFamilyID().String()
+			p := f.mustParty("acme", name, name)
+			n := f.mustFamily(p, true, nil)
+			c.do(p, n)
+			f.reopen()
+			var got []string
+			var ids []string
+			for _, o := range ok(f.Owed(ctx))(t) {
+				ids = append(ids, o.ID)
+				if o.Client != p.client.ID { // the families of the cases before are stopped, too
+					continue
+				}
+				words := []string{string(o.Kind), o.Detail["generation"], o.Detail["reason"], o.Detail["by"], o.Detail["jti"], o.JTI}
+				got = append(got, strings.Join(strings.Fields(strings.Join(words, " ")), " ")+";")
+				if o.Tenant != "acme" || o.Person != p.person.ID || o.IsEntry() && o.Detail["family"] == "" || o.Kind == tenant.DistrustLeaked && o.Actor != "client:"+p.client.ID {
+					t.Errorf("owes %+v", o)
+				}
+			}
+			if slices.Sort(got); strings.Join(got, "") != c.want {
+				t.Errorf("owes %q, want %q", got, c.want)
+			}
+			if err := f.Paid(ctx, ids); err != nil {
+				t.Fatal(err)
 			}
 		})
 	}

@@ -147,6 +147,7 @@ func Run(t *testing.T, open Open) {
 		{"families end", testFamiliesEnd},
 		{"families end with sessions", testSessionEnds},
 		{"what ends is owed to the ledger", testOwed},
+		{"what is suspended is owed to the ledger", testOwedEntries},
 		{"a cloned passkey stops what came of it", testCameOfAClone},
 		{"a raised tier stops what came of less", testCameOfLess},
 		{"one winner creates a tenant", testCreateRace},
