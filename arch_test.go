@@ -47,15 +47,16 @@ var house = []room{
 	{"internal/fence", nil},
 	{"internal/supervise", nil},
 	{"internal/link", nil},
+	{"internal/durable", nil},
 	{"internal/process", []string{"internal/fence", "internal/link", "internal/secret", "internal/supervise"}},
 
 	// Two vaults.
 	{"internal/eddsa", nil},
 	{"internal/keystore", []string{"internal/secret"}},
-	{"internal/keystore/file", []string{"internal/keystore", "internal/secret"}},
+	{"internal/keystore/file", []string{"internal/durable", "internal/keystore", "internal/secret"}},
 	{"internal/keystore/builtin", []string{"internal/keystore", "internal/keystore/file"}},
 	{"internal/keystore/keystoretest", []string{"internal/keystore"}},
-	{"internal/ledger", []string{"internal/eddsa", "internal/mint"}},
+	{"internal/ledger", []string{"internal/durable", "internal/eddsa", "internal/mint"}},
 	{"internal/ledger/vault", []string{"internal/ledger", "internal/mint", "internal/fence", "internal/link", "internal/process"}},
 	{"internal/signer", []string{"internal/mint", "internal/keyring", "internal/keystore", "internal/secret"}},
 	{"internal/signer/vault", []string{"internal/signer", "internal/mint", "internal/keystore", "internal/keystore/builtin", "internal/fence", "internal/link", "internal/process", "internal/supervise"}},
@@ -70,13 +71,13 @@ var house = []room{
 	{"internal/drill", []string{"internal/oauth", "validate", "validate/validatetest"}},
 
 	// Doors.
-	{"internal/store", []string{"internal/tenant", "internal/secret"}},
+	{"internal/store", []string{"internal/durable", "internal/tenant", "internal/secret"}},
 	{"internal/store/storetest", []string{"internal/store", "internal/tenant", "internal/oauth", "internal/secret"}},
 	{"internal/server/adminapi", nil},
 	{"internal/remote", []string{"internal/secret"}},
 	{"internal/console", []string{"internal/login", "internal/look", "internal/server/adminapi", "internal/tenant", "internal/secret"}},
 	{"internal/guard", []string{"internal/secret", "validate"}},
-	{"internal/server", []string{"internal/server/adminapi", "internal/authorize", "internal/console", "internal/grant", "internal/login", "internal/revocation", "internal/token", "internal/tenant", "internal/oauth", "internal/mint", "internal/keyring", "internal/secret", "validate"}},
+	{"internal/server", []string{"internal/durable", "internal/server/adminapi", "internal/authorize", "internal/console", "internal/grant", "internal/login", "internal/revocation", "internal/token", "internal/tenant", "internal/oauth", "internal/mint", "internal/keyring", "internal/secret", "validate"}},
 
 	// The cellar.
 	{"internal/testenv", nil},

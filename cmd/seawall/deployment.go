@@ -13,13 +13,14 @@ import (
 	"syscall"
 	"time"
 
+	"seawall/internal/durable"
 	"seawall/internal/supervise"
 )
 
 const (
 	// deploymentFile makes a directory seawall's own.
 	deploymentFile = "seawall.json"
-	deploymentTemp = ".seawall.json.new"
+	deploymentTemp = deploymentFile + ".new" // as package durable names it
 	// dataFormat is the layout of the data directory that this binary reads and writes.
 	dataFormat = 1
 )
@@ -132,29 +133,7 @@ func (d *dataDir) write() error {
 	if err != nil {
 		return err
 	}
-	temp, final := filepath.Join(d.path, deploymentTemp), filepath.Join(d.path, deploymentFile)
-	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return explainData(err)
-	}
-	_, err = file.Write(append(text, '\n'))
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(temp, final)
-	}
-	if err != nil {
-		os.Remove(temp)
-		return explainData(err)
-	}
-	return syncDir(d.path)
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return explainData(err)
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil {
+	if err := durable.Replace(filepath.Join(d.path, deploymentFile), append(text, '\n'), 0o600); err != nil {
 		return explainData(err)
 	}
 	return nil

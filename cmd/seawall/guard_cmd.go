@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"seawall/internal/durable"
 	"seawall/internal/guard"
 	"seawall/internal/process"
 	"seawall/validate"
@@ -141,7 +141,7 @@ func (p *post) run(ctx context.Context, c *call) error {
 		return err
 	}
 	if p.jwks != "" {
-		if err := writeJWKS(p.jwks, g.JWKS()); err != nil {
+		if err := durable.Replace(p.jwks, append(g.JWKS(), '\n'), 0o644); err != nil {
 			return fmt.Errorf("jwks_file: %w", err)
 		}
 	}
@@ -235,15 +235,6 @@ func (p *post) doors(g *guard.Guard) ([]guard.Door, error) {
 		return nil, errors.Join(err, main.Listener.Close())
 	}
 	return []guard.Door{main, {Listener: status, Handler: g.Status()}}, nil
-}
-
-// writeJWKS writes the key set for an API that reads files; nobody ever sees half of it.
-func writeJWKS(path string, jwks []byte) error {
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, append(jwks, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
 }
 
 // The members that scripts rely on.

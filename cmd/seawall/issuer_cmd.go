@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"seawall/internal/durable"
 	"seawall/validate"
 )
 
@@ -315,12 +316,7 @@ func writePin(path string, p *validate.Pin) (changes []string, err error) {
 		}
 		changes = differences(&old, p)
 	}
-	// A pin is no secret, and half a pin must never be read.
-	fresh := path + ".new"
-	if err := os.WriteFile(fresh, encodePin(p), 0o644); err != nil {
-		return nil, err
-	}
-	return changes, os.Rename(fresh, path)
+	return changes, durable.Replace(path, encodePin(p), 0o644) // it is no secret
 }
 
 // differences tells what a new pin changes.

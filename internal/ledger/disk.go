@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"seawall/internal/durable"
 )
 
 // disk is the folder of the segments. Names have no slashes. What Create, Rename and Remove did is certain to survive a
@@ -73,7 +75,7 @@ func (d folder) Create(name string) (file, error) {
 
 func (d folder) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }
 func (d folder) Remove(name string) error     { return os.Remove(d.path(name)) }
-func (d folder) Sync() error                  { return syncDir(string(d)) }
+func (d folder) Sync() error                  { return durable.SyncDir(string(d)) }
 
 // readOnly is the disk as a reader of somebody else's log sees it.
 type readOnly struct{ folder }
@@ -97,14 +99,6 @@ func (f osFile) Size() (int64, error) {
 }
 
 func (f osFile) Sync() error { return fdatasync(f.File) }
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
 
 // checkPrivate refuses a file or folder that others can open.
 func checkPrivate(f *os.File) error {
@@ -135,25 +129,6 @@ func checkPrivateDir(path string) error {
 		return fmt.Errorf("%s is not a folder", path)
 	}
 	return checkPrivate(dir)
-}
-
-// replaceFile writes a file as a whole: after a crash there is the old one or the new one.
-func replaceFile(dir, name string, content []byte) error {
-	path := filepath.Join(dir, name)
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		os.Remove(temp)
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return syncDir(dir)
 }
 
 // readPrivate reads a file that nobody else may read.

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"seawall/internal/durable"
 	"seawall/internal/mint"
 )
 
@@ -101,7 +102,7 @@ func Create(c Config) error {
 	} else if found {
 		return fmt.Errorf("there is a ledger in %s already", c.Dir)
 	}
-	if err := replaceFile(c.Dir, makingFile, nil); err != nil {
+	if err := durable.Replace(c.path(makingFile), nil, 0o600); err != nil {
 		return err
 	}
 	now := c.clock()()
@@ -115,7 +116,7 @@ func Create(c Config) error {
 	if err := os.Remove(c.path(makingFile)); err != nil {
 		return err
 	}
-	return syncDir(c.Dir)
+	return durable.SyncDir(c.Dir)
 }
 
 // createLog makes the log beside its place and moves it there when it is durable.
@@ -136,7 +137,7 @@ func (c *Config) createLog(keys *vaultKeys, now time.Time) error {
 	if err := os.Rename(temp, c.path(LogDir)); err != nil {
 		return err
 	}
-	return syncDir(c.Dir)
+	return durable.SyncDir(c.Dir)
 }
 
 // beginLog writes the first batch: who the ledger is, and its first receipt key.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"seawall/internal/durable"
 )
 
 // A sealed file is "seawall-sealed\n", a version byte, a nonce of 12 bytes and AES-256-GCM under the ledger's
@@ -43,7 +45,7 @@ func newSealer(kek []byte) (*sealer, error) {
 func createSealer(dir string) (*sealer, error) {
 	kek := make([]byte, kekSize)
 	rand.Read(kek)
-	if err := replaceFile(dir, kekFile, kek); err != nil {
+	if err := durable.Replace(filepath.Join(dir, kekFile), kek, 0o600); err != nil {
 		return nil, err
 	}
 	return newSealer(kek)
@@ -74,7 +76,7 @@ func (s *sealer) write(dir, name string, plain []byte) error {
 	nonce := make([]byte, nonceSize)
 	rand.Read(nonce)
 	b = s.aead.Seal(append(b, nonce...), nonce, plain, associated(name))
-	return replaceFile(dir, name, b)
+	return durable.Replace(filepath.Join(dir, name), b, 0o600)
 }
 
 // read opens the sealed file name. A missing one is an [os.ErrNotExist].

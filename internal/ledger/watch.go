@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"seawall/internal/durable"
 	"seawall/internal/mint"
 )
 
@@ -62,7 +63,7 @@ func (l *Ledger) raise(found string) {
 		return
 	}
 	l.log.Error("alarm: the log was changed; nothing is recorded any more", "found", found)
-	if err := replaceFile(l.dir, alarmFile, []byte(found+"\n")); err != nil {
+	if err := durable.Replace(filepath.Join(l.dir, alarmFile), []byte(found+"\n"), 0o600); err != nil {
 		l.log.Error("the alarm could not be written down", "error", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"seawall/internal/durable"
 	"seawall/internal/mint"
 	"seawall/internal/tenant"
 )
@@ -44,7 +45,7 @@ func (s *Server) recordBase(ctx context.Context) {
 	for string(told) != s.config.Base {
 		err := s.vaults.record(ctx, &mint.Entry{Kind: mint.BaseRecorded, Actor: "house", Detail: []mint.Field{{Name: "base", Value: s.config.Base}}})
 		if err == nil {
-			err = replaceFile(path, []byte(s.config.Base))
+			err = durable.Replace(path, []byte(s.config.Base), 0o600)
 		}
 		if err == nil {
 			return

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"seawall/internal/durable"
 	"seawall/internal/mint"
 )
 
@@ -451,7 +452,7 @@ func (f *feed) save() {
 	text, err := json.Marshal(&f.feedState)
 	f.mu.RUnlock()
 	if err == nil {
-		err = replaceFile(f.path(), text)
+		err = durable.Replace(f.path(), text, 0o600)
 	}
 	if err != nil {
 		f.from.log.Warn("a distrust feed can't be kept on the disk", "tenant", f.tenant, "cause", err)

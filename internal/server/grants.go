@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"seawall/internal/durable"
 	"seawall/internal/grant"
 	"seawall/internal/mint"
 	"seawall/internal/oauth"
@@ -70,7 +71,7 @@ func makePepper(ctx context.Context, path string, store Grants) error {
 	raw := make([]byte, grant.PepperSize)
 	defer clear(raw)
 	_, _ = rand.Read(raw) // never fails: crypto/rand ends the process instead
-	return replaceFile(path, raw)
+	return durable.Replace(path, raw, 0o600)
 }
 
 // Bounds of proofs of possession at our own endpoints. A nonce is good for one to two of its periods, and no longer than the

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"seawall/internal/durable"
 	"seawall/internal/mint"
 )
 
@@ -166,7 +167,7 @@ func (k *keys) save(answer *mint.Keys) error {
 	if err != nil || bytes.Equal(text, k.saved) {
 		return err
 	}
-	if err := replaceFile(filepath.Join(k.dir, keysFile), text); err != nil {
+	if err := durable.Replace(filepath.Join(k.dir, keysFile), text, 0o600); err != nil {
 		return err
 	}
 	k.saved = text
@@ -186,7 +187,7 @@ func (k *keys) knows(doc mint.Document) (ed25519.PublicKey, error) {
 	}
 	known := k.root.Load()
 	if known == nil {
-		if err := replaceFile(filepath.Join(k.dir, rootFile), []byte(doc.Root)); err != nil {
+		if err := durable.Replace(filepath.Join(k.dir, rootFile), []byte(doc.Root), 0o600); err != nil {
 			return nil, fmt.Errorf("remembering the ledger root: %w", err)
 		}
 		k.root.Store(&doc.Root)
@@ -228,25 +229,4 @@ func (k *keys) follow(ctx context.Context) {
 		}
 		return err == nil
 	})
-}
-
-// replaceFile writes a file in one step that survives a power cut.
-func replaceFile(path string, text []byte) error {
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
+	"seawall/internal/durable"
 	"seawall/internal/tenant"
 )
 
@@ -119,7 +121,7 @@ func (s *Store) backup(ctx context.Context, conn *sql.Conn, version int) error {
 		err = os.Rename(unfinished, name)
 	}
 	if err == nil {
-		err = syncDir(s.path)
+		err = durable.SyncDir(filepath.Dir(s.path))
 	}
 	if err != nil {
 		explained, _ := writeError(err)

@@ -12,6 +12,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"seawall/internal/durable"
 	"seawall/internal/tenant"
 )
 
@@ -93,7 +94,7 @@ func openReaders(path string) (*sql.DB, error) {
 func makeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
-		return errors.Join(f.Close(), syncDir(path))
+		return errors.Join(f.Close(), durable.SyncDir(filepath.Dir(path)))
 	}
 	if !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("creating the database: %w", err)
@@ -109,15 +110,6 @@ func makeFile(path string) error {
 		return tenant.Refuse(tenant.ErrConflict, "find out who had access, then run `chmod 600 "+path+"`", "%s may be used by others: its permissions are %04o and should be 0600", path, info.Mode().Perm())
 	}
 	return nil
-}
-
-// syncDir makes the names of files beside path durable.
-func syncDir(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // resultCode finds SQLite's result code in err, or 0. The driver's errors have a method Code.
