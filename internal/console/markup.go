@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"seawall/internal/look"
+	"seawall/internal/server/adminapi"
 )
 
 // markup writes the pieces that a page has many of: values, rows, choices, and the ways to other pages. A template would
@@ -31,6 +32,16 @@ func pieces(s look.Speaker) template.FuncMap {
 		"facts": func(list []fact) (template.HTML, error) { return piece(func(m *markup) { m.facts(list) }) },
 		"rows":  func(t *table) (template.HTML, error) { return piece(func(m *markup) { m.rows(t) }) },
 		"field": func(f field) (template.HTML, error) { return piece(func(m *markup) { m.field(f) }) },
+		"self": func(home string, who *adminapi.Self) (template.HTML, error) {
+			return piece(func(m *markup) { m.self(home, who) })
+		},
+		"trail": func(root string, list []link) (template.HTML, error) {
+			return piece(func(m *markup) { m.trail(root, list) })
+		},
+		"processes": func(list []process) (template.HTML, error) { return piece(func(m *markup) { m.processes(list) }) },
+		"finding": func(root string, f finding) (template.HTML, error) {
+			return piece(func(m *markup) { m.finding(root, f) })
+		},
 		"rooms": func(p page) (template.HTML, error) { return piece(func(m *markup) { m.rooms(p) }) },
 		"acts": func(root string, list []act) (template.HTML, error) {
 			return piece(func(m *markup) { m.acts(root, list) })
@@ -281,6 +292,61 @@ func (m *markup) rooms(p page) {
 		m.say(room.key)
 		m.put("</a>\n  ")
 	}
+}
+
+// self is who is signed in, and the way to their account.
+func (m *markup) self(home string, who *adminapi.Self) {
+	m.put(`<div class="self">`)
+	m.link(`<a`, home, "/account")
+	m.put(`>`)
+	m.text(cmp.Or(who.Name, who.Actor))
+	m.put(`</a><span class="badge">`)
+	m.text(who.Role)
+	m.put(`</span></div>`)
+}
+
+// trail is how one came here.
+func (m *markup) trail(root string, list []link) {
+	for _, l := range list {
+		m.link(`<a`, root, l.Path)
+		m.put(`>`)
+		m.label(l.Key, l.Text)
+		m.put(`</a>`)
+	}
+}
+
+// processes are how the three are. What the admin API says of one is English.
+func (m *markup) processes(list []process) {
+	for _, p := range list {
+		m.put(`<li class="box pad"><div class="name"><h3>`)
+		m.say(p.Name)
+		m.put(`</h3>`)
+		m.value(p.State)
+		m.put(`</div>`)
+		if p.Why != "" {
+			m.put(`<p lang="en">`)
+			m.text(p.Why)
+			m.put(`</p>`)
+		}
+		m.put(`<p class="small muted"`)
+		if p.Detail.Text != "" {
+			m.put(` lang="en"`)
+		}
+		m.put(`>`)
+		m.value(p.Detail)
+		m.put(`</p></li>`)
+	}
+}
+
+// finding is what a tenant lacks.
+func (m *markup) finding(root string, f finding) {
+	m.put(`<div class="name"><h3>`)
+	m.link(`<a`, root, at("tenants", f.Tenant))
+	m.put(`>`)
+	m.text(f.Tenant)
+	m.put(`</a></h3></div><p lang="en">`)
+	m.text(f.What)
+	m.put(`</p>`)
 }
 
 // acts are the buttons of a section.

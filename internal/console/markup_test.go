@@ -37,8 +37,14 @@ func TestPiecesKeepTextText(t *testing.T) {
 		"choices": {func(m *markup) {
 			m.field(field{Name: hostile, Label: "console.name", Kind: "checks", Options: options})
 		}, 10},
-		"rooms": {func(m *markup) { m.rooms(page{Root: hostile, Self: &adminapi.Self{Role: "owner"}}) }, 4},
-		"acts":  {func(m *markup) { m.acts(hostile, []act{{Key: "console.people", Path: hostile}}) }, 2},
+		"rooms":     {func(m *markup) { m.rooms(page{Root: hostile, Self: &adminapi.Self{Role: "owner"}}) }, 4},
+		"who it is": {func(m *markup) { m.self(hostile, &adminapi.Self{Actor: hostile, Role: hostile}) }, 3},
+		"a trail":   {func(m *markup) { m.trail(hostile, []link{{Text: hostile, Path: hostile}}) }, 3},
+		"a process": {func(m *markup) {
+			m.processes([]process{{Name: "console.signer", State: text(hostile), Detail: text(hostile), Why: hostile}})
+		}, 3},
+		"a finding": {func(m *markup) { m.finding(hostile, finding{hostile, adminapi.Finding{What: hostile}}) }, 3},
+		"acts":      {func(m *markup) { m.acts(hostile, []act{{Key: "console.people", Path: hostile}}) }, 2},
 	} {
 		m := &markup{}
 		c.write(m)

@@ -69,10 +69,10 @@ func New(prefix string, files fs.FS, pieces ...func(Speaker) template.FuncMap) (
 		for _, more := range pieces {
 			frame.Funcs(more(Speaker{lang}))
 		}
-		if err := parse(frame, lang, base, names...); err != nil {
+		if err := b.parse(frame, Speaker{lang}, base, names...); err != nil {
 			return nil, fmt.Errorf("the frame of pages: %w", err)
 		}
-		if b.pages[lang], err = pagesOf(frame, lang, files); err != nil {
+		if b.pages[lang], err = b.pagesOf(frame, Speaker{lang}, files); err != nil {
 			return nil, err
 		}
 	}
@@ -94,24 +94,30 @@ func (b *Book) addAssets(files fs.FS) error {
 	})
 }
 
-// plainWords is a call for words that are the same in every rendering.
-var plainWords = regexp.MustCompile(`\{\{t "([a-z.]+)"\}\}`)
+// settled are calls whose answers are the same in every rendering: for words, for the address of an asset, for the language.
+var settled = regexp.MustCompile(`\{\{(?:(t|asset) "([a-z.]+)"|lang)\}\}`)
 
-// parse adds files to a template. Words that never change are put in here, once, and not in each rendering: that is most of
-// what a page does.
-func parse(t *template.Template, lang string, files fs.FS, names ...string) error {
+// parse adds files to a template. What never changes is put in here, once, and not in each rendering: that is most of what a
+// page does.
+func (b *Book) parse(t *template.Template, s Speaker, files fs.FS, names ...string) error {
 	for _, name := range names {
 		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
 		var unknown error
-		settled := plainWords.ReplaceAllStringFunc(string(text), func(call string) string {
-			words, err := say(lang, plainWords.FindStringSubmatch(call)[1])
+		whole := settled.ReplaceAllStringFunc(string(text), func(call string) string {
+			answer, err := s.lang, error(nil)
+			switch parts := settled.FindStringSubmatch(call); parts[1] {
+			case "t":
+				answer, err = s.Say(parts[2])
+			case "asset":
+				answer, err = b.url(parts[2])
+			}
 			unknown = errors.Join(unknown, err)
-			return template.HTMLEscapeString(words)
+			return template.HTMLEscapeString(answer)
 		})
-		if _, err := t.New(name).Parse(settled); err != nil || unknown != nil {
+		if _, err := t.New(name).Parse(whole); err != nil || unknown != nil {
 			return errors.Join(err, unknown)
 		}
 	}
@@ -120,13 +126,13 @@ func parse(t *template.Template, lang string, files fs.FS, names ...string) erro
 
 // pagesOf parses each page by itself on top of the frame, so that pages can't see each other's blocks. What several pages
 // of a room share is in files whose names begin with an underscore.
-func pagesOf(frame *template.Template, lang string, files fs.FS) (map[string]*template.Template, error) {
+func (b *Book) pagesOf(frame *template.Template, s Speaker, files fs.FS) (map[string]*template.Template, error) {
 	names, err := fs.Glob(files, "*.html")
 	if err != nil {
 		return nil, err
 	}
 	if shared, err := fs.Glob(files, "_*.html"); err == nil && len(shared) > 0 {
-		if err := parse(frame, lang, files, shared...); err != nil {
+		if err := b.parse(frame, s, files, shared...); err != nil {
 			return nil, fmt.Errorf("what pages share: %w", err)
 		}
 	}
@@ -137,7 +143,7 @@ func pagesOf(frame *template.Template, lang string, files fs.FS) (map[string]*te
 		}
 		page, err := frame.Clone()
 		if err == nil {
-			err = parse(page, lang, files, name)
+			err = b.parse(page, s, files, name)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the page %s: %w", name, err)
@@ -153,7 +159,6 @@ func (b *Book) words(s Speaker) template.FuncMap {
 		"t":      s.Say,
 		"words":  func(key string, args []any) (string, error) { return s.Say(key, args...) },
 		"title":  func(p Page) (string, error) { return s.Say(p.Title, p.Args...) },
-		"lang":   func() string { return s.lang },
 		"asset":  b.url,
 		"marked": marked,
 		"date":   s.Date,
