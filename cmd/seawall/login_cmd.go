@@ -67,7 +67,7 @@ func (r *reach) login(base string) (*adminapi.Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.Show = r.call.show
+	l.Show = r.call.show("Your last touch is too long ago for a change. To touch your passkey once more, open this in your browser:")
 	return adminapi.Over(l.Audience(), l.Transport()), nil
 }
 
@@ -84,13 +84,15 @@ func (r *reach) same(ctx context.Context, socket *adminapi.Operator) *adminapi.O
 	return o
 }
 
-// show tells a person where to go, and opens their browser if there is one here.
-func (c *call) show(address string) {
-	fmt.Fprintf(c.err, "Open this in your browser:\n\n  %s\n\n", address)
-	if name := opener(); name != "" {
-		cmd := exec.Command(name, address)
-		if cmd.Start() == nil {
-			go func() { _ = cmd.Wait() }() // whatever comes of it, the address is on the screen
+// show tells a person why and where to go, and opens their browser if there is one here.
+func (c *call) show(why string) func(address string) {
+	return func(address string) {
+		fmt.Fprintf(c.err, "%s\n\n  %s\n\n", why, address)
+		if name := opener(); name != "" {
+			cmd := exec.Command(name, address)
+			if cmd.Start() == nil {
+				go func() { _ = cmd.Wait() }() // whatever comes of it, the address is on the screen
+			}
 		}
 	}
 }
@@ -113,7 +115,7 @@ func opener() string {
 
 func runLogin(ctx context.Context, c *call) error {
 	f := newFlags(c, "URL",
-		"Logs in to a seawall as an administrator, from any machine: your browser asks for your passkey and comes back here. URL is\nthe base URL, such as https://id.example.com. Commands then take --server URL; the last login is taken where no seawall\nruns. The login is kept in a file that only you can read, with a key that never leaves this machine and without which it\nis worth nothing. It ends after 30 days without use, with `seawall logout`, or on your page at …/operators/account.")
+		"Logs in to a seawall as an administrator, from any machine: your browser asks for your passkey and comes back here. URL is\nthe base URL, such as https://id.example.com. Commands then take --server URL; the last login is taken where no seawall\nruns, and for changes where its socket only reads. The login is kept in a file that only you can read, together with the\nkey that it is bound to. It ends after 30 days without use, with `seawall logout`, or on your page at …/operators/account.")
 	asJSON := f.json()
 	words, err := f.parse("URL")
 	if err != nil {
@@ -127,7 +129,7 @@ func runLogin(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	l, err := remote.SignIn(ctx, dir, base, c.show)
+	l, err := remote.SignIn(ctx, dir, base, c.show("Open this in your browser:"))
 	if err != nil {
 		return fmt.Errorf("logging in at %s: %w", base, err)
 	}

@@ -75,6 +75,9 @@ func (l *Login) walk(ctx context.Context, maxAge int64) error {
 		}
 		return l.redeem(ctx, w, a.code)
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("nobody came back from the browser within %d minutes", askTime/time.Minute)
+		}
 		return fmt.Errorf("waiting for the browser: %w", context.Cause(ctx))
 	}
 }

@@ -59,10 +59,19 @@ func (o *Operator) Or(other func(context.Context, *Operator) *Operator) *Operato
 // Over returns an operator whose calls go to base, without a slash at its end,
 // by way of t. What t says when there is no answer is returned as it is.
 func Over(base string, t http.RoundTripper) *Operator {
-	return &Operator{base: base, explain: func(err error) error { return err }, http: http.Client{
+	return &Operator{base: base, explain: withoutURL, http: http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// withoutURL takes off what net/http puts around an error: the method and the URL of our own call, which mean nothing to who
+// typed a command.
+func withoutURL(err error) error {
+	if outer := (*url.Error)(nil); errors.As(err, &outer) {
+		return outer.Err
+	}
+	return err
 }
 
 // dialSocket connects to path. One that is too long for the kernel is reached
