@@ -91,12 +91,18 @@ func (e *Endpoint) answer(v *visit, q *request) error {
 	}
 	demand := q.demand(v, who)
 	silent := q.prompt(oauth.PromptNone)
+	if !q.attainable(v.tenant) && !q.metBy(who) {
+		return errUnmet
+	}
 	if who == nil || !who.Meets(demand) {
 		if silent && (who == nil || !who.Meets(tenant.Interaction{Person: demand.Person, After: demand.After})) {
 			return errSignIn
 		}
 		if !silent { // what is asked for by acr_values is welcome, and not needed (OpenID Connect Core §3.1.2.1)
 			return e.ask(v, q, demand)
+		}
+		if !q.metBy(who) {
+			return errSignIn
 		}
 	}
 	needed, err := e.needsConsent(v.Context(), q, who)
@@ -117,11 +123,15 @@ func (e *Endpoint) answer(v *visit, q *request) error {
 }
 
 // demand is what the sign-in must be for a request that is made now: of whom and no earlier than the request says, and what
-// acr_values asks for only if it could be met here.
+// it needs or, by acr_values, wishes to be proven only if it could be met here.
 func (q *request) demand(v *visit, who *login.SignIn) (d tenant.Interaction) {
 	d.Person, d.After = q.subject, q.since(v.now)
+	wishes := q.acr
+	if len(q.must) > 0 {
+		wishes = q.must
+	}
 	enough := func(acr string) bool {
-		return slices.ContainsFunc(q.acr, func(wanted string) bool { return tenant.Proves(acr, wanted) })
+		return slices.ContainsFunc(wishes, func(wanted string) bool { return tenant.Proves(acr, wanted) })
 	}
 	if enough(tenant.PhishingResistant) || who != nil && enough(who.ACR) {
 		return d
@@ -178,10 +188,10 @@ func (e *Endpoint) ask(v *visit, q *request, demand tenant.Interaction) error {
 }
 
 // askFor sends the person to sign in and back to a request that is kept. Who can't prove what acr_values asks for may go on
-// without it, and the tokens say so.
+// without it, and the tokens say so; who can't prove what the application needs may go back to it, and it is told.
 func (e *Endpoint) askFor(v *visit, q *request, h handle, demand tenant.Interaction) error {
 	back := ConsentPath + "?i=" + h.text
-	i := tenant.Interaction{Next: back, Person: demand.Person, After: demand.After, ACR: demand.ACR, LoginHint: q.hint, For: q.client.Name, Locales: q.locales}
+	i := tenant.Interaction{Next: back, Person: demand.Person, After: demand.After, ACR: demand.ACR, Needed: len(q.must) > 0, LoginHint: q.hint, For: q.client.Name, Locales: q.locales}
 	if demand.ACR != "" {
 		i.Unmet = back + "&unmet=1"
 	}
@@ -218,15 +228,19 @@ func (q *request) assured() bool {
 
 // giveCode makes a code for who is signed in now, and sends it to the client. The entry comes first.
 func (e *Endpoint) giveCode(v *visit, q *request, who *login.SignIn) error {
+	acr, ok := q.met(who.ACR)
+	if !ok {
+		return errUnmet
+	}
 	if err := e.Record(v.settled(), Act{Kind: CodeIssued, Tenant: v.tenant.ID, Person: who.Person, Client: q.client.ID, Audience: q.resources,
-		Detail: map[string]string{"session": who.Session, "acr": who.ACR, "scope": q.scope.String()}}); err != nil {
+		Detail: map[string]string{"session": who.Session, "acr": acr, "scope": q.scope.String()}}); err != nil {
 		return away(err)
 	}
 	code := secret.Generate(secret.GrantCode, v.tenant.Class.Env())
 	err := e.Store.SaveCode(v.settled(), tenant.Code{
 		Hash: code.Hash(), Tenant: v.tenant.ID, Client: q.client.ID, Person: who.Person, Session: who.Session,
 		RedirectURI: q.redirect, Challenge: q.challenge, Nonce: q.nonce, JKT: q.jkt, Scope: q.scope, Resources: q.resources,
-		SignedInAt: who.At, ACR: who.ACR, AMR: who.AMR, IssuedAt: v.now, ExpiresAt: v.now.Add(tenant.CodeLife),
+		SignedInAt: who.At, ACR: acr, AMR: who.AMR, IssuedAt: v.now, ExpiresAt: v.now.Add(tenant.CodeLife),
 	})
 	if err != nil {
 		return notDone(err)

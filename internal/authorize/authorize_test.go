@@ -153,9 +153,10 @@ func TestFaultsGoToTheClient(t *testing.T) {
 		"a verifier":            {[]string{"code_challenge", strings.Repeat("a", 128)}, oauth.InvalidRequest},
 		"request object":        {[]string{"request", "e30.e30."}, oauth.RequestNotSupported},
 		"request by reference":  {[]string{"request_uri", "https://evil.example/"}, oauth.RequestURINotSupported},
-		"essential claims":      {[]string{"claims", `{"id_token":{"acr":{"essential":true,"values":["phrh"]}}}`}, oauth.InvalidRequest},
-		"claims about who":      {[]string{"claims", `{"userinfo":{"sub":{"value":"ada"}}}`}, oauth.InvalidRequest},
+		"claims out of reach":   {[]string{"claims", `{"id_token":{"acr":{"essential":true,"values":["phrh"]}}}`}, oauth.UnmetAuthenticationRequirements},
+		"claims about two":      {[]string{"claims", `{"userinfo":{"sub":{"value":"ada"}},"id_token":{"sub":{"value":"bob"}}}`}, oauth.InvalidRequest},
 		"broken claims":         {[]string{"claims", "{"}, oauth.InvalidRequest},
+		"claims without end":    {[]string{"claims", "{}" + strings.Repeat(" ", maxClaims)}, oauth.InvalidRequest},
 		"unknown prompt":        {[]string{"prompt", "create"}, oauth.InvalidRequest},
 		"none and login":        {[]string{"prompt", "none login"}, oauth.InvalidRequest},
 		"negative age":          {[]string{"max_age", "-1"}, oauth.InvalidRequest},
@@ -203,9 +204,9 @@ func TestFaultsGoToTheClient(t *testing.T) {
 func TestWishesDoNoHarm(t *testing.T) {
 	h := newPorch(t)
 	_, b := h.member("ada")
-	out := b.decide(b.follow(b.ask("claims", `{"id_token":{"signin_state":{"essential":false},"login_hint":null},"access_token":{"xms_cc":{"values":["CP1"]}}}`)), "allow")
-	if out.to == nil || !out.to.Query().Has("code") {
-		t.Errorf("it goes to %v", out.to)
+	for _, claims := range []string{`{"id_token":{"signin_state":{"essential":false},"login_hint":null},"access_token":{"xms_cc":{"values":["CP1"]}}}`,
+		`{"id_token":{"email":{"essential":true},"auth_time":{"essential":true},"acr":null},"userinfo":{"email":{"essential":true},"acr":{"essential":true,"value":"gold"}}}`} {
+		h.code(b.decide(b.follow(b.ask("claims", claims, "prompt", "consent")), "allow"))
 	}
 }
 
@@ -714,7 +715,8 @@ func (s *shelf) APIs(context.Context, string) ([]tenant.API, error) { return s.a
 func FuzzRequest(f *testing.F) {
 	for _, raw := range []string{asking().Encode(), asking("redirect_uri", "http://127.0.0.1:40000/cb").Encode(), asking("prompt", "none").Encode(), "client_id=shop", "a=%zz",
 		asking("code_challenge_method", "plain").Encode(), asking("scope", "openid read offline_access").Encode() + "&resource=" + url.QueryEscape(api), asking("state", "a\x00").Encode(),
-		asking("max_age", "0", "acr_values", "phrh phr", "dpop_jkt", challenge, "ui_locales", "de", "login_hint", "ada").Encode(), asking("scope", "openid openid email").Encode() + "&state=twice", asking("id_token_hint", "its-token").Encode()} {
+		asking("max_age", "0", "acr_values", "phrh phr", "dpop_jkt", challenge, "ui_locales", "de", "login_hint", "ada").Encode(), asking("scope", "openid openid email").Encode() + "&state=twice", asking("id_token_hint", "its-token").Encode(),
+		asking("claims", `{"id_token":{"acr":{"essential":true,"values":["phr"]},"sub":{"value":"ada"}}}`).Encode()} {
 		f.Add(raw)
 	}
 	store := &shelf{client: tenant.Client{ID: "shop", Tenant: "acme", Type: tenant.Native, Grants: tenant.DefaultGrants(tenant.Native), RedirectURIs: []string{callback, "http://127.0.0.1/cb"},
@@ -743,8 +745,9 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
-		if kept, err := url.ParseQuery(q.raw); err != nil || kept.Has("id_token_hint") || q.subject != "" && q.subject != "ada" {
-			t.Errorf("%q is kept as %q, for %q", raw, q.raw, q.subject)
+		kept, err := url.ParseQuery(q.raw)
+		if asked, bad := readClaims(kept.Get("claims")); err != nil || bad != nil || kept.Has("id_token_hint") || q.subject != "" && q.subject != "ada" && q.subject != asked.subject || !slices.Equal(q.must, asked.must) {
+			t.Errorf("%q is kept as %q, for %q with %v", raw, q.raw, q.subject, q.must)
 		}
 		if !digest(q.challenge) || q.jkt != "" && !digest(q.jkt) || len(q.scope.Without(oauth.Scope{"openid", "profile", "offline_access", "read"})) > 0 || len(q.resources) > 1 ||
 			q.scope.Has("read") != (len(q.resources) == 1) && !slices.Contains(q.resources, api) || len(q.nonce) > maxNonce || len(q.state) > maxState {

@@ -78,6 +78,11 @@ func (e *Endpoint) goOn(v *visit, q *request, h handle, kept tenant.Interaction)
 	if query.Has("other") {
 		demand.After = v.now
 	}
+	if met := q.metBy(who); !met && (query.Has("unmet") || !q.attainable(v.tenant)) {
+		return errUnmet
+	} else if !met && silent {
+		return errSignIn
+	}
 	if who == nil || !who.Meets(demand) {
 		if silent {
 			return errSignIn

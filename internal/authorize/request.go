@@ -2,7 +2,6 @@ package authorize
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -84,8 +83,9 @@ type request struct {
 	resources []string // audiences of APIs
 	prompts   []oauth.Prompt
 	maxAge    time.Duration // negative: not asked for
-	acr       []string
-	hint      string // login_hint
+	acr       []string      // that it wishes for
+	must      []string      // one of which it needs; empty: nothing in particular
+	hint      string        // login_hint
 	locales   string
 }
 
@@ -115,7 +115,7 @@ func (e *Endpoint) read(v *visit, raw string) (*request, error) {
 		return q, err
 	}
 	hint := func(p parameters) error { return e.readHint(v, p, q) }
-	for _, step := range []func(parameters) error{q.readKind, q.readSingles, hint, q.readPKCE, q.readPrompt, q.readScope, func(p parameters) error { return q.readResources(p, apis) }} {
+	for _, step := range []func(parameters) error{q.readKind, q.readSingles, hint, q.readClaims, q.readPKCE, q.readPrompt, q.readScope, func(p parameters) error { return q.readResources(p, apis) }} {
 		if err := step(p); err != nil {
 			return q, err
 		}
@@ -164,9 +164,6 @@ func (q *request) readKind(p parameters) error {
 	case len(p["request_uri"]) > 0:
 		return oauth.Errorf(oauth.RequestURINotSupported, "Requests by reference are not supported: send plain parameters.")
 	}
-	if claims, ok := p.one("claims", maxBody); !ok || claims != "" && !onlyWishes(claims) {
-		return oauth.Errorf(oauth.InvalidRequest, "Nothing essential can be asked for by the claims parameter: ask with scope, max_age and acr_values.")
-	}
 	kind, ok := p.one("response_type", maxWords)
 	switch {
 	case !ok || kind == "":
@@ -178,27 +175,6 @@ func (q *request) readKind(p parameters) error {
 		return oauth.Errorf(oauth.InvalidRequest, "The response_mode must be query.")
 	}
 	return nil
-}
-
-// onlyWishes reports whether a claims parameter (OpenID Connect Core §5.5) asks for nothing that it needs. Wishes are not met
-// and do no harm: libraries send some on their own. What is essential, or says who it must be, would go unheard.
-func onlyWishes(text string) bool {
-	var asked map[string]map[string]*struct {
-		Essential bool
-		Value     any
-		Values    any
-	}
-	if json.Unmarshal([]byte(text), &asked) != nil {
-		return false
-	}
-	for _, claims := range asked {
-		for name, wish := range claims {
-			if wish != nil && (wish.Essential || name == "sub" && (wish.Value != nil || wish.Values != nil)) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // readSingles refuses every parameter that is there twice (RFC 6749 §3.1), known or not, and reads the simple ones.
@@ -258,6 +234,23 @@ func (e *Endpoint) readHint(v *visit, p parameters, q *request) error {
 		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint is another client's ID token.")
 	}
 	q.subject = told.Subject
+	return nil
+}
+
+// readClaims reads the claims parameter. A wish for an acr there is one more of acr_values.
+func (q *request) readClaims(p parameters) error {
+	text, ok := p.one("claims", maxClaims)
+	if !ok {
+		return oauth.Errorf(oauth.InvalidRequest, "The claims are longer than %d bytes.", maxClaims)
+	}
+	c, err := readClaims(text)
+	if err == nil && q.subject != "" {
+		err = c.about([]string{q.subject})
+	}
+	if err != nil {
+		return oauth.Errorf(oauth.InvalidRequest, "The claims can't be met as they are: %v (OpenID Connect Core, section 5.5).", err)
+	}
+	q.must, q.acr, q.subject = c.must, append(q.acr, c.wishes...), c.subject
 	return nil
 }
 

@@ -22,6 +22,7 @@ type signInView struct {
 	Demand string // what only some passkeys prove: "hardware", or "nothing" if none of ours does; usually empty
 	Lacks  bool   // who is signed in has no passkey that proves it
 	Unmet  string // where to go on without it
+	Needed bool   // where Unmet leads, nobody goes on
 }
 
 func (d *Door) signInPage(v *visit) error {
@@ -45,7 +46,7 @@ func (d *Door) signInPage(v *visit) error {
 		return v.goTo(d.home(v.tenant) + i.Next)
 	case i != nil:
 		v.Request = look.InLanguage(v.Request, i.Locales)
-		view.Hint, view.For, view.Demand = i.LoginHint, i.For, demand(i.ACR)
+		view.Hint, view.For, view.Demand, view.Needed = i.LoginHint, i.For, demand(i.ACR), i.Needed
 		view.Again = signedIn && i.Person == p.ID
 		if i.Unmet != "" {
 			view.Unmet = d.home(v.tenant) + i.Unmet

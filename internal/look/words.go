@@ -49,6 +49,7 @@ var words = map[string]line{
 	"signin.nothing":  {"The application asks for a kind of sign-in that doesn’t exist here. Nothing you do can meet it.", "Die Anwendung verlangt eine Art der Anmeldung, die es hier nicht gibt. Du kannst sie nicht erfüllen."},
 	"signin.lacks":    {"You have none on your account. Your administrator can tell you how to get one.", "Auf deinem Konto ist keiner. Deine Administration weiß, wie du einen bekommst."},
 	"signin.unmet":    {"Go on without it", "Ohne weitermachen"},
+	"signin.back":     {"I don’t have one: back to the application", "Ich habe keinen: zurück zur Anwendung"},
 
 	// Where no tenant is.
 	"front.title":   {"This is a seawall", "Das ist ein seawall"},

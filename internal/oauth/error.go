@@ -33,7 +33,9 @@ const (
 	LoginRequired           Code = "login_required"            // OpenID Connect Core §3.1.2.6
 	ConsentRequired         Code = "consent_required"          // OpenID Connect Core §3.1.2.6
 	RequestNotSupported     Code = "request_not_supported"     // OpenID Connect Core §3.1.2.6
-	RequestURINotSupported  Code = "request_uri_not_supported" // OpenID Connect Core §3.1.2.6
+	// OpenID Connect Core Error Code unmet_authentication_requirements 1.0 §2
+	UnmetAuthenticationRequirements Code = "unmet_authentication_requirements"
+	RequestURINotSupported          Code = "request_uri_not_supported" // OpenID Connect Core §3.1.2.6
 )
 
 // Status is the HTTP status that goes with the code unless an [Error] sets its own.

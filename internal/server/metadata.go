@@ -77,7 +77,7 @@ func (r *resident) document(pin string) oauth.Metadata {
 
 // describeSignIn adds what clients need that people sign in to.
 func (r *resident) describeSignIn(m *oauth.Metadata) {
-	no := false
+	yes, no := true, false
 	m.AuthorizationEndpoint = m.Issuer + authorize.Path
 	m.EndSessionEndpoint = m.Issuer + authorize.LogoutPath
 	m.UserinfoEndpoint = m.Issuer + pathUserinfo
@@ -90,7 +90,7 @@ func (r *resident) describeSignIn(m *oauth.Metadata) {
 	m.UILocalesSupported = authorize.Languages()
 	m.ScopesSupported = append(m.ScopesSupported, oauth.Scopes()...)
 	m.ClaimsSupported = []string{"sub", "iss", "aud", "exp", "iat", "jti", "auth_time", "nonce", "acr", "amr", "sid", "name", "preferred_username"}
-	m.ClaimsParameterSupported, m.RequestParameterSupported, m.RequestURIParameterSupported = &no, &no, &no
+	m.ClaimsParameterSupported, m.RequestParameterSupported, m.RequestURIParameterSupported = &yes, &no, &no
 }
 
 // signsIn reports whether people sign in to any of the tenant's clients.

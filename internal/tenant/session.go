@@ -163,6 +163,7 @@ type Interaction struct {
 	Person    string      `json:"person,omitempty"` // who it must be; empty: anybody of the tenant
 	After     time.Time   `json:"after,omitzero"`   // the touch must not be earlier (prompt=login, max_age, step-up); zero: any session will do
 	ACR       string      `json:"acr,omitempty"`    // what it must prove; empty: anything we take
+	Needed    bool        `json:"needed,omitempty"` // what it must prove is needed: who goes to Unmet goes back with nothing
 	Unmet     string      `json:"unmet,omitempty"`  // path below the issuer for somebody who can't prove it; empty: they stay
 	LoginHint string      `json:"login_hint,omitempty"`
 	For       string      `json:"for,omitempty"`     // name of the application that asks, for people
