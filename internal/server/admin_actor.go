@@ -3,9 +3,9 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -156,19 +156,39 @@ type inside struct {
 func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := &heard{header: http.Header{}, status: http.StatusOK}
 	i.api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, i.who)))
-	return &http.Response{StatusCode: w.status, Header: w.header, Body: io.NopCloser(&w.body), Request: r}, nil
+	return &http.Response{StatusCode: w.status, Header: w.header, Body: w, Request: r}, nil
 }
 
-// heard keeps an answer of the admin API. It ends with the request: answers may hold what is shown once.
+// heard keeps an answer of the admin API, and is the body that it is read from ([adminapi.Answer]). It ends with the request:
+// answers may hold what is shown once.
 type heard struct {
 	header http.Header
 	status int
-	body   bytes.Buffer
+	body   bytes.Buffer // what was written
+	answer any          // given instead
+	given  bool         // and not yet in the body
 }
 
 func (h *heard) Header() http.Header         { return h.header }
 func (h *heard) WriteHeader(status int)      { h.status = status }
 func (h *heard) Write(b []byte) (int, error) { return h.body.Write(b) }
+
+// Answer is for [adminapi.Answer].
+func (h *heard) Answer() any { return h.answer }
+
+// Read is for [io.Reader].
+func (h *heard) Read(b []byte) (int, error) {
+	if h.given {
+		h.given = false
+		if err := json.NewEncoder(&h.body).Encode(h.answer); err != nil {
+			return 0, err
+		}
+	}
+	return h.body.Read(b)
+}
+
+// Close is for [io.Closer].
+func (h *heard) Close() error { return nil }
 
 // operate returns the admin API for a person of the operators' tenant who last touched their passkey at touched.
 func (s *Server) operate(person string, touched time.Time) *adminapi.Operator {

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -407,5 +408,49 @@ func TestButtonsThatCannotWork(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestAnswersInsideAreThoseOutside: what the console gets without JSON is what anybody else gets as JSON.
+func TestAnswersInsideAreThoseOutside(t *testing.T) {
+	h := newHouse(t, options{base: "http://localhost:" + freePort(t)})
+	h.acme()
+	who := actor{person: h.staff()[tenant.Owner].ID, touched: time.Now()}
+	ask := func(path string) (*http.Response, string) {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://seawall/v1/"+path, nil)
+		must(t, r, err)
+		resp, err := inside{h.api, who}.RoundTrip(r)
+		must(t, resp, err)
+		body, err := io.ReadAll(resp.Body)
+		return resp, string(must(t, body, err))
+	}
+	op := adminapi.Over("http://seawall", inside{h.api, who})
+	for path, do := range map[string]func() (any, error){
+		"self": func() (any, error) { return op.Self(t.Context()) },
+		"tenants": func() (any, error) {
+			l, err := op.Tenants(t.Context())
+			return adminapi.Items[adminapi.Tenant]{Items: l}, err
+		},
+		"tenants/acme":            func() (any, error) { return op.Tenant(t.Context(), "acme") },
+		"tenants/acme/clients/ci": func() (any, error) { return op.Client(t.Context(), "acme", "ci") },
+		"tenants/acme/people": func() (any, error) {
+			l, err := op.People(t.Context(), "acme")
+			return adminapi.Items[adminapi.Person]{Items: l}, err
+		},
+		"tenants/acme/keys": func() (any, error) {
+			l, err := op.Keys(t.Context(), "acme")
+			return adminapi.Items[adminapi.Key]{Items: l}, err
+		},
+	} {
+		given, err := do()
+		must(t, given, err)
+		text, err := json.Marshal(given)
+		must(t, text, err)
+		if resp, body := ask(path); resp.StatusCode != 200 || strings.TrimSpace(body) != string(text) {
+			t.Errorf("%s: inside %s\noutside %s", path, text, body)
+		}
+	}
+	if _, err := op.Tenant(t.Context(), "nobody"); asAdmin(err) == nil || asAdmin(err).Code != adminapi.CodeNotFound {
+		t.Errorf("a refusal inside is %v", err)
 	}
 }

@@ -217,6 +217,14 @@ func ask[T any](ctx context.Context, o *Operator, method string, question any, q
 	return answer, err
 }
 
+// Answer is the body of an answer that was given in this process. Its value need
+// not become JSON to be read again, which would cost more than most answers do;
+// whoever reads the body gets the JSON all the same.
+type Answer interface {
+	io.ReadCloser
+	Answer() any
+}
+
 func askOne[T any](ctx context.Context, o *Operator, method string, question any, query url.Values, path ...string) (*T, error) {
 	var body io.Reader
 	if question != nil {
@@ -245,6 +253,11 @@ func askOne[T any](ctx context.Context, o *Operator, method string, question any
 		return nil, o.explain(err)
 	}
 	defer resp.Body.Close()
+	if here, ok := resp.Body.(Answer); ok && resp.StatusCode == http.StatusOK {
+		if answer, ok := here.Answer().(T); ok {
+			return &answer, nil
+		}
+	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer of seawall's admin API: %w", err)
