@@ -5,27 +5,24 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 )
 
+// KeptOut is the attribute of a record out of which credentials were kept: how many.
+const KeptOut = "credentials_kept_out"
+
 // LogHandler is the last wall before the log: it passes records on to the next handler with every credential that
-// [Find] sees in messages, keys and values replaced, and counts them. The count must stay zero: a credential that gets
-// here is a mistake in our code, so whoever runs the process shows [LogHandler.Leaks] as an alarm.
+// [Find] sees in messages, keys and values replaced. A credential that gets here is a mistake in our code, so a record that
+// had any says so under [KeptOut], for whoever watches the log.
 //
 // Values of types that log handlers format themselves are looked at in both forms a handler may choose, text and JSON,
 // and are replaced by their redacted text only if something was found.
 type LogHandler struct {
-	next  slog.Handler
-	leaks *atomic.Uint64 // shared by all handlers derived from one
+	next slog.Handler
+	kept int // out of what With and WithGroup were given
 }
 
 // NewLogHandler puts the wall in front of next.
-func NewLogHandler(next slog.Handler) *LogHandler {
-	return &LogHandler{next: next, leaks: new(atomic.Uint64)}
-}
-
-// Leaks returns how many credentials were kept out of the log so far, by this handler and all derived from it.
-func (h *LogHandler) Leaks() uint64 { return h.leaks.Load() }
+func NewLogHandler(next slog.Handler) *LogHandler { return &LogHandler{next: next} }
 
 // Enabled asks the next handler.
 func (h *LogHandler) Enabled(ctx context.Context, level slog.Level) bool {
@@ -34,55 +31,66 @@ func (h *LogHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle passes on a copy of the record that holds no credential.
 func (h *LogHandler) Handle(ctx context.Context, r slog.Record) error {
-	clean := slog.NewRecord(r.Time, r.Level, h.text(r.Message), r.PC)
+	w := &washer{h.kept}
+	clean := slog.NewRecord(r.Time, r.Level, w.text(r.Message), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		clean.AddAttrs(h.attr(a))
+		clean.AddAttrs(w.attr(a))
 		return true
 	})
+	if w.kept > 0 {
+		clean.AddAttrs(slog.Int(KeptOut, w.kept))
+	}
 	return h.next.Handle(ctx, clean)
 }
 
 // WithAttrs redacts the attributes once, now.
 func (h *LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &LogHandler{next: h.next.WithAttrs(h.attrs(attrs)), leaks: h.leaks}
+	w := &washer{h.kept}
+	next := h.next.WithAttrs(w.attrs(attrs))
+	return &LogHandler{next, w.kept}
 }
 
 // WithGroup opens a group in the next handler.
 func (h *LogHandler) WithGroup(name string) slog.Handler {
-	return &LogHandler{next: h.next.WithGroup(h.text(name)), leaks: h.leaks}
+	w := &washer{h.kept}
+	next := h.next.WithGroup(w.text(name))
+	return &LogHandler{next, w.kept}
 }
 
-func (h *LogHandler) attrs(attrs []slog.Attr) []slog.Attr {
+// washer replaces credentials, and counts them.
+type washer struct{ kept int }
+
+func (w *washer) attrs(attrs []slog.Attr) []slog.Attr {
 	clean := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
-		clean[i] = h.attr(a)
+		clean[i] = w.attr(a)
 	}
 	return clean
 }
 
-func (h *LogHandler) attr(a slog.Attr) slog.Attr {
-	return slog.Attr{Key: h.text(a.Key), Value: h.value(a.Value.Resolve())}
+func (w *washer) attr(a slog.Attr) slog.Attr {
+	return slog.Attr{Key: w.text(a.Key), Value: w.value(a.Value.Resolve())}
 }
 
-func (h *LogHandler) value(v slog.Value) slog.Value {
+func (w *washer) value(v slog.Value) slog.Value {
 	switch v.Kind() {
 	case slog.KindString:
-		return slog.StringValue(h.text(v.String()))
+		return slog.StringValue(w.text(v.String()))
 	case slog.KindGroup:
-		return slog.GroupValue(h.attrs(v.Group())...)
+		return slog.GroupValue(w.attrs(v.Group())...)
 	case slog.KindAny:
-		return h.any(v)
+		return w.any(v)
 	}
 	return v // numbers, booleans and times hold no credential
 }
 
-func (h *LogHandler) any(v slog.Value) slog.Value {
+func (w *washer) any(v slog.Value) slog.Value {
 	x := v.Any()
 	if b, ok := x.([]byte); ok { // the JSON handler would encode it, out of the scanner's sight
-		return slog.StringValue(h.text(string(b)))
+		return slog.StringValue(w.text(string(b)))
 	}
 	text := fmt.Sprintf("%+v", x)
-	if clean := h.text(text); clean != text {
+	if clean := w.text(text); clean != text {
 		return slog.StringValue(clean)
 	}
 	if _, isError := x.(error); isError {
@@ -92,7 +100,7 @@ func (h *LogHandler) any(v slog.Value) slog.Value {
 	if err != nil {
 		return slog.StringValue(text) // the handler would fail in the same way; its text was clean
 	}
-	if clean := h.text(string(encoded)); clean != string(encoded) {
+	if clean := w.text(string(encoded)); clean != string(encoded) {
 		return slog.StringValue(clean)
 	}
 	return v
@@ -108,11 +116,11 @@ func encode(x any) (b []byte, err error) {
 	return json.Marshal(x)
 }
 
-func (h *LogHandler) text(s string) string {
+func (w *washer) text(s string) string {
 	found := find(s)
 	if len(found) == 0 {
 		return s
 	}
-	h.leaks.Add(uint64(len(found)))
+	w.kept += len(found)
 	return replace(s, found)
 }
