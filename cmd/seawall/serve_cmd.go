@@ -54,7 +54,7 @@ type serveConfig struct {
 	Operators []int `json:"operators,omitempty"`
 	// FailuresPerMinute is how many authentications from one address may fail at one tenant. Default 50.
 	FailuresPerMinute int `json:"failures_per_minute,omitempty"`
-	// MaxConnections bounds open connections of clients; more wait. Default 1024.
+	// MaxConnections bounds open connections of clients, listeners of distrust feeds included; more wait. Default 4096.
 	MaxConnections int `json:"max_connections,omitempty"`
 }
 
