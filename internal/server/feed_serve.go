@@ -142,6 +142,18 @@ func number(text string) (n uint64, ok bool, err error) {
 	return n, err == nil, err
 }
 
+// await has an API take its place among the listeners of the feed that it may hear, until it leaves.
+func (s *Server) await(r *http.Request, t *resident, control *http.ResponseController) (*feed, *tenant.API, error) {
+	f, api, err := s.listener(r, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := control.SetReadDeadline(time.Time{}); err != nil { // waiting is not reading
+		return nil, nil, err
+	}
+	return f, api, f.enter(api.ID)
+}
+
 // serveChanges answers with what came after a statement, or when something does.
 func (s *Server) serveChanges(w http.ResponseWriter, r *http.Request, t *resident) {
 	after, _, err := number(r.URL.Query().Get("after"))
@@ -149,20 +161,13 @@ func (s *Server) serveChanges(w http.ResponseWriter, r *http.Request, t *residen
 		oauth.WriteError(w, errAfter)
 		return
 	}
-	f, api, err := s.listener(r, t)
-	if err == nil {
-		err = f.enter(api.ID)
-	}
+	control := http.NewResponseController(w)
+	f, api, err := s.await(r, t, control)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	defer f.leave(api.ID)
-	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Time{}); err != nil { // waiting is not reading
-		s.refuse(w, r, err)
-		return
-	}
 	body, err := f.changes(r.Context(), after)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -211,20 +216,14 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, t *resident
 		oauth.WriteError(w, errLastEvent)
 		return
 	}
-	f, api, err := s.listener(r, t)
-	if err == nil {
-		err = f.enter(api.ID)
-	}
+	control := http.NewResponseController(w)
+	f, api, err := s.await(r, t, control)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	defer f.leave(api.ID)
-	stream := &stream{feed: f, w: w, control: http.NewResponseController(w), now: s.now, last: last, has: has}
-	if err := stream.control.SetReadDeadline(time.Time{}); err != nil {
-		s.refuse(w, r, err)
-		return
-	}
+	stream := &stream{feed: f, w: w, control: control, now: s.now, last: last, has: has}
 	h := w.Header()
 	oauth.SetNoStore(h)
 	h.Set("Content-Type", "text/event-stream")

@@ -68,21 +68,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	serve, methods := s.endpoint(rest)
-	if serve == nil { // not in endpoint, which costs nothing as long as it is small
-		switch {
-		case s.people.Owns(rest):
-			serve, methods = s.servePeople, their
-		case s.authorize.Owns(rest):
-			serve, methods = s.serveAuthorize, their
-		}
-	}
-	if serve == nil && id == tenant.Operators {
-		switch {
-		case console.Owns(rest):
-			serve, methods = s.serveConsole, their
-		case strings.HasPrefix(rest, pathAdmin+"/"):
-			serve, methods = s.serveAdmin, their
-		}
+	if serve == nil {
+		serve, methods = s.pages(id, rest)
 	}
 	if serve == nil {
 		s.serveNothing(w, r)
@@ -171,6 +158,22 @@ func (s *Server) endpoint(rest string) (endpoint, string) {
 		return s.serveKeys, reading
 	case pathOAuth, pathOpenID:
 		return s.serveMetadata, reading
+	}
+	return nil, ""
+}
+
+// pages returns which room answers at a path below an issuer that is not an endpoint's: people's, applications', and the
+// operators' own. It is apart from endpoint, which costs nothing as long as it is small.
+func (s *Server) pages(id, rest string) (endpoint, string) {
+	switch {
+	case s.people.Owns(rest):
+		return s.servePeople, their
+	case s.authorize.Owns(rest):
+		return s.serveAuthorize, their
+	case id == tenant.Operators && console.Owns(rest):
+		return s.serveConsole, their
+	case id == tenant.Operators && strings.HasPrefix(rest, pathAdmin+"/"):
+		return s.serveAdmin, their
 	}
 	return nil, ""
 }
