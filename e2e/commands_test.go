@@ -138,7 +138,7 @@ func TestWhatCommandsSayOfPeople(t *testing.T) {
 	file := filepath.Join(dir, "link")
 	says{0, "person enrol grace@acme.example --tenant acme --save " + file, `A link for grace@acme.example, which works once until .*:\n +saved in +` + regexp.QuoteMeta(file) + `\n`}.check(t, s)
 	shown := onTerminal(t, s, "", "person", "enrol", "grace@acme.example", "--tenant", "acme")
-	if !regexp.MustCompile(`A link for grace@acme.example, which works once until .*\r\n\r\n  `+s.URL+`/acme/enrol#swe_prod_[0-9A-Za-z]{39}\r\n\r\nHand it over on a way that only they can read`).MatchString(shown) {
+	if !regexp.MustCompile(`A link for grace@acme.example, which works once until .*\r\n\r\n  ` + s.URL + `/acme/enrol#swe_prod_[0-9A-Za-z]{39}\r\n\r\nHand it over on a way that only they can read`).MatchString(shown) {
 		t.Errorf("on a terminal the link is shown as\n%s", noSecrets.ReplaceAllString(shown, "…"))
 	}
 	for _, c := range []struct {

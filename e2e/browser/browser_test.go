@@ -362,7 +362,7 @@ func TestABrowserThatLies(t *testing.T) {
 	call(b, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.key})
 	b.go2(s.URL + "/acme/signin")
 	b.click("#go")
-	b.until(`document.getElementById("say").classList.contains("problem")`)
+	b.until(`document.getElementById("say").textContent.includes("Nothing happened")`)
 	call(b, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: b.key, IsUserVerified: true})
 
 	call(b, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: b.key, IsBadUV: ptr(true)})
