@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
+	"seawall/internal/process"
 	"seawall/validate"
 )
 
@@ -27,11 +29,13 @@ func runValidate(ctx context.Context, args []string, stdin io.Reader, stdout, st
 // trust, which says where the trust in the ledger's root came from.
 func validateToken(ctx context.Context, c *call) error {
 	f := newFlags(c, "--issuer URL --audience URL [--pin PIN] < token",
-		"Reads a token from standard input and checks it as an API would: prints its claims as JSON, or one reason code.\n"+
+		"Reads a token from standard input and checks it as an API would: prints its claims, as JSON unless you look at a\n"+
+			"terminal, or one reason code. It follows no distrust feed, so it does not know what was revoked; introspection does.\n"+
 			"Without --pin the ledger's root is fetched from the issuer itself, and the answer says so: trust is then \"fetched\"\n"+
 			"instead of \"pinned\", and proves only that issuer and token fit together.")
 	issuer := f.String("issuer", "", "the tenant's issuer `URL`, as in the token's iss")
 	pin := f.String("pin", "", "the `PIN` of the ledger's root (swl1-…), as 'seawall api create' shows it")
+	asJSON := f.json()
 	audiences := f.list("audience", "the API's `NAME`, as in the token's aud; may be repeated")
 	if _, err := f.parse(); err != nil {
 		return err
@@ -64,7 +68,25 @@ func validateToken(ctx context.Context, c *call) error {
 	if err != nil {
 		return refusal(c, err)
 	}
+	if process.Terminal(c.out) && !*asJSON {
+		return showToken(c.out, token, time.Now())
+	}
 	return writeClaims(c.out, token, trust)
+}
+
+// showToken says for a person what an API would learn.
+func showToken(w io.Writer, token *validate.Token, now time.Time) error {
+	fmt.Fprintln(w, styleFor(w).strong("The token is good."))
+	return facts(w,
+		[2]string{"issuer", token.Issuer()},
+		[2]string{"subject", token.Subject()},
+		[2]string{"client", token.Client()},
+		[2]string{"audience", strings.Join(token.Audience(), " ")},
+		[2]string{"scopes", strings.Join(token.Scopes(), " ")},
+		[2]string{"issued", moment(token.IssuedAt(), now)},
+		[2]string{"ends", moment(token.Expires(), now)},
+		[2]string{"jti", token.ID()},
+		[2]string{"revoked", "not asked: this command follows no feed"})
 }
 
 // trustIssuer gives the issuer to validate against and where the trust in it came from, which it tells the person too.

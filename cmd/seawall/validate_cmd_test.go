@@ -7,7 +7,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"seawall/validate"
 	"seawall/validate/validatetest"
 )
 
@@ -86,6 +88,33 @@ func TestValidateCommand(t *testing.T) {
 		if code, out, errs := validateWith(good, args...); code != 2 || out != "" || errs == "" {
 			t.Errorf("%s: %d %q %q", name, code, out, errs)
 		}
+	}
+}
+
+func TestAGoodTokenOnATerminal(t *testing.T) {
+	wall := validatetest.NewServer(validatetest.Config{})
+	defer wall.Close()
+	v, err := validate.New(validate.Config{Issuers: []validate.Issuer{validate.SeawallIssuer(wall.URL(), wall.Pin())}, Audiences: []string{testAudience}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	raw := wall.Token(validatetest.Claims{"aud": testAudience, "sub": "ada", "scope": "read write"})
+	token, err := v.Token(t.Context(), raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := showToken(&out, token, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"The token is good.", wall.URL(), "ada", testAudience, "read write", token.ID(), "not asked"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), raw[:24]) {
+		t.Error("a part of the token is shown")
 	}
 }
 
