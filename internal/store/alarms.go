@@ -18,13 +18,11 @@ func (s *Store) RaiseAlarm(ctx context.Context, a tenant.Alarm) error {
 }
 
 // Alarms returns the alarms that are shown now, the newest first.
-func (s *Store) Alarms(ctx context.Context) (all []tenant.Alarm, err error) {
+func (s *Store) Alarms(ctx context.Context) ([]tenant.Alarm, error) {
 	since := s.now().Add(-tenant.AlarmLife)
-	err = s.read(ctx, func(q querier) (err error) {
-		all, err = collect(q, scanAlarm, `select at, kind, tenant, login, actor from alarm where at > $1 order by at desc, tenant, login limit 100`, since.UnixMilli())
-		return err
+	return see(ctx, s, func(q querier) ([]tenant.Alarm, error) {
+		return collect(q, scanAlarm, `select at, kind, tenant, login, actor from alarm where at > $1 order by at desc, tenant, login limit 100`, since.UnixMilli())
 	})
-	return all, err
 }
 
 func scanAlarm(scan func(...any) error) (a tenant.Alarm, err error) {

@@ -88,16 +88,12 @@ func (x *tx) takeParty(tenantID, id string) error {
 // APIs returns all APIs of a tenant by audience, disabled ones too. A tenant that is not there is
 // [tenant.ErrNotFound].
 func (s *Store) APIs(ctx context.Context, tenantID string) ([]tenant.API, error) {
-	var all []tenant.API
-	err := s.read(ctx, func(q querier) error {
+	return see(ctx, s, func(q querier) ([]tenant.API, error) {
 		if _, err := tenantByID(q, tenantID); err != nil {
-			return err
+			return nil, err
 		}
-		var err error
-		all, err = apisOf(q, tenantID)
-		return err
+		return apisOf(q, tenantID)
 	})
-	return all, err
 }
 
 // DisableAPI stops an API, named by its id, for good, and makes the policy that tells the signer. Doing it again

@@ -122,36 +122,22 @@ func (x *tx) insertSecret(tenantID, client string, secret tenant.Secret) error {
 
 // Client returns a client of a tenant, also a disabled one, or [tenant.ErrNotFound]. Ids are compared as they are.
 func (s *Store) Client(ctx context.Context, tenantID, id string) (tenant.Client, error) {
-	var c tenant.Client
-	err := s.read(ctx, func(q querier) (err error) {
-		c, err = clientByID(q, tenantID, id)
-		return err
-	})
-	if err != nil {
-		return tenant.Client{}, err
-	}
-	return c, nil
+	return see(ctx, s, func(q querier) (tenant.Client, error) { return clientByID(q, tenantID, id) })
 }
 
 // Clients returns all clients of a tenant by id, disabled ones too. A tenant that is not there is
 // [tenant.ErrNotFound].
 func (s *Store) Clients(ctx context.Context, tenantID string) ([]tenant.Client, error) {
-	var all []tenant.Client
-	err := s.read(ctx, func(q querier) error {
+	return see(ctx, s, func(q querier) ([]tenant.Client, error) {
 		if _, err := tenantByID(q, tenantID); err != nil {
-			return err
+			return nil, err
 		}
-		clients, err := collect(q, scanClient, `select `+clientColumns+` from client where tenant = $1 order by id`, tenantID)
+		all, err := collect(q, scanClient, `select `+clientColumns+` from client where tenant = $1 order by id`, tenantID)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		all = clients
-		return completeAll(q, tenantID, clients)
+		return all, completeAll(q, tenantID, all)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return all, nil
 }
 
 // DisableClient stops a client for good, and tells the signer if it could get ID tokens. Doing it again changes nothing.
@@ -240,15 +226,13 @@ func (s *Store) SetRedirects(ctx context.Context, tenantID, id string, redirects
 }
 
 // ClientTypes returns the types of a tenant's live clients, each once.
-func (s *Store) ClientTypes(ctx context.Context, tenantID string) (types []tenant.ClientType, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		types, err = collect(q, func(scan func(...any) error) (t tenant.ClientType, err error) {
+func (s *Store) ClientTypes(ctx context.Context, tenantID string) ([]tenant.ClientType, error) {
+	return see(ctx, s, func(q querier) ([]tenant.ClientType, error) {
+		return collect(q, func(scan func(...any) error) (t tenant.ClientType, err error) {
 			err = scan(&t)
 			return t, err
 		}, `select distinct type from client where tenant = $1 and disabled_at is null order by type`, tenantID)
-		return err
 	})
-	return types, err
 }
 
 func clientByID(q querier, tenantID, id string) (tenant.Client, error) {

@@ -199,10 +199,7 @@ func voiceOf(q querier, name string) (tenant.Voice, tenant.Person, error) {
 
 // Recovery returns a person's recovery if one is under way, or [tenant.ErrNotFound].
 func (s *Store) Recovery(ctx context.Context, tenantID, person string) (r tenant.Recovery, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		r, err = recoveryOf(q, tenantID, person)
-		return err
-	})
+	r, err = see(ctx, s, func(q querier) (tenant.Recovery, error) { return recoveryOf(q, tenantID, person) })
 	if err == nil && !r.Live(s.now()) {
 		err = noRecovery()
 	}
@@ -278,12 +275,11 @@ func (s *Store) KeepBreakGlassCode(ctx context.Context, c tenant.BreakGlassCode)
 }
 
 // BreakGlassHolder returns whose code this is, or [tenant.ErrNotFound].
-func (s *Store) BreakGlassHolder(ctx context.Context, tenantID string, code secret.Hash) (person string, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		person, err = one(q, scanText, `select person from break_glass_code where hash = $1 and tenant = $2`, code[:], tenantID)
-		return noCode(err, tenantID)
+func (s *Store) BreakGlassHolder(ctx context.Context, tenantID string, code secret.Hash) (string, error) {
+	return see(ctx, s, func(q querier) (string, error) {
+		person, err := one(q, scanText, `select person from break_glass_code where hash = $1 and tenant = $2`, code[:], tenantID)
+		return person, noCode(err, tenantID)
 	})
-	return person, err
 }
 
 func noCode(err error, tenantID string) error {
@@ -315,12 +311,8 @@ func (s *Store) BreakGlass(ctx context.Context, tenantID string, code secret.Has
 }
 
 // GlassProofs returns when the codes of a tenant's break-glass principals were made, used and proven, by id of the principal.
-func (s *Store) GlassProofs(ctx context.Context, tenantID string) (proofs map[string]tenant.GlassProof, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		proofs, err = glassProofs(q, tenantID)
-		return err
-	})
-	return proofs, err
+func (s *Store) GlassProofs(ctx context.Context, tenantID string) (map[string]tenant.GlassProof, error) {
+	return see(ctx, s, func(q querier) (map[string]tenant.GlassProof, error) { return glassProofs(q, tenantID) })
 }
 
 func glassProofs(q querier, tenantID string) (map[string]tenant.GlassProof, error) {

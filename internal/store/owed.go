@@ -12,12 +12,10 @@ import (
 const maxOwed = 1000
 
 // Owed returns what the ledger has yet to hear, the oldest first, at most a thousand: ask again after paying.
-func (s *Store) Owed(ctx context.Context) (all []tenant.Owed, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		all, err = collect(q, scanOwed, `select id, tenant, what, at from owed order by at, id limit $1`, maxOwed)
-		return err
+func (s *Store) Owed(ctx context.Context) ([]tenant.Owed, error) {
+	return see(ctx, s, func(q querier) ([]tenant.Owed, error) {
+		return collect(q, scanOwed, `select id, tenant, what, at from owed order by at, id limit $1`, maxOwed)
 	})
-	return all, err
 }
 
 // Paid forgets what the ledger has heard. Saying it again changes nothing.

@@ -15,12 +15,8 @@ import (
 const passkeyColumns = `id, tenant, person, name, public_key, flags, counter, aaguid, transports, format, attested, hardware, attestation, created_at, used_at, suspended_at, suspended_why`
 
 // Passkeys returns a person's passkeys, the oldest first, suspended ones too.
-func (s *Store) Passkeys(ctx context.Context, tenantID, person string) (all []tenant.Passkey, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		all, err = passkeysOf(q, tenantID, person)
-		return err
-	})
-	return all, err
+func (s *Store) Passkeys(ctx context.Context, tenantID, person string) ([]tenant.Passkey, error) {
+	return see(ctx, s, func(q querier) ([]tenant.Passkey, error) { return passkeysOf(q, tenantID, person) })
 }
 
 func passkeysOf(q querier, tenantID, person string) ([]tenant.Passkey, error) {

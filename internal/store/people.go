@@ -52,12 +52,8 @@ func (x *tx) insertPerson(p tenant.Person) error {
 }
 
 // Person returns a person by subject or, if they are not disabled, by login, or [tenant.ErrNotFound].
-func (s *Store) Person(ctx context.Context, tenantID, name string) (p tenant.Person, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		p, err = personNamed(q, tenantID, name)
-		return err
-	})
-	return p, err
+func (s *Store) Person(ctx context.Context, tenantID, name string) (tenant.Person, error) {
+	return see(ctx, s, func(q querier) (tenant.Person, error) { return personNamed(q, tenantID, name) })
 }
 
 func personNamed(q querier, tenantID, name string) (tenant.Person, error) {
@@ -92,24 +88,21 @@ func livePerson(q querier, tenantID, id string) (tenant.Person, tenant.Tenant, e
 
 // PersonByHandle returns the person whom authenticators know by a handle, if they are of this tenant, or
 // [tenant.ErrNotFound]. A handle of another tenant's person is nobody here.
-func (s *Store) PersonByHandle(ctx context.Context, tenantID string, handle []byte) (p tenant.Person, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		p, err = one(q, scanPerson, `select `+personColumns+` from person where tenant = $1 and handle = $2`, tenantID, handle)
-		return noPerson(err, tenantID, "with this passkey")
+func (s *Store) PersonByHandle(ctx context.Context, tenantID string, handle []byte) (tenant.Person, error) {
+	return see(ctx, s, func(q querier) (tenant.Person, error) {
+		p, err := one(q, scanPerson, `select `+personColumns+` from person where tenant = $1 and handle = $2`, tenantID, handle)
+		return p, noPerson(err, tenantID, "with this passkey")
 	})
-	return p, err
 }
 
 // People returns all people of a tenant by login, disabled ones too. A tenant that is not there is [tenant.ErrNotFound].
-func (s *Store) People(ctx context.Context, tenantID string) (all []tenant.Person, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
+func (s *Store) People(ctx context.Context, tenantID string) ([]tenant.Person, error) {
+	return see(ctx, s, func(q querier) ([]tenant.Person, error) {
 		if _, err := tenantByID(q, tenantID); err != nil {
-			return err
+			return nil, err
 		}
-		all, err = peopleOf(q, tenantID)
-		return err
+		return peopleOf(q, tenantID)
 	})
-	return all, err
 }
 
 func peopleOf(q querier, tenantID string) ([]tenant.Person, error) {
@@ -260,12 +253,8 @@ func (x *tx) completePeople(tenantID string) error {
 
 // WaysIn returns the ways in of each person of a tenant, by subject, as t asks of passkeys: what the tenant asks for now, or
 // what it might.
-func (s *Store) WaysIn(ctx context.Context, t tenant.Tenant) (ways map[string]tenant.Ways, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		ways, err = waysIn(q, t)
-		return err
-	})
-	return ways, err
+func (s *Store) WaysIn(ctx context.Context, t tenant.Tenant) (map[string]tenant.Ways, error) {
+	return see(ctx, s, func(q querier) (map[string]tenant.Ways, error) { return waysIn(q, t) })
 }
 
 func waysIn(q querier, t tenant.Tenant) (map[string]tenant.Ways, error) {

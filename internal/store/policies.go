@@ -18,13 +18,10 @@ const (
 // most 64 of a tenant and 2000 in all: ask again after confirming them. A policy is written by the same act as the change
 // that made it, so a crash loses neither or both.
 func (s *Store) PendingPolicies(ctx context.Context) ([]tenant.Policy, error) {
-	var pending []tenant.Policy
-	err := s.read(ctx, func(q querier) (err error) {
-		pending, err = collect(q, scanPolicy, `select o.policy from policy_outbox o join tenant t on t.id = o.tenant
+	return see(ctx, s, func(q querier) ([]tenant.Policy, error) {
+		return collect(q, scanPolicy, `select o.policy from policy_outbox o join tenant t on t.id = o.tenant
 			where o.version <= t.policy_applied + $1 order by o.tenant, o.version limit $2`, maxPendingOfTenant, maxPending)
-		return err
 	})
-	return pending, err
 }
 
 // PolicyApplied notes that the signer has a tenant's policies up to version. Saying it again, or of an older one,

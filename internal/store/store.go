@@ -160,6 +160,19 @@ func (s *Store) read(ctx context.Context, do func(querier) error) error {
 	return s.readError(err)
 }
 
+// see returns what find sees in one consistent view of the database.
+func see[T any](ctx context.Context, s *Store, find func(querier) (T, error)) (seen T, err error) {
+	err = s.read(ctx, func(q querier) (err error) {
+		seen, err = find(q)
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return seen, nil
+}
+
 // readOnce runs do, and returns the statements that were not prepared yet. They can't be prepared meanwhile: that takes a
 // second connection, and readers that hold one each would wait for each other for ever.
 func (s *Store) readOnce(ctx context.Context, do func(querier) error) (fresh []string, err error) {

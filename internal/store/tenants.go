@@ -64,22 +64,14 @@ func (x *tx) takeTenant(t tenant.Tenant) error {
 
 // Tenant returns a tenant, also a disabled one, or [tenant.ErrNotFound]. Ids are compared as they are.
 func (s *Store) Tenant(ctx context.Context, id string) (tenant.Tenant, error) {
-	var t tenant.Tenant
-	err := s.read(ctx, func(q querier) (err error) {
-		t, err = tenantByID(q, id)
-		return err
-	})
-	return t, err
+	return see(ctx, s, func(q querier) (tenant.Tenant, error) { return tenantByID(q, id) })
 }
 
 // Tenants returns all tenants by id, disabled ones too.
 func (s *Store) Tenants(ctx context.Context) ([]tenant.Tenant, error) {
-	var all []tenant.Tenant
-	err := s.read(ctx, func(q querier) (err error) {
-		all, err = collect(q, scanTenant, `select `+tenantColumns+` from tenant order by id`)
-		return err
+	return see(ctx, s, func(q querier) ([]tenant.Tenant, error) {
+		return collect(q, scanTenant, `select `+tenantColumns+` from tenant order by id`)
 	})
-	return all, err
 }
 
 // DisableTenant stops a tenant for good and makes the policy that tells the signer. Doing it again changes nothing.
