@@ -291,6 +291,60 @@ func TestLogoutTokens(t *testing.T) {
 	}
 }
 
+// TestEveryJudgeIsReadyAndCounts: what is not an access token is watched like one.
+func TestEveryJudgeIsReadyAndCounts(t *testing.T) {
+	issuer := validatetest.NewIssuer(validatetest.Config{})
+	trusted := []validate.Issuer{issuer.Trusted()}
+	ids, err := validate.NewIDTokens(clientID, validate.Config{Issuers: trusted})
+	logouts, err2 := validate.NewLogoutTokens(clientID, validate.Config{Issuers: trusted}, nil)
+	events, err3 := validate.NewSecurityEvents(validate.Config{Issuers: trusted, Audiences: []string{"receiver"}})
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	for name, one := range map[string]struct {
+		judge interface {
+			Ready(context.Context) error
+			Stats() validate.Stats
+			Close()
+		}
+		ask func(raw string) error
+		raw string
+	}{
+		"ID tokens": {ids, func(raw string) error {
+			_, err := ids.Token(t.Context(), raw, validate.Login{})
+			return err
+		}, issuer.IDToken(validatetest.Claims{"aud": clientID})},
+		"logout tokens": {logouts, func(raw string) error {
+			_, err := logouts.Token(t.Context(), raw)
+			return err
+		}, issuer.LogoutToken(validatetest.Claims{"aud": clientID})},
+		"security events": {events, func(raw string) error {
+			_, err := events.Token(t.Context(), raw)
+			return err
+		}, issuer.SecurityEvent(validatetest.Claims{"aud": "receiver"})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer one.judge.Close()
+			if err := one.judge.Ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := one.ask(one.raw); err != nil {
+				t.Fatal(err)
+			}
+			if err := one.ask("nonsense"); !errors.Is(err, validate.CodeMalformed) {
+				t.Errorf("nonsense: %v", err)
+			}
+			counts := map[validate.Code]uint64{}
+			for _, c := range one.judge.Stats().Tokens {
+				counts[c.Code] += c.Count
+			}
+			if counts[""] != 1 || counts[validate.CodeMalformed] != 1 || len(counts) != 2 {
+				t.Errorf("counted %v", counts)
+			}
+		})
+	}
+}
+
 func TestSecurityEvents(t *testing.T) {
 	clock := still()
 	issuer := validatetest.NewIssuer(validatetest.Config{Clock: clock})
