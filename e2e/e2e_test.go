@@ -184,7 +184,7 @@ func (w *world) tokenSoon(t *testing.T) string {
 // check runs `seawall validate` on a token and returns its exit status and what it printed.
 func (w *world) check(t *testing.T, s *testenv.Seawall, token string, args ...string) (int, string) {
 	t.Helper()
-	cmd := s.Command(append([]string{"validate", "--issuer", w.Issuer, "--audience", w.audience}, args...)...)
+	cmd := s.Command(append([]string{"validate", "--json", "--issuer", w.Issuer, "--audience", w.audience}, args...)...)
 	cmd.Stdin = strings.NewReader(token + "\n")
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {

@@ -17,7 +17,7 @@ import (
 func TestREADME(t *testing.T) {
 	r := testenv.FollowREADME(t)
 	out := strings.ReplaceAll(r.Shell(r.Blocks...), `": "`, `":"`)
-	for _, want := range []string{"Tenant acme is ready.", "is registered.", `"client_id":"ci"`, `{"active":false}`, "token.issued", "Client notes is registered."} {
+	for _, want := range []string{"Tenant acme is ready.", "is registered.", "The token is good.", `{"active":false}`, "token.issued", "Client notes is registered."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in what it printed:\n%s", want, out)
 		}

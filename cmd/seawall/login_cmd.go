@@ -131,7 +131,7 @@ func runLogin(ctx context.Context, c *call) error {
 	}
 	l, err := remote.SignIn(ctx, dir, base, c.show("Open this in your browser:"))
 	if err != nil {
-		return fmt.Errorf("logging in at %s: %w", base, err)
+		return fmt.Errorf("login: %w", err)
 	}
 	who, err := adminapi.Over(l.Audience(), l.Transport()).Self(ctx)
 	if err != nil {

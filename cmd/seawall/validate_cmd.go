@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"seawall/internal/process"
 	"seawall/validate"
 )
 
@@ -25,12 +24,12 @@ func runValidate(ctx context.Context, args []string, stdin io.Reader, stdout, st
 	return adapt("validate", validateToken)(ctx, args, stdin, stdout, stderr)
 }
 
-// validateToken prints a good token's claims as JSON, or the reason code of a bad one. The claims get one member more:
-// trust, which says where the trust in the ledger's root came from.
+// validateToken tells what a good token says, or the reason code of a bad one. In JSON the claims get one member more: trust,
+// which says where the trust in the ledger's root came from.
 func validateToken(ctx context.Context, c *call) error {
 	f := newFlags(c, "--issuer URL --audience URL [--pin PIN] < token",
-		"Reads a token from standard input and checks it as an API would: prints its claims, as JSON unless you look at a\n"+
-			"terminal, or one reason code. It follows no distrust feed, so it does not know what was revoked; introspection does.\n"+
+		"Reads a token from standard input and checks it as an API would: tells what it says, with --json all its\n"+
+			"claims, or one reason code. It follows no distrust feed, so it does not know what was revoked; introspection does.\n"+
 			"Without --pin the ledger's root is fetched from the issuer itself, and the answer says so: trust is then \"fetched\"\n"+
 			"instead of \"pinned\", and proves only that issuer and token fit together.")
 	issuer := f.String("issuer", "", "the tenant's issuer `URL`, as in the token's iss")
@@ -51,27 +50,27 @@ func validateToken(ctx context.Context, c *call) error {
 	defer cancel()
 	trusted, trust, err := trustIssuer(ctx, c, *issuer, *pin)
 	if err != nil {
-		return refusal(c, err)
+		return refusal(c, *asJSON, err)
 	}
 	v, err := validate.New(validate.Config{Issuers: []validate.Issuer{trusted}, Audiences: *audiences})
 	if why := (*validate.Error)(nil); errors.As(err, &why) {
-		return refusal(c, err)
+		return refusal(c, *asJSON, err)
 	}
 	if err != nil {
 		return usage(err.Error())
 	}
 	defer v.Close()
 	if err := v.Ready(ctx); err != nil {
-		return refusal(c, err)
+		return refusal(c, *asJSON, err)
 	}
 	token, err := v.Token(ctx, string(bytes.TrimSpace(raw)))
 	if err != nil {
-		return refusal(c, err)
+		return refusal(c, *asJSON, err)
 	}
-	if process.Terminal(c.out) && !*asJSON {
-		return showToken(c.out, token, time.Now())
+	if *asJSON {
+		return writeClaims(c.out, token, trust)
 	}
-	return writeClaims(c.out, token, trust)
+	return showToken(c.out, token, time.Now())
 }
 
 // showToken says for a person what an API would learn.
@@ -114,12 +113,12 @@ func writeClaims(out io.Writer, token *validate.Token, trust string) error {
 }
 
 // refusal prints the reason code for programs and gives the error for people.
-func refusal(c *call, err error) error {
+func refusal(c *call, asJSON bool, err error) error {
 	var why *validate.Error
 	if !errors.As(err, &why) {
 		return err
 	}
-	if _, err := fmt.Fprintln(c.out, why.Code); err != nil {
+	if err := c.tell(asJSON, map[string]validate.Code{"refused": why.Code}, "%s\n", why.Code); err != nil {
 		return err
 	}
 	return hint(err, refusalHints[why.Code]...)

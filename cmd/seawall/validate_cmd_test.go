@@ -36,7 +36,7 @@ func TestValidateCommand(t *testing.T) {
 		"pinned": {pinned, good + "\n", "pinned"}, "fetched": {args, good, "fetched"},
 		"two audiences": {append(args, "--audience", "https://other.example"), good, "fetched"},
 	} {
-		code, out, errs := validateWith(c.token, c.args...)
+		code, out, errs := validateWith(c.token, append(c.args, "--json")...)
 		var claims struct {
 			Sub, Trust string
 			Big        json.Number
@@ -77,6 +77,9 @@ func TestValidateCommand(t *testing.T) {
 		if code != 1 || out != c.want+"\n" || !strings.Contains(errs, "seawall: ") {
 			t.Errorf("%s: %d %q %q, want %s", name, code, out, errs, c.want)
 		}
+		if code, out, _ := validateWith(c.token, append(c.args, "--json")...); code != 1 || out != `{"refused":"`+c.want+`"}`+"\n" {
+			t.Errorf("%s, as JSON: %d %q", name, code, out)
+		}
 		if len(c.token) > 24 && (strings.Contains(errs, c.token[:24]) || strings.Contains(errs, c.token[len(c.token)-24:])) {
 			t.Errorf("%s: the message holds a part of the token: %q", name, errs)
 		}
@@ -91,7 +94,7 @@ func TestValidateCommand(t *testing.T) {
 	}
 }
 
-func TestAGoodTokenOnATerminal(t *testing.T) {
+func TestAGoodTokenForAPerson(t *testing.T) {
 	wall := validatetest.NewServer(validatetest.Config{})
 	defer wall.Close()
 	v, err := validate.New(validate.Config{Issuers: []validate.Issuer{validate.SeawallIssuer(wall.URL(), wall.Pin())}, Audiences: []string{testAudience}})

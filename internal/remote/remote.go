@@ -84,7 +84,7 @@ func ParseBase(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "", fmt.Errorf("%.100q is no base URL: it looks like https://id.example.com", text)
+		return "", fmt.Errorf("%.100q is no base URL: it looks like https://id.example.com, or http://localhost:8420 on this machine", text)
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		return "", fmt.Errorf("%s is another machine, and http is only for this one: use https", u.Host)
 	}

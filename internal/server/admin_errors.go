@@ -82,7 +82,7 @@ func vaultError(err error) *adminapi.Error {
 		e.Description = "the signer's ceilings do not allow it: " + e.Description
 		e.Hint = "whoever runs the host may raise them in the signer's directory; the change is carried on by itself"
 	case mint.SpareTooYoung:
-		e.Hint = "validators may not know the next key yet; wait until then"
+		e.Hint = "wait until then; if the present key was stolen, see `seawall keys distrust --help`"
 	case mint.ClockFrozen:
 		e.Hint = "check the host's clock, then run `seawall clock accept`"
 	case mint.StateRolledBack:
