@@ -1,11 +1,14 @@
 package console
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"html"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -120,8 +123,13 @@ func TestEveryActComesBackFromATouch(t *testing.T) {
 			t.Errorf("%s asks for %+v", act, back)
 		}
 		draft, kept := o.drafts[secret.New(handle).Hash()]
-		if !kept || draft.Person != "owner" || len(o.drafts) != 1 || draft.Typed[tokenField] != nil {
-			t.Errorf("%s keeps %+v", act, o.drafts)
+		typed, opens := unseal(o.DraftKey(httptest.NewRequest("GET", "/", nil), nil), draft.Draft)
+		if !kept || draft.Person != "owner" || len(o.drafts) != 1 || opens || bytes.Contains(draft.Draft, []byte("typed-")) {
+			t.Errorf("%s keeps %+v, which opens for anybody: %v", act, o.drafts, typed)
+		}
+		key := sha256.Sum256([]byte("owner"))
+		if typed, opens = unseal(key[:], draft.Draft); !opens || typed[tokenField] != nil || len(typed) != len(form)-1 {
+			t.Errorf("%s keeps %v of %v", act, typed, form)
 		}
 		o.refuses = nil
 		before := len(o.done)

@@ -3,8 +3,8 @@
 // The console has no rules of its own. It asks the admin API as the person who is signed in, in process, so roles, checks and
 // the words of errors are those of the command line. What it adds is what a browser needs. Every page is whole without a script.
 // Nothing is written on a GET. A POST goes to the address of the page that it was pressed on, comes from our own origin, and
-// carries a token of the session; when the admin API wants a fresh touch, what was typed is kept on our side, the browser goes
-// to touch and comes back to the same page as it was. Secrets and links are in the one answer that made them.
+// carries a token of the session; when the admin API wants a fresh touch, what was typed is kept on our side, sealed for this
+// browser alone, which goes to touch and comes back to the same page as it was. Secrets and links are in the one answer that made them.
 //
 // The files: console.go routes and renders, write.go has what a POST goes through, view.go the pieces that pages are made of
 // and markup.go how they are written; each of the others is a part of the admin API.
@@ -38,9 +38,11 @@ type Door interface {
 	Current(r *http.Request, t *tenant.Tenant) (*login.SignIn, error)
 	Ask(w http.ResponseWriter, r *http.Request, t *tenant.Tenant, i tenant.Interaction) error
 	FormToken(r *http.Request, t *tenant.Tenant) string
+	// DraftKey is a key that the browser brings back after a touch, and that nobody else has; nil if it can't.
+	DraftKey(r *http.Request, t *tenant.Tenant) []byte
 }
 
-// Drafts keeps what somebody typed while they touch their passkey.
+// Drafts keeps what somebody typed, sealed, while they touch their passkey.
 type Drafts interface {
 	SaveInteraction(ctx context.Context, i tenant.Interaction) error
 	Interaction(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Interaction, error)

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"html"
@@ -80,6 +81,16 @@ func (o *office) FormToken(r *http.Request, _ *tenant.Tenant) string {
 		return ""
 	}
 	return "token-of-" + c.Value
+}
+
+// DraftKey is for [Door]. Each browser here is somebody's.
+func (o *office) DraftKey(r *http.Request, _ *tenant.Tenant) []byte {
+	c, err := r.Cookie("who")
+	if err != nil {
+		return nil
+	}
+	key := sha256.Sum256([]byte(c.Value))
+	return key[:]
 }
 
 // SaveInteraction is for [Drafts].

@@ -1,18 +1,12 @@
 package console
 
 import (
-	"context"
-	"crypto/rand"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"net/http"
-	"net/url"
 
 	"seawall/internal/look"
-	"seawall/internal/secret"
 	"seawall/internal/server/adminapi"
-	"seawall/internal/tenant"
 )
 
 // maxForm bounds a form: a client's key set of 32 KiB fits.
@@ -51,41 +45,6 @@ func (o *Console) write(v *visit, to route) error {
 		v.trouble, err = nil, e
 	}
 	return err
-}
-
-// touch sends the browser to touch its passkey, and back to the page that it is on, with what was typed.
-func (o *Console) touch(v *visit) error {
-	here := v.URL.Path[len(o.home):]
-	handle := newHandle()
-	draft := tenant.Interaction{Hash: handle.Hash(), Tenant: v.tenant.ID, Next: here, Person: v.who.Person, Typed: v.typed, ExpiresAt: v.now.Add(tenant.InteractionLife)}
-	if err := o.Drafts.SaveInteraction(context.WithoutCancel(v.Context()), draft); err != nil {
-		return err
-	}
-	back := url.Values{"draft": {handle.Reveal()}}
-	return o.Door.Ask(v.w, v.Request, v.tenant, tenant.Interaction{Next: here + "?" + back.Encode(), Person: v.who.Person, After: v.now})
-}
-
-// takeDraft fills the form with what the person had typed before they touched. It is shown to them only, at its own page.
-func (o *Console) takeDraft(v *visit) error {
-	text := v.URL.Query().Get("draft")
-	if text == "" {
-		return nil
-	}
-	i, err := o.Drafts.Interaction(v.Context(), v.tenant.ID, secret.New(text).Hash())
-	if errors.Is(err, tenant.ErrNotFound) || err == nil && (i.Person != v.who.Person || i.Next != v.URL.Path[len(o.home):]) {
-		return nil // over, or not theirs: an empty form
-	}
-	if err != nil {
-		return err
-	}
-	v.typed, v.again = i.Typed, true
-	return nil
-}
-
-func newHandle() secret.Text {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	return secret.New(base64.RawURLEncoding.EncodeToString(b[:]))
 }
 
 // done sends the browser to where what was done can be seen.

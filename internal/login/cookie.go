@@ -96,6 +96,18 @@ func (d *Door) FormToken(r *http.Request, t *tenant.Tenant) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// DraftKey is a key that only this browser can bring back, also after it has signed in anew: derived from the cookie that binds
+// ceremonies to it. Nil: it has none yet.
+func (d *Door) DraftKey(r *http.Request, t *tenant.Tenant) []byte {
+	value, ok := d.cookie(r, browserCookie, t.ID)
+	if !ok {
+		return nil
+	}
+	mac := hmac.New(sha256.New, []byte(value.Reveal()))
+	mac.Write([]byte("seawall draft key 1"))
+	return mac.Sum(nil)
+}
+
 // browser returns what binds a ceremony to this browser, and gives the browser one if it has none.
 func (d *Door) browser(v *visit) secret.Hash {
 	value, ok := d.cookie(v.Request, browserCookie, v.tenant.ID)

@@ -396,6 +396,25 @@ func TestCookies(t *testing.T) {
 	}
 }
 
+// TestDraftKeys: a browser's own, the same before and after it signs in anew, and another one at each tenant.
+func TestDraftKeys(t *testing.T) {
+	h := newHall(t, nil)
+	_, auth, b := h.member("ada@acme.example")
+	_, _, other := h.member("bob@acme.example")
+	key := func(b *browser) []byte { return h.door.DraftKey(b.request("GET", "/account", nil), h.tenant("acme")) }
+	before := key(b)
+	b.signIn(auth)
+	if len(before) != 32 || !bytes.Equal(before, key(b)) || bytes.Equal(before, key(other)) {
+		t.Error("a browser does not bring its key back, or has another's")
+	}
+	if key(h.browser()) != nil {
+		t.Error("a browser without a cookie has a key")
+	}
+	if token := h.door.FormToken(b.request("GET", "/account", nil), h.tenant("acme")); token == "" || strings.Contains(token, b64(before)) {
+		t.Error("the key is in pages")
+	}
+}
+
 // TestEveryPageKeepsToItself holds the headers of every page, problems included.
 func TestEveryPageKeepsToItself(t *testing.T) {
 	h := newHall(t, nil)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"seawall/internal/secret"
 	"seawall/internal/server/adminapi"
 	"seawall/internal/tenant"
+	"seawall/internal/testenv/canary"
 )
 
 // visitor is a browser in which a person of a tenant is signed in.
@@ -40,7 +42,8 @@ func (h *testHouse) visitor(p tenant.Person, touched time.Time) *visitor {
 	if err := h.store.SignIn(h.t.Context(), n, k[0], secret.Hash{}); err != nil {
 		h.t.Fatal(err)
 	}
-	return &visitor{h, p.Tenant, "seawall_session_" + p.Tenant + "=" + text, "en"}
+	browser := sha256.Sum256([]byte(p.ID)) // each person has one, whatever they sign in with
+	return &visitor{h, p.Tenant, "seawall_session_" + p.Tenant + "=" + text + "; seawall_browser_" + p.Tenant + "=" + base64.RawURLEncoding.EncodeToString(browser[:]), "en"}
 }
 
 // get and post ask for a page below the issuer of the person's tenant. Redirects are answers like others.
@@ -234,7 +237,7 @@ func TestFormsOfTheConsole(t *testing.T) {
 func TestWhatWasTypedIsKept(t *testing.T) {
 	h, staff, _ := furnished(t)
 	stale := h.visitor(staff[tenant.Owner], time.Now().Add(-time.Hour))
-	form := url.Values{"form": {stale.token()}, "login": {"grace@acme.example"}, "name": {"Grace Hopper"}}
+	form := url.Values{"form": {stale.token()}, "login": {"grace@acme.example"}, "name": {"GraceBrewsterMurrayHopper"}}
 	resp, _ := stale.post("/console/tenants/acme/new/person", form)
 	_, handle, _ := strings.Cut(resp.Header.Get("Location"), "?i=")
 	i, err := h.store.Interaction(t.Context(), tenant.Operators, secret.New(handle).Hash())
@@ -242,9 +245,14 @@ func TestWhatWasTypedIsKept(t *testing.T) {
 	if i.Person != staff[tenant.Owner].ID || i.MetBy(i.Person, time.Now().Add(-time.Second), "phr") || !strings.HasPrefix(i.Next, "/console/tenants/acme/new/person?draft=") {
 		t.Fatalf("they are asked for %+v", i)
 	}
+	set, err := canary.New(canary.Text("what was typed", form.Get("name")))
+	must(t, set, err)
+	if found, err := set.Dir(h.dir); err != nil || len(found) > 0 {
+		t.Errorf("on the disk is %v, %v", found, err)
+	}
 	fresh := h.visitor(staff[tenant.Owner], time.Now())
 	_, body := fresh.get(i.Next)
-	for _, want := range []string{`value="grace@acme.example"`, `value="Grace Hopper"`, "Nothing is done yet"} {
+	for _, want := range []string{`value="grace@acme.example"`, `value="GraceBrewsterMurrayHopper"`, "Nothing is done yet"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%q is not on the page", want)
 		}
@@ -257,8 +265,14 @@ func TestWhatWasTypedIsKept(t *testing.T) {
 	}
 	_, draft, _ := strings.Cut(i.Next, "?draft=")
 	for name, look := range map[string]func() string{
-		"somebody else":   func() string { _, b := h.visitor(staff[tenant.Operator], time.Now()).get(i.Next); return b },
-		"another page":    func() string { _, b := fresh.get("/console/tenants/beta/new/person?draft=" + draft); return b },
+		"somebody else": func() string { _, b := h.visitor(staff[tenant.Operator], time.Now()).get(i.Next); return b },
+		"another page":  func() string { _, b := fresh.get("/console/tenants/beta/new/person?draft=" + draft); return b },
+		"another browser": func() string {
+			other := *fresh
+			other.cookie, _, _ = strings.Cut(fresh.cookie, ";")
+			_, b := other.get(i.Next)
+			return b
+		},
 		"a made-up one":   func() string { _, b := fresh.get("/console/tenants/acme/new/person?draft=x"); return b },
 		"the interaction": func() string { _, b := fresh.get("/console/tenants/acme/new/person?draft=" + handle); return b },
 	} {

@@ -168,10 +168,9 @@ type Interaction struct {
 	LoginHint string      `json:"login_hint,omitempty"`
 	For       string      `json:"for,omitempty"`     // name of the application that asks, for people
 	Locales   string      `json:"locales,omitempty"` // languages that the application asks for (ui_locales)
-	// Typed is what somebody had typed into a form before they were asked to sign in again, to be shown to them and to
-	// nobody else.
-	Typed     map[string][]string `json:"typed,omitempty"`
-	ExpiresAt time.Time           `json:"-"`
+	// Draft is what somebody had typed into a form before they were asked to sign in again, sealed for their browser.
+	Draft     []byte    `json:"draft,omitempty"`
+	ExpiresAt time.Time `json:"-"`
 }
 
 // MetBy says whether a sign-in is what the interaction asks for: whose it was, when they touched (which is kept to the
