@@ -53,7 +53,7 @@ func (w walls) enter(spec Spec) (*Level, error) {
 // may already be restricted.
 func (w walls) first(spec Spec) error {
 	runtime.LockOSThread()
-	env := cleanEnv(os.Environ(), spec.Env)
+	env := cleanEnv(os.Environ())
 	path, err := ownExecutable()
 	if err != nil {
 		return spec.refuse("finding its own program: %w", err)

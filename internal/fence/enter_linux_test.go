@@ -418,7 +418,7 @@ func TestEnvironmentIsClean(t *testing.T) {
 		req := vault(t, as)
 		req.Do = []string{"environment"}
 		got := run(t, as, req, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "GOMAXPROCS=3", "GOMEMLIMIT=1GiB") })
-		want := "[GOTRACEBACK=single TMPDIR=. SEAWALL_TEST_KEPT=1 GOMAXPROCS=3 GOMEMLIMIT=1GiB]"
+		want := "[GOTRACEBACK=single TMPDIR=. GOMAXPROCS=3 GOMEMLIMIT=1GiB]"
 		if got.Done["environment"] != want {
 			t.Errorf("environment %s, want %s", got.Done["environment"], want)
 		}

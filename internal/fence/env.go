@@ -24,12 +24,12 @@ var harmless = []string{"GOGC", "GOMAXPROCS", "GOMEMLIMIT", "NO_COLOR"}
 
 // cleanEnv makes the environment of stage 2 out of environ. GOMAXPROCS is always set, because the runtime finds the
 // container's CPU limit in /proc, which the second image cannot read.
-func cleanEnv(environ, further []string) []string {
+func cleanEnv(environ []string) []string {
 	env := []string{stageVariable + "=2", "GOTRACEBACK=" + traceback, "TMPDIR=" + temporary}
 	sized := false
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
-		if !allowed(name, further) {
+		if !slices.Contains(harmless, name) {
 			continue
 		}
 		sized = sized || name == "GOMAXPROCS"
@@ -41,16 +41,9 @@ func cleanEnv(environ, further []string) []string {
 	return env
 }
 
-func allowed(name string, further []string) bool {
-	if name == "GOTRACEBACK" || name == "TMPDIR" || name == "GODEBUG" || name == stageVariable {
-		return false
-	}
-	return slices.Contains(harmless, name) || slices.Contains(further, name)
-}
-
 // checkEnv verifies that environ is what cleanEnv makes. The values of variables are left out of the error: they may be
 // somebody's secrets.
-func checkEnv(environ, further []string) error {
+func checkEnv(environ []string) error {
 	traced := 0
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
@@ -60,7 +53,7 @@ func checkEnv(environ, further []string) error {
 		case name == "GOTRACEBACK":
 			return fmt.Errorf("GOTRACEBACK is not %q: a crash could write keys to disk", traceback)
 		case name == "TMPDIR" && value == temporary, name == stageVariable:
-		case !allowed(name, further):
+		case !slices.Contains(harmless, name):
 			return fmt.Errorf("the environment variable %s should have been removed", name)
 		}
 	}

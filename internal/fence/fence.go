@@ -72,10 +72,6 @@ type Spec struct {
 	// missing file proves nothing.
 	Forbidden []string
 
-	// Env names further environment variables that survive. GOTRACEBACK, GODEBUG and TMPDIR never do; temporary files are
-	// made in the own directory.
-	Env []string
-
 	// RequireUID makes Enter fail unless the process got its own user id.
 	RequireUID bool
 

@@ -119,7 +119,6 @@ func enterAs(req request) (*Level, error) {
 		dir = opened
 	}
 	w := kernelWalls
-	further := []string{"SEAWALL_TEST_KEPT"}
 	switch req.Break {
 	case "no_new_privs":
 		w.noNewPrivs = func() error { return nil }
@@ -146,7 +145,7 @@ func enterAs(req request) (*Level, error) {
 	}
 	return w.enter(Spec{
 		Process: req.Process, Dir: dir, Keep: req.Keep, ReadOnly: req.ReadOnly, Network: req.Network, UID: req.UID,
-		Forbidden: req.Forbidden, RequireUID: req.RequireUID, RequireLandlock: req.RequireLandlock, Env: further,
+		Forbidden: req.Forbidden, RequireUID: req.RequireUID, RequireLandlock: req.RequireLandlock,
 		BeforeDrop: func() error { return beforeDrop(req) },
 	})
 }
@@ -404,8 +403,7 @@ func command(t *testing.T, as identity, req request) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", helperWord, string(encoded))
 	cmd.Args[0] = os.Args[0]
 	cmd.Dir = req.Dir
-	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash", "GODEBUG=gctrace=0", "LD_BIND_NOW=1", "DATABASE_PASSWORD=hunter2",
-		"SEAWALL_TEST_KEPT=1")
+	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash", "GODEBUG=gctrace=0", "LD_BIND_NOW=1", "DATABASE_PASSWORD=hunter2")
 	if os.Geteuid() == 0 {
 		credential := &syscall.Credential{Uid: uint32(as.uid), Gid: uint32(as.uid)}
 		if as.root {
