@@ -179,7 +179,7 @@ func (b *bench) visitTable() report.Table {
 	t := report.Table{
 		Title: "What people wait for",
 		Head:  []string{"what", "rendering, CPU µs", "all of it, CPU µs", "/s", "p50 ms", "p99 ms"},
-		Note: fmt.Sprintf("Signing in is two requests, with entry, session and the end of the challenge durable, one after the other on one connection; the authenticator's own work is not in it. All of a page is everything "+
+		Note: fmt.Sprintf("Signing in is two requests, with entry, session and the end of the challenge durable, one after the other on one connection, each in a browser in which nobody was signed in; the authenticator's own work is not in it. All of a page is everything "+
 			"from the request to the last byte over %d connections: who is signed in and what they may do, what the page shows, read now, and the page itself, which is what rendering means. The tenant has %d people and %d clients.",
 			pageConnections, manyPeople, manyPeople),
 	}

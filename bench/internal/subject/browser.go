@@ -37,16 +37,15 @@ func Page(address string, who *Somebody) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// SignIns has somebody sign in n times in one browser, and tells how long the server took each time: for its two answers, as
-// the browser sees it. What the authenticator does is not in it.
+// SignIns has somebody sign in n times, each in a browser in which nobody was signed in, and tells how long the server took
+// each time: for its two answers, as the browser sees it. What the authenticator does is not in it.
 func (s *Somebody) SignIns(ctx context.Context, base *url.URL, n int) (took []time.Duration, err error) {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return nil, err
-	}
-	browser := &http.Client{Timeout: patience, Jar: jar, Transport: &http.Transport{}}
+	browser := &http.Client{Timeout: patience, Transport: &http.Transport{}}
 	defer browser.CloseIdleConnections()
 	for range n {
+		if browser.Jar, err = cookiejar.New(nil); err != nil {
+			return nil, err
+		}
 		var begun struct {
 			Options struct {
 				Challenge string `json:"challenge"`
