@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"seawall/internal/mint"
@@ -36,8 +37,10 @@ type debts struct {
 	distrust func(ctx context.Context, o *tenant.Owed) error
 	log      *slog.Logger
 
-	paying   sync.Mutex // one round at a time; guards what follows
-	began    bool
+	begun    atomic.Uint64   // rounds
+	paying   sync.Mutex      // one round at a time; guards what follows
+	last     error           // of the last round
+	looked   bool            // at what is owed, once
 	doubtful map[string]bool // by id: it may have been heard
 	stuck    map[string]bool // by id: told to the log
 }
@@ -58,23 +61,33 @@ func (d *debts) carry(ctx context.Context) {
 }
 
 // round pays what is owed, once. It fails while the ledger or the database is away; what the ledger does not take is told to
-// the log, and holds up nothing else.
+// the log, and holds up nothing else. Of many who wait for their turn one pays for all: it began after each of them owed something.
 func (d *debts) round(ctx context.Context) error {
+	before := d.begun.Load()
 	d.paying.Lock()
 	defer d.paying.Unlock()
+	if d.begun.Load() == before {
+		d.begun.Add(1)
+		d.last = d.payAll(ctx)
+	}
+	return d.last
+}
+
+// payAll pays what is owed. What is there at first was left by an earlier process, and may have been heard.
+func (d *debts) payAll(ctx context.Context) error {
 	owed, err := d.store.Owed(ctx)
 	if err != nil {
 		return err
 	}
 	var entries, statements []tenant.Owed
 	for _, o := range owed {
-		if d.doubtful[o.ID] = d.doubtful[o.ID] || !d.began; o.IsEntry() {
+		if d.doubtful[o.ID] = d.doubtful[o.ID] || !d.looked; o.IsEntry() {
 			entries = append(entries, o)
 		} else {
 			statements = append(statements, o)
 		}
 	}
-	d.began = true
+	d.looked = true
 	paid, err := d.payEntries(ctx, entries)
 	for i := 0; i < len(statements) && err == nil; i++ {
 		switch err = d.distrust(ctx, &statements[i]); {

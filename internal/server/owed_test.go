@@ -3,8 +3,12 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,6 +151,79 @@ func TestWhatASessionGaveEndsWithIt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// slow is a ledger that takes its time, and a store that counts how often it is asked.
+type slow struct {
+	mu    sync.Mutex
+	owed  []tenant.Owed
+	asked int
+	heard []string
+}
+
+func (s *slow) Owed(context.Context) ([]tenant.Owed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	return slices.Clone(s.owed), nil
+}
+
+func (s *slow) Paid(_ context.Context, ids []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owed = slices.DeleteFunc(s.owed, func(o tenant.Owed) bool { return slices.Contains(ids, o.ID) })
+	return nil
+}
+
+// TestOnePaysForAll: those who wait while the ledger takes its time don't each begin anew, and none goes away before what it owed
+// was heard.
+func TestOnePaysForAll(t *testing.T) {
+	s := &slow{}
+	away := false
+	d := &debts{store: s, log: slog.New(slog.DiscardHandler), doubtful: map[string]bool{}, stuck: map[string]bool{},
+		heard: func(context.Context, string, mint.EntryKind, time.Time) (map[string]bool, error) { return nil, nil },
+		record: func(_ context.Context, entries ...*mint.Entry) error {
+			time.Sleep(100 * time.Millisecond)
+			if away {
+				return mint.Refuse(mint.Unavailable, "away")
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, e := range entries {
+				s.heard = append(s.heard, e.Detail[len(e.Detail)-1].Value)
+			}
+			return nil
+		}}
+	everybody := func(from int) (failed int64) {
+		var all sync.WaitGroup
+		var failures atomic.Int64
+		for i := range 32 {
+			all.Go(func() {
+				id := strconv.Itoa(from + i)
+				s.mu.Lock()
+				s.owed = append(s.owed, tenant.Owed{ID: id, Tenant: "acme", Kind: tenant.RefreshReplayed})
+				s.mu.Unlock()
+				if d.round(t.Context()) != nil {
+					failures.Add(1)
+					return
+				}
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if !slices.Contains(s.heard, id) {
+					t.Errorf("%s was told that it was heard, and was not", id)
+				}
+			})
+		}
+		all.Wait()
+		return failures.Load()
+	}
+	if failed := everybody(0); failed != 0 || s.asked > 8 || len(s.heard) != 32 {
+		t.Errorf("%d failed in %d rounds, %d were heard", failed, s.asked, len(s.heard))
+	}
+	away, s.asked = true, 0
+	if failed := everybody(100); failed != 32 || s.asked > 8 {
+		t.Errorf("without a ledger %d failed in %d rounds", failed, s.asked)
 	}
 }
 
