@@ -214,6 +214,7 @@ func TestAnApplication(t *testing.T) {
 	b.touches(false)
 	b.go2(app.server + "/start")
 	b.at("/dev/signin") // and nothing goes on without a touch
+	b.go2(app.pages)    // or the page that waits would get the next one
 	b.touches(true)
 	b.go2(app.server + "/start")
 	shop("yours, ")
