@@ -174,7 +174,7 @@ func short(s string) string {
 
 func taken(live bool, what, name string) error {
 	if live {
-		return tenant.Refuse(tenant.ErrExists, "choose another id", "the %s %s exists already", what, name)
+		return tenant.Refuse(tenant.ErrExists, "choose another id; `seawall "+strings.ToLower(what)+" list` shows which are there", "the %s %s exists already", what, name)
 	}
 	return tenant.Refuse(tenant.ErrUsedBefore, "choose another id: tokens and logs may still name the old one", "the %s %s existed before, and ids are never used again", what, name)
 }
