@@ -1,4 +1,4 @@
-// Package authorize is everything that a browser meets on the way from an application to a code and, one day, out again:
+// Package authorize is everything that a browser meets on the way from an application to a code, and out again:
 // the authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2), the question whether a person agrees, and
 // logout that an application asks for (OpenID Connect RP-Initiated Logout 1.0).
 //

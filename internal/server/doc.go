@@ -1,5 +1,5 @@
 // Package server is the house's front door: listeners and their limits, the paths of every tenant, key documents and
-// metadata, introspection, the pages that people see, and the admin API on a Unix socket.
+// metadata, introspection, the pages that people see, and the admin API.
 //
 // A request is led to its tenant by the path alone, looked up in the tenant table and never built from a header. What is
 // asked for most, key documents and metadata, is rendered before anybody asks. Tokens come from package grant, people

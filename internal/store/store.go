@@ -1,5 +1,6 @@
-// Package store is the attic: it keeps tenants, APIs, clients and people with their passkeys and browsers in a SQLite
-// database, and remembers which client assertions were used. Every query and migration of the house is here.
+// Package store is the attic: it keeps tenants, APIs, clients, people with their passkeys and browsers, and what people have
+// allowed to applications, in a SQLite database, and remembers which client assertions were used. Every query and
+// migration of the house is here.
 //
 // A method is one whole atomic act: it has happened and is on the disk when the method returns nil, and nothing of it
 // has happened otherwise. No transaction leaves the package. Acts that write are handed to a single writer, which
