@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -239,8 +240,16 @@ func TestEveryPackageExplainsItself(t *testing.T) {
 		} else if len(doc) < 80 {
 			t.Errorf("%s: its comment is too short to start from: %q", p.ImportPath, doc)
 		}
+		for _, name := range goFile.FindAllString(doc, -1) {
+			if _, err := os.Stat(filepath.Join(p.Dir, name)); err != nil {
+				t.Errorf("%s: its comment leads to %s, and there is no such file", p.ImportPath, name)
+			}
+		}
 	}
 }
+
+// goFile is the name of a file in a comment.
+var goFile = regexp.MustCompile(`\b[a-z0-9_/]+\.go\b`)
 
 func packageDoc(t *testing.T, dir string) string {
 	var doc strings.Builder
