@@ -28,9 +28,14 @@ func (h *testHouse) distrustQuery(kind mint.DistrustKind, value string) mint.Sta
 	return mint.StateQuery{Tenant: "acme", Issuer: h.base + "/acme", Act: mint.ActDistrust, Kind: kind, Value: value, Reason: mint.ByAdmin, Actor: "uid:0"}
 }
 
-func (h *testHouse) mustState(q mint.StateQuery) *mint.Distrust {
+// mustState states something, as soon as the ledger is there.
+func (h *testHouse) mustState(q mint.StateQuery) (d *mint.Distrust) {
 	h.t.Helper()
-	d, err := h.state(context.Background(), q)
+	var err error
+	h.eventually("the ledger answers", func() bool {
+		d, err = h.state(context.Background(), q)
+		return !isAway(err)
+	})
 	if err != nil {
 		h.t.Fatalf("stating: %v", err)
 	}
