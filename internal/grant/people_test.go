@@ -102,7 +102,7 @@ func (v *village) settle(ctx context.Context) error {
 	if v.deaf != nil {
 		return v.deaf
 	}
-	owed, err := v.store.Owed(ctx)
+	owed, err := v.store.Owed(ctx, tenant.Owed{})
 	var ids []string
 	for _, o := range owed {
 		if ids = append(ids, o.ID); o.IsEntry() {

@@ -17,8 +17,8 @@ import (
 
 // Debts keeps what acts of the store left for the ledger to hear. Each was kept by the act itself, so none is lost.
 type Debts interface {
-	// Owed returns some, the oldest first.
-	Owed(ctx context.Context) ([]tenant.Owed, error)
+	// Owed returns some of what comes after one of them, the oldest first; none: there are no more. The zero value comes before all.
+	Owed(ctx context.Context, after tenant.Owed) ([]tenant.Owed, error)
 	// Paid forgets what the ledger has heard.
 	Paid(ctx context.Context, ids []string) error
 }
@@ -36,23 +36,24 @@ type debts struct {
 	heard    func(ctx context.Context, tenantID string, kind mint.EntryKind, since time.Time) (map[string]bool, error)
 	distrust func(ctx context.Context, o *tenant.Owed) error
 	log      *slog.Logger
+	now      func() time.Time
 
-	begun    atomic.Uint64   // rounds
-	paying   sync.Mutex      // one round at a time; guards what follows
-	last     error           // of the last round
-	looked   bool            // at what is owed, once
-	doubtful map[string]bool // by id: it may have been heard
-	stuck    map[string]bool // by id: told to the log
+	begun    atomic.Uint64        // rounds
+	paying   sync.Mutex           // one round at a time; guards what follows
+	last     error                // of the last round
+	looked   bool                 // at all that is owed, once
+	doubtful map[string]bool      // by id: it may have been heard
+	stuck    map[string]time.Time // by id: told to the log, and not tried again before
 }
 
 func (s *Server) newDebts() *debts {
-	return &debts{store: s.config.Store, record: s.vaults.record, heard: s.heard, distrust: s.payDistrust, log: s.log,
-		doubtful: map[string]bool{}, stuck: map[string]bool{}}
+	return &debts{store: s.config.Store, record: s.vaults.record, heard: s.heard, distrust: s.payDistrust, log: s.log, now: s.now,
+		doubtful: map[string]bool{}, stuck: map[string]time.Time{}}
 }
 
 // settle has the ledger hear what is owed to it. What it does not hear now, it hears later.
 func (s *Server) settle(ctx context.Context) {
-	_ = s.debts.round(ctx) // the loop goes on with what is left
+	_ = s.debts.round(context.WithoutCancel(ctx)) // the loop goes on with what is left
 }
 
 // carry pays what is owed until ctx ends. It looks every second: not every act is followed by somebody who settles.
@@ -73,30 +74,43 @@ func (d *debts) round(ctx context.Context) error {
 	return d.last
 }
 
-// payAll pays what is owed. What is there at first was left by an earlier process, and may have been heard.
+// payAll pays all that is owed. What is there at first was left by an earlier process, and may have been heard.
 func (d *debts) payAll(ctx context.Context) error {
-	owed, err := d.store.Owed(ctx)
-	if err != nil {
-		return err
+	var last tenant.Owed
+	for {
+		owed, err := d.store.Owed(ctx, last)
+		if err != nil {
+			return err
+		}
+		if len(owed) == 0 {
+			d.looked = true
+			return nil
+		}
+		last = owed[len(owed)-1]
+		if err := d.pay(ctx, owed); err != nil {
+			return err
+		}
 	}
+}
+
+// pay pays some of what is owed: first what must not be believed.
+func (d *debts) pay(ctx context.Context, owed []tenant.Owed) error {
 	var entries, statements []tenant.Owed
 	for _, o := range owed {
-		if d.doubtful[o.ID] = d.doubtful[o.ID] || !d.looked; o.IsEntry() {
+		d.doubtful[o.ID] = d.doubtful[o.ID] || !d.looked
+		switch {
+		case d.now().Before(d.stuck[o.ID]):
+		case o.IsEntry():
 			entries = append(entries, o)
-		} else {
+		default:
 			statements = append(statements, o)
 		}
 	}
-	d.looked = true
-	paid, err := d.payEntries(ctx, entries)
-	for i := 0; i < len(statements) && err == nil; i++ {
-		switch err = d.distrust(ctx, &statements[i]); {
-		case err == nil:
-			paid = append(paid, statements[i].ID)
-		case !isAway(err):
-			d.complain(ctx, &statements[i], err)
-			err = nil
-		}
+	paid, err := d.payStatements(ctx, statements)
+	if err == nil {
+		var said []string
+		said, err = d.payEntries(ctx, entries)
+		paid = append(paid, said...)
 	}
 	if len(paid) == 0 {
 		return err
@@ -106,8 +120,24 @@ func (d *debts) payAll(ctx context.Context) error {
 	}
 	for _, id := range paid {
 		delete(d.doubtful, id)
+		delete(d.stuck, id)
 	}
 	return err
+}
+
+// payStatements has what is owed distrusted, and returns the ids of what is.
+func (d *debts) payStatements(ctx context.Context, owed []tenant.Owed) (paid []string, err error) {
+	for i := range owed {
+		switch err := d.distrust(ctx, &owed[i]); {
+		case err == nil:
+			paid = append(paid, owed[i].ID)
+		case isAway(err):
+			return paid, err
+		default:
+			d.complain(ctx, &owed[i], err)
+		}
+	}
+	return paid, nil
 }
 
 // atOnce is how many entries go into one message.
@@ -186,11 +216,13 @@ func (d *debts) say(ctx context.Context, owed []tenant.Owed) (said []string, err
 	return said, nil
 }
 
+// complain tells once of what the ledger does not take. That is tried again when it has waited as long again.
 func (d *debts) complain(ctx context.Context, o *tenant.Owed, err error) {
-	if !d.stuck[o.ID] {
-		d.stuck[o.ID] = true
+	now := d.now()
+	if _, told := d.stuck[o.ID]; !told {
 		d.log.ErrorContext(ctx, "the ledger does not take what is owed to it", "tenant", o.Tenant, "kind", string(o.Kind), "cause", err)
 	}
+	d.stuck[o.ID] = now.Add(max(now.Sub(o.At), time.Second))
 }
 
 // owedID is the detail of an entry that says what was owed.

@@ -3,13 +3,16 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"seawall/internal/mint"
@@ -162,9 +165,12 @@ type slow struct {
 	heard []string
 }
 
-func (s *slow) Owed(context.Context) ([]tenant.Owed, error) {
+func (s *slow) Owed(_ context.Context, after tenant.Owed) ([]tenant.Owed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if after.ID != "" {
+		return nil, nil
+	}
 	s.asked++
 	return slices.Clone(s.owed), nil
 }
@@ -181,7 +187,7 @@ func (s *slow) Paid(_ context.Context, ids []string) error {
 func TestOnePaysForAll(t *testing.T) {
 	s := &slow{}
 	away := false
-	d := &debts{store: s, log: slog.New(slog.DiscardHandler), doubtful: map[string]bool{}, stuck: map[string]bool{},
+	d := &debts{store: s, log: slog.New(slog.DiscardHandler), now: time.Now, doubtful: map[string]bool{}, stuck: map[string]time.Time{},
 		heard: func(context.Context, string, mint.EntryKind, time.Time) (map[string]bool, error) { return nil, nil },
 		record: func(_ context.Context, entries ...*mint.Entry) error {
 			time.Sleep(100 * time.Millisecond)
@@ -227,6 +233,101 @@ func TestOnePaysForAll(t *testing.T) {
 	}
 }
 
+// book keeps what is owed in memory, and gives out two at a time.
+type book struct {
+	mu   sync.Mutex
+	owed []tenant.Owed // in order
+}
+
+func (b *book) owe(kind tenant.OwedKind, at time.Time) tenant.Owed {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := tenant.Owed{ID: fmt.Sprintf("%03d", len(b.owed)), Tenant: "acme", Kind: kind, Session: "s", At: at}
+	b.owed = append(b.owed, o)
+	return o
+}
+
+func (b *book) Owed(_ context.Context, after tenant.Owed) ([]tenant.Owed, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	from := slices.IndexFunc(b.owed, func(o tenant.Owed) bool { return o.ID > after.ID })
+	if from < 0 {
+		return nil, nil
+	}
+	return slices.Clone(b.owed[from:min(from+2, len(b.owed))]), nil
+}
+
+func (b *book) Paid(_ context.Context, ids []string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.owed = slices.DeleteFunc(b.owed, func(o tenant.Owed) bool { return slices.Contains(ids, o.ID) })
+	return nil
+}
+
+// newBook returns what pays the debts of a book to a ledger that takes everything.
+func newBook() (*book, *debts) {
+	b := new(book)
+	return b, &debts{store: b, log: slog.New(slog.DiscardHandler), now: time.Now, doubtful: map[string]bool{}, stuck: map[string]time.Time{},
+		record:   func(context.Context, ...*mint.Entry) error { return nil },
+		distrust: func(context.Context, *tenant.Owed) error { return nil },
+		heard: func(context.Context, string, mint.EntryKind, time.Time) (map[string]bool, error) {
+			return nil, nil
+		}}
+}
+
+// TestWhatIsRefusedHoldsUpNothing has more debts that the ledger does not take than one answer of the store has, before those that it
+// takes. They are told once, and tried again less and less often.
+func TestWhatIsRefusedHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, d := newBook()
+		var told strings.Builder
+		d.log = slog.New(slog.NewTextHandler(&told, nil))
+		full, tries := true, 0
+		d.distrust = func(_ context.Context, o *tenant.Owed) error {
+			if full && o.ID < "005" {
+				tries++
+				return mint.Refuse(mint.StatedFull, "no room")
+			}
+			return nil
+		}
+		for range 5 {
+			b.owe(tenant.DistrustSession, time.Now())
+		}
+		b.owe(tenant.DistrustPerson, time.Now())
+		b.owe(tenant.CodeReused, time.Now())
+		if err := d.round(t.Context()); err != nil || len(b.owed) != 5 {
+			t.Errorf("%d debts are left of which 5 are refused: %v", len(b.owed), err)
+		}
+		for range 3600 {
+			time.Sleep(time.Second)
+			if err := d.round(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if lines := strings.Count(told.String(), "\n"); lines != 5 || tries > 5*14 {
+			t.Errorf("5 refused debts were told %d times and tried %d times in an hour", lines, tries)
+		}
+		full = false
+		time.Sleep(2 * time.Hour)
+		if err := d.round(t.Context()); err != nil || len(b.owed)+len(d.stuck)+len(d.doubtful) != 0 {
+			t.Errorf("the ledger takes all, and %v are left, %v stuck, %v doubtful: %v", b.owed, d.stuck, d.doubtful, err)
+		}
+	})
+}
+
+// TestWhatMustNotBeBelievedComesFirst has the log's search fail, which entries need that may have been heard before a restart.
+func TestWhatMustNotBeBelievedComesFirst(t *testing.T) {
+	b, d := newBook()
+	d.heard = func(context.Context, string, mint.EntryKind, time.Time) (map[string]bool, error) {
+		return nil, context.DeadlineExceeded
+	}
+	b.owe(tenant.CodeReused, time.Now())
+	b.owe(tenant.DistrustPerson, time.Now())
+	if err := d.round(t.Context()); !errors.Is(err, context.DeadlineExceeded) || len(b.owed) != 1 || b.owed[0].Kind != tenant.CodeReused {
+		t.Errorf("%v are left: %v", b.owed, err)
+	}
+}
+
 // forgetful is a store from which nothing that was paid can be removed.
 type forgetful struct{ Debts }
 
@@ -262,7 +363,7 @@ func TestAnEndIsHeardOnce(t *testing.T) {
 	}
 	again.debts.paying.Unlock()
 	again.eventually("the house has paid", func() bool {
-		owed, err := again.store.Owed(ctx)
+		owed, err := again.store.Owed(ctx, tenant.Owed{})
 		return len(must(t, owed, err)) == 0
 	})
 	all, err := again.op.Distrusted(ctx, "acme")

@@ -11,10 +11,11 @@ import (
 // maxOwed is how much one question returns.
 const maxOwed = 1000
 
-// Owed returns what the ledger has yet to hear, the oldest first, at most a thousand: ask again after paying.
-func (s *Store) Owed(ctx context.Context) ([]tenant.Owed, error) {
+// Owed returns what the ledger has yet to hear that comes after one of it, the oldest first, at most a thousand: ask again after
+// the last. The zero value comes before all.
+func (s *Store) Owed(ctx context.Context, after tenant.Owed) ([]tenant.Owed, error) {
 	return see(ctx, s, func(q querier) ([]tenant.Owed, error) {
-		return collect(q, scanOwed, `select id, tenant, what, at from owed order by at, id limit $1`, maxOwed)
+		return collect(q, scanOwed, `select id, tenant, what, at from owed where at > $2 or at = $2 and id > $3 order by at, id limit $1`, maxOwed, after.At.UnixMilli(), after.ID)
 	})
 }
 

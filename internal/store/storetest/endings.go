@@ -3,6 +3,7 @@ package storetest
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"seawall/internal/secret"
@@ -280,13 +281,13 @@ func testOwed(t *testing.T, f *fixture) {
 			elsewhere := p
 			elsewhere.key = f.mustPasskey(p.person, "phone")
 			elsewhere.session = f.mustSignIn(elsewhere.key, 1)
-			if owed := ok(f.Owed(ctx))(t); len(owed) > 0 {
+			if owed := ok(f.Owed(ctx, tenant.Owed{}))(t); len(owed) > 0 {
 				t.Fatalf("nothing has ended, and the ledger is owed %+v", owed)
 			}
 			c.end(p, again, elsewhere)
 			f.reopen()
 			var got, ids []string
-			for _, o := range ok(f.Owed(ctx))(t) {
+			for _, o := range ok(f.Owed(ctx, tenant.Owed{}))(t) {
 				got, ids = append(got, o.Session), append(ids, o.ID)
 				if o.Tenant != "acme" || o.Person != p.person.ID || o.Actor == "" || !o.At.Equal(f.clock.Now()) || (o.Kind == tenant.DistrustPerson) != (o.Session == "") {
 					t.Errorf("owes %+v", o)
@@ -301,10 +302,41 @@ func testOwed(t *testing.T, f *fixture) {
 					t.Fatal(err)
 				}
 			}
-			if owed := ok(f.Owed(ctx))(t); len(owed) > 0 {
+			if owed := ok(f.Owed(ctx, tenant.Owed{}))(t); len(owed) > 0 {
 				t.Errorf("paid, and the ledger is owed %+v", owed)
 			}
 		})
+	}
+}
+
+// testOwedMuch owes more than one answer has, all at one time, and asks for it part by part.
+func testOwedMuch(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.mustAcme()
+	p := f.mustPerson("acme", "ada", tenant.NoRole)
+	const many = 1100
+	var ending sync.WaitGroup
+	for range many {
+		ending.Go(func() {
+			if _, err := f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.ID, Actor: "uid:0"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	ending.Wait()
+	seen := map[string]bool{}
+	var last tenant.Owed
+	for part := ok(f.Owed(ctx, last))(t); len(part) > 0; part = ok(f.Owed(ctx, last))(t) {
+		for _, o := range part {
+			if seen[o.ID] {
+				t.Fatalf("%s comes twice", o.ID)
+			}
+			seen[o.ID] = true
+		}
+		last = part[len(part)-1]
+	}
+	if len(seen) != many {
+		t.Errorf("%d of %d come", len(seen), many)
 	}
 }
 
@@ -366,7 +398,7 @@ func testOwedEntries(t *testing.T, f *fixture) {
 			f.reopen()
 			var got []string
 			var ids []string
-			for _, o := range ok(f.Owed(ctx))(t) {
+			for _, o := range ok(f.Owed(ctx, tenant.Owed{}))(t) {
 				ids = append(ids, o.ID)
 				if o.Client != p.client.ID { // the families of the cases before are stopped, too
 					continue

@@ -79,7 +79,7 @@ type Policies interface {
 
 // Debts are what the ledger has yet to hear.
 type Debts interface {
-	Owed(ctx context.Context) ([]tenant.Owed, error)
+	Owed(ctx context.Context, after tenant.Owed) ([]tenant.Owed, error)
 	Paid(ctx context.Context, ids []string) error
 }
 
@@ -148,6 +148,7 @@ func Run(t *testing.T, open Open) {
 		{"families end with sessions", testSessionEnds},
 		{"what ends is owed to the ledger", testOwed},
 		{"what is suspended is owed to the ledger", testOwedEntries},
+		{"much that is owed comes in parts", testOwedMuch},
 		{"a cloned passkey stops what came of it", testCameOfAClone},
 		{"a raised tier stops what came of less", testCameOfLess},
 		{"one winner creates a tenant", testCreateRace},
