@@ -16,6 +16,9 @@ import (
 const (
 	// mostLive is how many live statements one feed can hold: what a validator keeps in memory, and a snapshot carries.
 	mostLive = 1 << 16
+	// room is what those about tokens and sessions leave of that. Whoever has an account can end sessions of their own without
+	// end, and must not keep an administrator from ending all that a thief has.
+	room = mostLive / 16
 	// kept is how many of the last statements a feed remembers besides the live ones, so that who was away for a moment
 	// goes on where it was. It may hold twice as many.
 	kept = 256
@@ -69,6 +72,19 @@ func (f *feed) liveAt(ms uint64) []mint.Distrust {
 		}
 	}
 	return list
+}
+
+// full reports whether so many statements are live at ms.
+func (f *feed) full(most int, ms uint64) bool {
+	if len(f.Live) < most {
+		return false
+	}
+	for i := range f.Live {
+		if f.Live[i].LiveAt(ms) {
+			most--
+		}
+	}
+	return most <= 0
 }
 
 // add returns the feed after d, which continues it.
@@ -271,8 +287,12 @@ func (l *Ledger) weigh(q *mint.StateQuery, now int64) (*mint.Distrust, *mint.Ref
 	if d.Until <= now {
 		return nil, mint.Refuse(mint.StatedTime, "every token issued before that time is over")
 	}
-	if len(f.Live) >= mostLive && len(f.liveAt(uint64(now)*1000)) >= mostLive {
-		return nil, mint.Refuse(mint.StatedFull, "the issuer has %d live statements, and a feed holds no more: distrust the client or the subject instead", mostLive)
+	most := mostLive
+	if q.Kind == mint.DistrustToken || q.Kind == mint.DistrustSession {
+		most -= room
+	}
+	if f.full(most, uint64(now)*1000) {
+		return nil, mint.Refuse(mint.StatedFull, "the issuer has %d live statements, and a feed holds no more about a %s: one about the client or the subject stands for many", most, q.Kind)
 	}
 	return d, nil
 }

@@ -378,23 +378,36 @@ func TestPagesOfAFeed(t *testing.T) {
 	}
 }
 
-// TestAFeedHoldsOnlySoMuch: a house that asks for ever more can't fill memories, and a full feed still lets go.
+// TestAFeedHoldsOnlySoMuch: a house that asks for ever more can't fill memories, and a full feed still lets go. However many tokens
+// and sessions people end, there is room for what stands for many.
 func TestAFeedHoldsOnlySoMuch(t *testing.T) {
 	r, _, house, i := withHouse(t)
 	first := house.mustState(i.about(mint.DistrustSubject, "ann"))
-	fill := make(chan struct{})
-	r.l.queue.put(&job{alone: func() {
-		f := r.l.state.Feeds[i.url]
-		for len(f.Live) < mostLive {
-			d := *first
-			d.N, d.Value = uint64(len(f.Live)+1), fmt.Sprint("user-", len(f.Live))
-			f.Live = append(f.Live, d)
-			f.N = d.N
+	fill := func(most int) {
+		filled := make(chan struct{})
+		r.l.queue.put(&job{alone: func() {
+			f := r.l.state.Feeds[i.url]
+			for len(f.Live) < most {
+				d := *first
+				d.N, d.Value = uint64(len(f.Live)+1), fmt.Sprint("user-", len(f.Live))
+				f.Live = append(f.Live, d)
+				f.N = d.N
+			}
+			r.l.state.Feeds[i.url] = f
+			close(filled)
+		}})
+		<-filled
+	}
+	fill(mostLive - room - 1)
+	house.mustState(i.about(mint.DistrustSession, "the last"))
+	for _, kind := range []mint.DistrustKind{mint.DistrustSession, mint.DistrustToken} {
+		if _, err := house.state(i.about(kind, "one more")); !isRefusal(err, mint.StatedFull) {
+			t.Errorf("a %s, where there is room for what stands for many only: %v", kind, err)
 		}
-		r.l.state.Feeds[i.url] = f
-		close(fill)
-	}})
-	<-fill
+	}
+	house.mustState(i.about(mint.DistrustSubject, "a thief"))
+	house.mustState(i.about(mint.DistrustClient, "a stolen client"))
+	fill(mostLive)
 	if _, err := house.state(i.about(mint.DistrustSubject, "bob")); !isRefusal(err, mint.StatedFull) {
 		t.Errorf("into a full feed: %v", err)
 	}
