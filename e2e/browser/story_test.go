@@ -67,7 +67,7 @@ func TestTheWholeStory(t *testing.T) {
 		t.Errorf("the account says\n%s", text)
 	}
 	ada.click(`form[action="/acme/account/sessions/end"] button`)
-	ada.at("/acme/account")
+	ada.until(`location.pathname === "/acme/account" && document.querySelector('form[action="/acme/account/sessions/end"]') === null && document.readyState === "complete"`)
 	elsewhere.go2(s.URL + "/acme/account")
 	elsewhere.at("/acme/signin")
 	if wrong := app.again(); wrong != "" {
