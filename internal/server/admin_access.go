@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
@@ -151,11 +152,6 @@ func (s *Server) withdraw(a personAct, client string) error {
 	if err != nil {
 		return err
 	}
-	var tokens []tenant.Released
-	for _, f := range ended {
-		if client == "" || client == f.Client {
-			tokens = append(tokens, f.Alive(s.now())...)
-		}
-	}
-	return s.distrustTokens(a.Context(), t, a.actor, mint.ByAdmin, tokens)
+	ended = slices.DeleteFunc(ended, func(f tenant.Family) bool { return client != "" && client != f.Client })
+	return s.distrustFamilies(a.Context(), t, a.actor, mint.ByAdmin, ended)
 }

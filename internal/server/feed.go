@@ -188,11 +188,6 @@ func (f *feed) distrustsItself(t judged) bool {
 	return f.names(mint.DistrustToken, t.ID(), t.IssuedAt().Unix())
 }
 
-// distrustsID is [feed.distrustsItself] of a token of which only the jti is known.
-func (f *feed) distrustsID(jti string) bool {
-	return f.says(mint.DistrustToken, jti, 0) // when it was issued makes no difference to such a statement
-}
-
 // says reports whether a statement names this of tokens that were issued at a time.
 func (f *feed) says(kind mint.DistrustKind, value string, iat int64) bool {
 	f.mu.RLock()

@@ -142,24 +142,30 @@ func grantEntry(kind mint.EntryKind, tenantID, person, client, actor string, det
 
 // accessEnded has the access tokens of a person's families distrusted, which the person has ended.
 func (s *Server) accessEnded(ctx context.Context, t *tenant.Tenant, person string, families []tenant.Family) error {
-	var tokens []tenant.Released
-	for _, f := range families {
-		tokens = append(tokens, f.Alive(s.now())...)
-	}
-	return s.distrustTokens(ctx, t, "person:"+person, mint.ByUser, tokens)
+	return s.distrustFamilies(ctx, t, tenant.ActorPerson(person), mint.ByUser, families)
 }
 
-// distrustTokens has access tokens distrusted that are not yet, one after the other: it is rare, and there are few.
-func (s *Server) distrustTokens(ctx context.Context, t *tenant.Tenant, actor string, reason mint.Reason, tokens []tenant.Released) error {
+// distrustFamilies has the access tokens of families that are over distrusted which are not yet, one after the other: it is
+// rare, and there are few. Whoever had more made of a family than it remembers may have some left, so all that names its session
+// is distrusted then.
+func (s *Server) distrustFamilies(ctx context.Context, t *tenant.Tenant, actor string, reason mint.Reason, families []tenant.Family) error {
 	var errs []error
 	feed := s.feeds.of(t.ID, t.Issuer)
-	for _, token := range tokens {
-		if !s.now().Before(token.ExpiresAt) || feed.distrustsID(token.JTI) {
+	distrust := func(kind mint.DistrustKind, value string, used time.Time) {
+		if feed.says(kind, value, used.Unix()) {
+			return
+		}
+		_, err := s.state(ctx, mint.StateQuery{Tenant: t.ID, Issuer: t.Issuer, Act: mint.ActDistrust, Kind: kind, Value: value, Reason: reason, Actor: actor})
+		errs = append(errs, err)
+	}
+	for _, f := range families {
+		if f.Crowded(s.now()) {
+			distrust(mint.DistrustSession, f.SID, f.UsedAt)
 			continue
 		}
-		_, err := s.state(ctx, mint.StateQuery{Tenant: t.ID, Issuer: t.Issuer, Act: mint.ActDistrust, Kind: mint.DistrustToken, Value: token.JTI,
-			Reason: reason, Actor: actor})
-		errs = append(errs, err)
+		for _, token := range f.Alive(s.now()) {
+			distrust(mint.DistrustToken, token.JTI, f.UsedAt)
+		}
 	}
 	return errors.Join(errs...)
 }

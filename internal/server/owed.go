@@ -273,6 +273,9 @@ func (s *Server) payDistrust(ctx context.Context, o *tenant.Owed) error {
 	switch o.Kind {
 	case tenant.DistrustSession:
 		q.Kind, q.Value = mint.DistrustSession, o.Session
+		if o.Client != "" { // by a code that came twice
+			q.Reason = mint.LeakedToken
+		}
 	case tenant.DistrustPerson:
 		q.Kind, q.Value = mint.DistrustSubject, o.Person
 	case tenant.DistrustLeaked:

@@ -157,6 +157,62 @@ func TestWhatASessionGaveEndsWithIt(t *testing.T) {
 	}
 }
 
+// TestWhatWasTurnedOftenEndsWhole: a thief turns a family so often that it can't remember all its access tokens, to have one left when
+// it is ended.
+func TestWhatWasTurnedOftenEndsWhole(t *testing.T) {
+	w := newTown(t)
+	for _, c := range []struct {
+		name string
+		end  func(v *visitor, code string, last townTokens)
+	}{
+		{"by the person", func(v *visitor, _ string, _ townTokens) {
+			if resp, body := v.post("/account/applications/end", url.Values{"client": {"spa"}}); resp.StatusCode != 303 {
+				t.Fatalf("%d %s", resp.StatusCode, body)
+			}
+		}},
+		{"by an administrator", func(*visitor, string, townTokens) {
+			if _, err := w.op.ChangeAccess(t.Context(), "acme", w.ada.ID, adminapi.ChangeAccess{Step: "end", Client: "spa"}); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"by the client", func(_ *visitor, _ string, last townTokens) {
+			if r := w.form("/acme/revoke", url.Values{"client_id": {"spa"}, "token": {last.Refresh}}, nil); r.status != 200 {
+				t.Fatalf("%d %s", r.status, r.body)
+			}
+		}},
+		{"by its code, which comes again", func(_ *visitor, code string, _ townTokens) {
+			w.form("/acme/token", exchanging("spa", code), nil).wants(t, "a code that comes again", 400, "invalid_grant", "used before")
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := w.visitor(w.ada, time.Now())
+			all, err := w.store.Sessions(t.Context(), "acme", w.ada.ID)
+			w.session = must(t, all, err)[0]
+			code := w.code("spa", oauth.Scope{"openid", "read", oauth.ScopeOffline})
+			first := w.tokens(w.form("/acme/token", exchanging("spa", code), nil))
+			last := first
+			for range 17 {
+				last = w.tokens(w.form("/acme/token", refreshing("spa", last.Refresh), nil))
+			}
+			if w.introspect(w.api, first.Access)["active"] != true {
+				t.Fatal("a good token is inactive")
+			}
+			c.end(v, code, last)
+			for what, raw := range map[string]string{"first": first.Access, "last": last.Access} {
+				if w.introspect(w.api, raw)["active"] != false {
+					t.Errorf("the %s access token lives", what)
+				}
+			}
+			had, err := w.op.Distrusted(t.Context(), "acme")
+			stated := len(must(t, had, err))
+			c.end(v, code, last)
+			if again, err := w.op.Distrusted(t.Context(), "acme"); len(must(t, again, err)) != stated {
+				t.Errorf("ending it again states %d more", len(again)-stated)
+			}
+		})
+	}
+}
+
 // slow is a ledger that takes its time, and a store that counts how often it is asked.
 type slow struct {
 	mu    sync.Mutex

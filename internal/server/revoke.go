@@ -92,7 +92,7 @@ func (s *Server) giveUp(ctx context.Context, t *resident, client string, raw sec
 func (s *Server) endFamily(ctx context.Context, t *tenant.Tenant, f tenant.Family, actor string, by mint.Reason, reason string) error {
 	ctx = context.WithoutCancel(ctx)
 	if f.Over(s.now()) {
-		return s.distrustTokens(ctx, t, actor, by, f.Alive(s.now()))
+		return s.distrustFamilies(ctx, t, actor, by, []tenant.Family{f})
 	}
 	e := grantEntry(mint.RefreshEnded, f.Tenant, f.Person, f.Client, actor, map[string]string{"family": f.ID, "reason": reason})
 	if err := s.vaults.record(ctx, e); err != nil {
@@ -102,7 +102,7 @@ func (s *Server) endFamily(ctx context.Context, t *tenant.Tenant, f tenant.Famil
 	if err != nil {
 		return err
 	}
-	return s.distrustTokens(ctx, t, actor, by, f.Alive(s.now()))
+	return s.distrustFamilies(ctx, t, actor, by, []tenant.Family{f})
 }
 
 // state has the ledger state something, and returns when this house goes by it and would after a crash, too, with the

@@ -149,13 +149,16 @@ func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Has
 func (x *tx) takeBack(c tenant.Code) error {
 	alive := []tenant.Released{c.Gave}
 	if c.Family != "" {
-		if err := x.revokeFamily(c.Tenant, c.Family); err != nil {
+		f, err := familyByID(x, c.Tenant, c.Family)
+		switch {
+		case errors.Is(err, tenant.ErrNotFound): // it is long over
+		case err != nil:
 			return err
-		}
-		if f, err := familyByID(x, c.Tenant, c.Family); err == nil {
+		default:
 			alive = f.Alive(x.now)
-		} else if !errors.Is(err, tenant.ErrNotFound) {
-			return err
+			if err := x.takeBackFamily(f); err != nil {
+				return err
+			}
 		}
 	}
 	for _, o := range c.OwesReuse(alive) {
@@ -164,6 +167,17 @@ func (x *tx) takeBack(c tenant.Code) error {
 		}
 	}
 	return nil
+}
+
+// takeBackFamily ends the family of a code that came a second time. Of one that has given more than it remembers, the first time
+// it is over, the ledger must hear that nothing of its session is to be believed.
+func (x *tx) takeBackFamily(f tenant.Family) error {
+	if f.RevokedAt.IsZero() && f.Crowded(x.now) {
+		if err := x.owe(tenant.Owed{Tenant: f.Tenant, Kind: tenant.DistrustSession, Person: f.Person, Client: f.Client, Session: f.SID, Actor: "client:" + f.Client}); err != nil {
+			return err
+		}
+	}
+	return x.revokeFamily(f.Tenant, f.ID)
 }
 
 // redeemsCode uses a code up unless it is over, or something ended that it came of. What is not to outlive the browser session

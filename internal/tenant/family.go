@@ -219,16 +219,29 @@ func (f Family) MayResume(t Tenant, keys []Passkey) error {
 }
 
 // Remembering returns the access tokens that may be alive at now, a new one among them. What is more than a few is
-// forgotten, the oldest first: a client gets a new one when the one before is about to end.
+// forgotten, what ends first before others: a client gets a new one when the one before is about to end.
 func (f Family) Remembering(t Released, now time.Time) []Released {
 	alive := []Released{{t.JTI, wholeMillis(t.ExpiresAt)}}
 	for _, old := range f.Released {
-		if now.Before(old.ExpiresAt) && len(alive) < maxReleased {
+		if now.Before(old.ExpiresAt) {
 			alive = append(alive, old)
 		}
 	}
+	for len(alive) > maxReleased {
+		first := 0
+		for i := range alive {
+			if !alive[i].ExpiresAt.After(alive[first].ExpiresAt) {
+				first = i
+			}
+		}
+		alive = slices.Delete(alive, first, first+1)
+	}
 	return alive
 }
+
+// Crowded reports whether there may be access tokens of the family at now that it has forgotten. They end before those that it
+// remembers.
+func (f Family) Crowded(now time.Time) bool { return len(f.Alive(now)) == maxReleased }
 
 // Alive returns the access tokens of the family that may be alive at now.
 func (f Family) Alive(now time.Time) []Released {

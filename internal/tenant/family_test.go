@@ -40,3 +40,29 @@ func TestNewFamily(t *testing.T) {
 		}
 	}
 }
+
+// TestAFamilyRemembersWhatEndsLast: access tokens that end soon do not push out those that live long, and when none is forgotten
+// that may live, it is not crowded.
+func TestAFamilyRemembersWhatEndsLast(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var f Family
+	give := func(jti string, life time.Duration) {
+		f.Released = f.Remembering(Released{JTI: jti, ExpiresAt: now.Add(life)}, now)
+	}
+	give("long", 24*time.Hour)
+	for range 15 {
+		give("short", 5*time.Minute)
+	}
+	if !f.Crowded(now) || f.Crowded(now.Add(5*time.Minute)) {
+		t.Error("it has sixteen, and one in five minutes")
+	}
+	for range 30 {
+		give("shorter", time.Minute)
+	}
+	if last := f.Released[len(f.Released)-1]; last.JTI != "long" || len(f.Released) != 16 || !f.Crowded(now) {
+		t.Errorf("it remembers %v", f.Released)
+	}
+	if f.Crowded(now.Add(5 * time.Minute)) {
+		t.Error("it is crowded when what it has forgotten is over")
+	}
+}
