@@ -277,7 +277,7 @@ func (r *recentFamilies) put(f tenant.Family) {
 	r.young[f.ID] = f
 }
 
-// released is how access tokens lie in their column: each jti with its end, as the newest 16 of a busy family are read and
+// released is how access tokens lie in their column: each jti with its end, as up to 16 of a busy family are read and
 // written at each rotation.
 func released(list []tenant.Released) string {
 	b := make([]byte, 0, len(list)*40)

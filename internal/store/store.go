@@ -7,8 +7,8 @@
 // commits whatever is queued together (one fsync for many acts) and answers after the commit; an act that fails does not
 // touch its neighbours. Reads use connections of their own and never wait for the writer.
 //
-// What is returned belongs to the caller: the store keeps no reference to it, so a cache may hand one value to many
-// readers as long as nobody writes into it. [Store.Generation] tells such a cache when to forget.
+// What is returned is for reading: a cache may hand one value to many readers as long as nobody writes into it, and the store
+// remembers families that way itself. [Store.Generation] tells such a cache when to forget.
 //
 // Names (ids of tenants, clients and APIs, subjects of people, issuers, audiences) are never given out twice; a table remembers them even
 // when nothing else does. Credentials are kept as hashes only. One process owns a database at a time.
