@@ -162,7 +162,7 @@ func (x *tx) takeBack(c tenant.Code) error {
 		}
 	}
 	for _, o := range c.OwesReuse(alive) {
-		if err := x.owe(o); err != nil {
+		if err := x.oweOnce(o); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,16 @@ func (x *tx) owe(o tenant.Owed) error {
 	return x.exec(`insert into owed (id, tenant, what, at) values ($1, $2, $3, $4)`, rand.Text(), o.Tenant, toJSON(o), x.now.UnixMilli())
 }
 
+// oweOnce is owe, unless the very same is owed already: a code can come again and again, and while the ledger is away nothing else
+// bounds how often.
+func (x *tx) oweOnce(o tenant.Owed) error {
+	same, err := collect(x, scanText, `select id from owed where tenant = $1 and what = $2 limit 1`, o.Tenant, toJSON(o))
+	if err != nil || len(same) > 0 {
+		return err
+	}
+	return x.owe(o)
+}
+
 func scanOwed(scan func(...any) error) (o tenant.Owed, err error) {
 	var id, tenantID string
 	var at sql.NullInt64
