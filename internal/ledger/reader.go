@@ -179,6 +179,9 @@ func survey(f file, offset, size int64) (bytes int64, torn bool, err error) {
 				bytes = from + int64(len(part)) - offset
 			} else if from < need {
 				torn = true
+				if from < offset+batchHead {
+					size = 0 // which the head says in the sector that never arrived
+				}
 			}
 		}
 		if n < len(buf) {
