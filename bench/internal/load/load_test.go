@@ -123,7 +123,7 @@ func TestRunFails(t *testing.T) {
 		{"on an error answer", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, "429"},
 		{"on an answer without a token", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }, "lacks"},
 		{"on a huge answer", func(w http.ResponseWriter, _ *http.Request) {
-			body := bytes.Repeat([]byte("x"), 256<<10)
+			body := bytes.Repeat([]byte("x"), 64<<10)
 			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 			_, _ = w.Write(body)
 		}, "longer than"},

@@ -55,7 +55,7 @@ type generator struct {
 type conn struct {
 	fd   int
 	sent time.Time
-	buf  [128 << 10]byte
+	buf  [32 << 10]byte
 	have int
 
 	request []byte // of its own, when requests follow on answers
