@@ -83,8 +83,9 @@ func (s *Store) AnyFamily(ctx context.Context) (any bool, err error) {
 }
 
 // RotateFamily judges a refresh token and does what follows, in one act: the next generation at its first use; nothing but
-// a note when the same comes again in time; suspension if it may be a thief's. Both of these are owed to the ledger. It returns the family as it is then, and
-// the verdict. Of any number of calls with one token one rotates, and the others find what that one gave.
+// a note when the same comes again in time; suspension if it may be a thief's. Both of these are owed to the ledger. It
+// returns the family as it is then, and the verdict. Of any number of calls with one token one rotates, and the others find
+// what that one gave.
 func (s *Store) RotateFamily(ctx context.Context, tenantID string, r tenant.Rotation) (f tenant.Family, v tenant.Verdict, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
 		now := time.UnixMilli(x.now.UnixMilli()).UTC()
