@@ -66,6 +66,21 @@ func TestFlagsMayComeBeforeAndAfterWords(t *testing.T) {
 	}
 }
 
+func TestAKidMayBeginWithADash(t *testing.T) {
+	for _, kid := range []string{"-LUIzt0zHjBpvyZ6fg2k6Y", "--UIzt0zHjBpvyZ6fg2k6Y"} {
+		f := newFlags(&call{name: "x", args: []string{kid, "--json"}}, "", "")
+		asJSON := f.json()
+		words, err := f.parse("KID")
+		if err != nil || !slices.Equal(words, []string{kid}) || !*asJSON {
+			t.Errorf("%s: words %v, json %v, %v", kid, words, *asJSON, err)
+		}
+	}
+	f := newFlags(&call{name: "x", args: []string{"--certificate-authorities"}}, "", "")
+	if _, err := f.parse("KID"); err == nil || !strings.Contains(err.Error(), "no flag --certificate-authorities") {
+		t.Errorf("a flag that is not one: %v", err)
+	}
+}
+
 func TestWrongArgumentsAreRefused(t *testing.T) {
 	for _, one := range []struct{ args, want string }{
 		{"tenant create", "tenant create: ID is missing"},
@@ -117,6 +132,11 @@ func TestEveryCommandHasHelp(t *testing.T) {
 			status, out, errs := say(t, append(words, "--help")...)
 			if status != exitOK || !strings.HasPrefix(out, "usage: seawall "+strings.Join(words, " ")) || errs != "" {
 				t.Errorf("%v --help: status %d, stdout %.60q, stderr %q", words, status, out, errs)
+			}
+			for _, word := range strings.Fields(out) {
+				if strings.HasPrefix(word, "-") && isKID(word) {
+					t.Errorf("%v: the flag %s would be taken for a kid", words, word)
+				}
 			}
 			status, again, _ := say(t, append([]string{"help"}, words...)...)
 			if status != exitOK || again != out {

@@ -93,7 +93,7 @@ func (f *flags) parse(names ...string) ([]string, error) {
 			words = append(words, rest[1:]...)
 			break
 		}
-		if !strings.HasPrefix(rest[0], "-") || rest[0] == "-" {
+		if !strings.HasPrefix(rest[0], "-") || rest[0] == "-" || isKID(rest[0]) {
 			words, rest = append(words, rest[0]), rest[1:]
 			continue
 		}
@@ -118,6 +118,13 @@ func (f *flags) parse(names ...string) ([]string, error) {
 		}
 	}
 	return words, nil
+}
+
+// isKID reports whether a word that begins with a dash is a key's id, as one in 64 of them does: the first 22 characters of
+// a thumbprint in base64url. No flag is as long as that.
+func isKID(word string) bool {
+	const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return len(word) == 22 && strings.Trim(word, base64url) == ""
 }
 
 // given reports whether a flag was on the command line.
