@@ -27,7 +27,7 @@ type far struct {
 
 func newFar(t *testing.T) *far {
 	o := newRealVaults(t).options()
-	o.base = "http://localhost:" + freePort(t)
+	o.name = "localhost"
 	h := newHouse(t, o)
 	h.acme()
 	f := &far{testHouse: h, staff: h.staff(), prover: validatetest.NewProver("", nil)}

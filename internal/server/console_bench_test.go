@@ -16,7 +16,7 @@ import (
 // BenchmarkConsole is pages of the console from the request to the last byte, without the network: "whole" reads who is signed in
 // and what the page shows, "rendering" has it in memory. The tenant has ten people and ten clients.
 func BenchmarkConsole(b *testing.B) {
-	h := newHouse(b, options{base: "http://localhost:" + freePort(b)})
+	h := newHouse(b, options{name: "localhost"})
 	h.acme()
 	owner := h.visitor(h.staff()[tenant.Owner], time.Now())
 	for i := range 10 {

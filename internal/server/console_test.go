@@ -323,7 +323,7 @@ func TestSecretsAreShownOnce(t *testing.T) {
 // TestTheConsoleShowsTheLedger asks the true one, page by page.
 func TestTheConsoleShowsTheLedger(t *testing.T) {
 	o := newRealVaults(t).options()
-	o.base = "http://localhost:" + freePort(t)
+	o.name = "localhost"
 	h := newHouse(t, o)
 	_, client := h.acme()
 	h.token(client)
@@ -427,7 +427,7 @@ func TestButtonsThatCannotWork(t *testing.T) {
 
 // TestAnswersInsideAreThoseOutside: what the console gets without JSON is what anybody else gets as JSON.
 func TestAnswersInsideAreThoseOutside(t *testing.T) {
-	h := newHouse(t, options{base: "http://localhost:" + freePort(t)})
+	h := newHouse(t, options{name: "localhost"})
 	h.acme()
 	who := actor{person: h.staff()[tenant.Owner].ID, touched: time.Now()}
 	ask := func(path string) (*http.Response, string) {

@@ -44,7 +44,7 @@ const (
 func newTown(t testing.TB) *town {
 	v := newRealVaults(t)
 	o := v.options()
-	o.base = "http://localhost:" + freePort(t)
+	o.name = "localhost"
 	w := &town{testHouse: newHouse(t, o), vaults: v}
 	w.api, w.ci = w.acme()
 	app := func(q adminapi.CreateClient) *adminapi.Client {

@@ -251,7 +251,7 @@ func TestRecoveriesWait(t *testing.T) {
 // TestARoleCountsAtOnce: who has just used the admin API is judged by the role that they were given since, and by whether they
 // are still there.
 func TestARoleCountsAtOnce(t *testing.T) {
-	h := newHouse(t, options{base: "http://localhost:" + freePort(t)})
+	h := newHouse(t, options{name: "localhost"})
 	staff := h.staff()
 	ctx, p := t.Context(), staff[tenant.Operator]
 	operator := h.as(p)

@@ -16,6 +16,7 @@ import (
 
 	"seawall/internal/secret"
 	"seawall/internal/tenant"
+	"seawall/internal/testenv"
 )
 
 func TestRoutes(t *testing.T) {
@@ -235,10 +236,7 @@ func TestIncidents(t *testing.T) {
 
 // TestBaseWithPath serves tenants below a path, as behind a proxy that shares a host.
 func TestBaseWithPath(t *testing.T) {
-	public, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, public, err)
-	address := public.Addr().String()
-	public.Close()
+	address := testenv.FreeAddress(t)
 	h := newHouse(t, options{base: "http://" + address + "/id"})
 	tenant, err := h.op.Tenants(t.Context())
 	if err != nil || len(tenant) != 0 {

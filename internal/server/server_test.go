@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -62,6 +63,7 @@ type options struct {
 	vaults         *fakeVaults // and its vaults
 	signer, ledger mint.Dial   // others instead
 	base           string      // what it is called; its own address if empty
+	name           string      // what its address is called instead of 127.0.0.1
 	change         func(*Config)
 	unready        bool // do not wait for the vaults
 }
@@ -104,7 +106,8 @@ func newHouse(t testing.TB, o options) *testHouse {
 	}
 	public, admin := listen(t, o.dir, o.base)
 	if o.base == "" {
-		o.base = "http://" + public.Addr().String()
+		host, port, _ := net.SplitHostPort(public.Addr().String())
+		o.base = "http://" + net.JoinHostPort(cmp.Or(o.name, host), port)
 	}
 	h := &testHouse{t: t, dir: o.dir, vaults: o.vaults, base: o.base, log: &logBook{}, op: adminapi.Dial(o.dir)}
 	var err error

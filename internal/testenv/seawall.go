@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -249,15 +250,21 @@ func Dir(t testing.TB, uid int) string {
 	return dir
 }
 
-// FreeAddress returns an address of loopback on which nobody listens at the moment.
+// FreeAddress returns an address of loopback on which nobody listens at the moment. Nobody will by chance: the kernel gives
+// ports of this range to those who ask for a certain one only, while one of its own choice may be somebody else's a moment later.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, last = 10_240, 32_767 // the kernel's own begin after it
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first)))
+		if err != nil {
+			continue
+		}
+		defer l.Close()
+		return l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("there is no free port on loopback")
+	return ""
 }
 
 // Attach runs commands on a data directory whose processes somebody else started.

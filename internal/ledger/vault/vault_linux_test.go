@@ -19,6 +19,7 @@ import (
 	"seawall/internal/mint"
 	"seawall/internal/process"
 	"seawall/internal/supervise"
+	"seawall/internal/testenv"
 )
 
 // TestKilledUnderLoad kills the ledger again and again while a signer writes to it. In the end every receipt that the
@@ -148,7 +149,7 @@ func newAlone(t *testing.T, as user) *alone {
 	}
 	crt, key, print := identity("ledger")
 	for i, end := range []*link.End{&a.config.Signer, &a.config.House} {
-		address := "tcp:" + freeAddress(t)
+		address := "tcp:" + testenv.FreeAddress(t)
 		c, k, p := identity([]string{"signer", "house"}[i])
 		*end = link.End{Address: address, Certificate: crt, Key: key, Peer: p}
 		*[]*link.End{&a.signer, &a.house}[i] = link.End{Address: address, Certificate: c, Key: k, Peer: print}
@@ -163,14 +164,6 @@ func (a *alone) write(t *testing.T, as user) {
 	must(t, err)
 	must(t, os.WriteFile(a.path, text, 0o600))
 	own(t, a.path, as.uid)
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := link.Bind(link.End{Address: "tcp:127.0.0.1:0", Certificate: "-", Key: "-", Peer: strings.Repeat("00", 32)})
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // TestAlone runs a ledger without a supervisor, kills it, and starts it again.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +43,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// patience is how long anything is waited for. It is only ever used up by a failure.
+const patience = time.Minute
+
 // seen is what the house of the tests reports.
 type seen struct {
 	Health mint.Health
@@ -60,7 +62,7 @@ func house() int {
 	}
 	serving, stop := member.Serving(context.Background())
 	defer stop()
-	ctx, cancel := context.WithTimeout(serving, 20*time.Second)
+	ctx, cancel := context.WithTimeout(serving, patience)
 	defer cancel()
 	client := mint.NewClient(ctx, member.Link(HouseLink), nil)
 	report := visit(ctx, client)
@@ -77,12 +79,15 @@ func visit(ctx context.Context, client *mint.Client) (s seen) {
 	if err := patiently(ctx, func() error { return client.CallJSON(ctx, mint.MsgPolicy, policy(), new(mint.PolicyApplied)) }); err != nil {
 		return fail(err)
 	}
-	token, err := client.Mint(ctx, request())
-	if err != nil {
+	// A start that repeats a policy is answered before the ledger is there.
+	q := request()
+	if err := patiently(ctx, func() error {
+		token, err := client.Mint(ctx, q)
+		s.Token = string(token)
+		return err
+	}); err != nil {
 		return fail(err)
 	}
-	s.Token = string(token)
-	// After a token, for a start that repeats a policy is answered before the ledger is there.
 	if err := client.CallJSON(ctx, mint.MsgHealth, struct{}{}, &s.Health); err != nil {
 		return fail(err)
 	}
@@ -177,7 +182,7 @@ func supervised(t *testing.T, data string) (s seen, info Info, err error, log st
 		}
 		return args
 	}
-	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*patience) // the house gives up before
 	defer stop()
 	err = supervise.Run(ctx, supervise.Config{
 		Data: d,
@@ -285,13 +290,11 @@ func start(t *testing.T, args ...string) *alone {
 // wait waits for a text in what the process says.
 func (p *alone) wait(t *testing.T, text string) {
 	t.Helper()
-	for range 2000 {
-		if strings.Contains(p.said.String(), text) {
-			return
+	for end := time.Now().Add(patience); !strings.Contains(p.said.String(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never said %q:\n%s", text, p.said)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatalf("never said %q:\n%s", text, p.said)
 }
 
 // end waits for the process to end and returns its status.
@@ -315,8 +318,8 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	w := &site{t: t, dir: t.TempDir(), signerAddress: freePort(t)}
-	ledgerAddress := freePort(t)
+	w := &site{t: t, dir: t.TempDir(), signerAddress: testenv.FreeAddress(t)}
+	ledgerAddress := testenv.FreeAddress(t)
 	prints := map[string]string{}
 	for _, who := range []string{"signer", "ledger", "house"} {
 		print, err := link.CreateIdentity(w.file(who+".crt"), w.file(who+".key"), who)
@@ -345,7 +348,7 @@ func newSite(t *testing.T) *site {
 	w.write("signer.json", Config{Own: process.Own{Directory: w.file("signer"), UID: fence.SignerUID}, KeyStore: "file",
 		House: end("signer", "house", w.signerAddress), Ledger: end("signer", "ledger", ledgerAddress)})
 	w.write("ledger.json", ledgervault.Config{Own: process.Own{Directory: w.file("ledger"), UID: fence.LedgerUID},
-		Signer: end("ledger", "signer", ledgerAddress), House: end("ledger", "house", freePort(t))})
+		Signer: end("ledger", "signer", ledgerAddress), House: end("ledger", "house", testenv.FreeAddress(t))})
 	return w
 }
 
@@ -362,17 +365,6 @@ func (w *site) write(name string, v any) {
 	}
 }
 
-// freePort returns an address that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestAlone(t *testing.T) {
 	w := newSite(t)
 	// Without --create an empty directory is not taken for a first start.
@@ -386,7 +378,7 @@ func TestAlone(t *testing.T) {
 	theSigner := start(t, "signer", "--config", w.file("signer.json"), "--create")
 	theSigner.wait(t, "seawall signer: ready for the house on tcp:"+w.signerAddress+"; file: sealed on this host's disk")
 
-	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*patience)
 	defer stop()
 	dial, err := link.Dialer(w.house)
 	if err != nil {
@@ -416,7 +408,7 @@ func TestAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if conn, err := dial(ctx); err == nil {
-		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(patience))
 		if _, err := bufio.NewReader(conn).ReadByte(); err == nil {
 			t.Error("a stranger is served")
 		}
