@@ -242,11 +242,15 @@ func (s *slow) Paid(_ context.Context, ids []string) error {
 // was heard.
 func TestOnePaysForAll(t *testing.T) {
 	s := &slow{}
+	const everyone = 32
+	var waiting atomic.Int64
 	away := false
 	d := &debts{store: s, log: slog.New(slog.DiscardHandler), now: time.Now, doubtful: map[string]bool{}, stuck: map[string]time.Time{},
 		heard: func(context.Context, string, mint.EntryKind, time.Time) (map[string]bool, error) { return nil, nil },
 		record: func(_ context.Context, entries ...*mint.Entry) error {
-			time.Sleep(100 * time.Millisecond)
+			for waiting.Load() < everyone { // the ledger takes its time
+				time.Sleep(time.Millisecond)
+			}
 			if away {
 				return mint.Refuse(mint.Unavailable, "away")
 			}
@@ -260,12 +264,14 @@ func TestOnePaysForAll(t *testing.T) {
 	everybody := func(from int) (failed int64) {
 		var all sync.WaitGroup
 		var failures atomic.Int64
-		for i := range 32 {
+		waiting.Store(0)
+		for i := range everyone {
 			all.Go(func() {
 				id := strconv.Itoa(from + i)
 				s.mu.Lock()
 				s.owed = append(s.owed, tenant.Owed{ID: id, Tenant: "acme", Kind: tenant.RefreshReplayed})
 				s.mu.Unlock()
+				waiting.Add(1)
 				if d.round(t.Context()) != nil {
 					failures.Add(1)
 					return
@@ -280,11 +286,11 @@ func TestOnePaysForAll(t *testing.T) {
 		all.Wait()
 		return failures.Load()
 	}
-	if failed := everybody(0); failed != 0 || s.asked > 8 || len(s.heard) != 32 {
+	if failed := everybody(0); failed != 0 || s.asked > 8 || len(s.heard) != everyone {
 		t.Errorf("%d failed in %d rounds, %d were heard", failed, s.asked, len(s.heard))
 	}
 	away, s.asked = true, 0
-	if failed := everybody(100); failed != 32 || s.asked > 8 {
+	if failed := everybody(100); failed != everyone || s.asked > 8 {
 		t.Errorf("without a ledger %d failed in %d rounds", failed, s.asked)
 	}
 }
