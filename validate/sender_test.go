@@ -197,7 +197,7 @@ func TestNonces(t *testing.T) {
 	if w := send(validatetest.Claims{"nonce": second}); w.Code != 204 {
 		t.Errorf("with a nonce of a machine whose clock is ahead: %d %v", w.Code, w.Header())
 	}
-	for _, forged := range []string{"", "x", first[:len(first)-1], first + "A", strings.ToLower(first)} {
+	for _, forged := range []string{"", "x", first[:len(first)-1], first + "A", strings.Repeat("A", len(first))} {
 		if nonces.Accepts(forged, clock.Now()) {
 			t.Errorf("the nonce %q is accepted", forged)
 		}
