@@ -14,11 +14,11 @@ const (
 	// and ledger a signature, an fsync and half a dozen threads woken, so a few full ones are cheaper than many small ones;
 	// and who waits, waits for an answer that is on its way.
 	worthwhile = 32
-	// gatherTime is how long what is queued waits for those who have just been
-	// answered, and gatherAgain how many messages do not wait after one did in
-	// vain.
-	gatherTime  = 2 * time.Millisecond
-	gatherAgain = 16
+	// gatherTime is how long a message waits for those who have just been
+	// answered. After it was in vain some messages do not wait, each time in a
+	// row twice as many, and never more than mostHasty.
+	gatherTime = 4 * time.Millisecond
+	mostHasty  = 63
 )
 
 // Client is the house's side of the counter. It gathers what is queued into
@@ -26,9 +26,10 @@ const (
 // one sends when an answer comes back. Tenants take turns.
 //
 // Clients that have just been answered often ask again at once. When a message
-// lands, none is under way and something is queued, that waits for a moment for
-// as many to come back as were answered: one message for both halves costs much
-// less than two, which would go on taking turns for ever.
+// lands and none is under way, the next waits for a moment for as many to come
+// back as were answered: one message for all costs much less than two, and two
+// groups of clients would go on taking turns for ever, or one that comes back
+// first and all the others. A client that is alone waits for nobody.
 type Client struct {
 	*Caller
 	// OnHead, if set before the first request, is told the ledger's head as of
@@ -42,7 +43,8 @@ type Client struct {
 	flights int
 	gather  int         // no message leaves until so many are queued; 0: they leave
 	enough  *time.Timer // ends the gathering
-	skip    int         // so many landings do not gather
+	hasty   int         // so many messages are not waited with
+	vain    int         // how many that was the last time, while it goes on being in vain
 }
 
 type item struct {
@@ -185,8 +187,9 @@ func (c *Client) take() []*item {
 func (c *Client) pump() {
 	for {
 		c.mu.Lock()
-		if c.queued >= c.gather {
+		if c.gather > 0 && c.queued >= c.gather {
 			c.endGather()
+			c.vain = 0
 		}
 		if c.gather > 0 || c.queued == 0 || c.flights >= maxFlights || c.queued < worthwhile*c.flights || !c.Connected() {
 			c.mu.Unlock()
@@ -209,10 +212,10 @@ func (c *Client) pump() {
 // it. Called with mu held.
 func (c *Client) beginGather(answered int) {
 	switch {
-	case c.flights > 0 || c.queued == 0 || c.queued >= worthwhile:
+	case c.flights > 0 || c.queued >= worthwhile || c.queued+answered == 1:
 		return
-	case c.skip > 0:
-		c.skip--
+	case c.hasty > 0:
+		c.hasty--
 		return
 	}
 	c.gather = c.queued + answered
@@ -222,7 +225,8 @@ func (c *Client) beginGather(answered int) {
 		inVain := c.enough == timer
 		if inVain {
 			c.endGather()
-			c.skip = gatherAgain
+			c.vain = min(2*c.vain+1, mostHasty)
+			c.hasty = c.vain
 		}
 		c.mu.Unlock()
 		if inVain {
@@ -234,10 +238,8 @@ func (c *Client) beginGather(answered int) {
 
 // endGather lets messages leave. Called with mu held.
 func (c *Client) endGather() {
-	if c.gather > 0 {
-		c.enough.Stop()
-		c.gather, c.enough = 0, nil
-	}
+	c.enough.Stop()
+	c.gather, c.enough = 0, nil
 }
 
 func appendItems(b []byte, batch []*item) []byte {

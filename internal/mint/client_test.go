@@ -204,7 +204,7 @@ func gatherTest(t *testing.T, test func(g *gathering)) {
 	})
 }
 
-// TestWhoWasAnsweredIsWaitedFor: two groups of clients that take turns become one.
+// TestWhoWasAnsweredIsWaitedFor: two groups of clients that take turns become one, and stay one whoever comes back first.
 func TestWhoWasAnsweredIsWaitedFor(t *testing.T) {
 	gatherTest(t, func(g *gathering) {
 		g.ask()
@@ -217,35 +217,76 @@ func TestWhoWasAnsweredIsWaitedFor(t *testing.T) {
 		g.saw("when it has", 1, 3)
 		g.answer()
 		g.ask()
-		g.saw("with nobody queued", 1, 3, 1)
+		g.ask()
+		g.saw("before the third has come back", 1, 3)
+		g.ask()
+		g.saw("when it has, too", 1, 3, 3)
 		g.answer()
 	})
 }
 
-// TestNobodyIsWaitedForInVainForLong: what is queued leaves after a moment, and for a while nothing waits any more.
+// TestNobodyWaitsAlone: a client that asks one thing after the other is never kept.
+func TestNobodyWaitsAlone(t *testing.T) {
+	gatherTest(t, func(g *gathering) {
+		var seen []int
+		for range 3 {
+			g.ask()
+			seen = append(seen, 1)
+			g.saw("at once", seen...)
+			g.answer()
+		}
+	})
+}
+
+// TestNobodyIsWaitedForInVainForLong: who waits leaves after a moment. Then some leave at once, and more of them when it is
+// in vain again.
 func TestNobodyIsWaitedForInVainForLong(t *testing.T) {
 	gatherTest(t, func(g *gathering) {
-		g.ask()
-		g.ask()
-		g.answer()
-		g.saw("before the time is over", 1)
-		time.Sleep(gatherTime)
-		synctest.Wait()
-		seen := []int{1, 1}
-		g.saw("after it", seen...)
-		for range gatherAgain {
+		var seen []int
+		leaves := func(when string, size int) {
+			t.Helper()
+			seen = append(seen, size)
+			g.saw(when, seen...)
+		}
+		disappoint := func() { // two come while one is under way, and that one does not come back
+			t.Helper()
+			g.ask()
+			leaves("at once", 1)
+			g.ask()
 			g.ask()
 			g.answer()
-			seen = append(seen, 1)
-			g.saw("without waiting", seen...)
+			g.saw("before the time is over", seen...)
+			time.Sleep(gatherTime)
+			synctest.Wait()
+			leaves("after it", 2)
+			g.answer()
+		}
+		for _, hasty := range []int{1, 3, 7, 15, 31, 63, mostHasty} {
+			disappoint()
+			for range hasty - 1 { // the one that waited was the first to land without being waited for
+				g.ask()
+				leaves("without waiting", 1)
+				g.ask()
+				g.answer()
+				leaves("without waiting for who was answered", 1)
+				g.answer()
+			}
 		}
 		g.ask()
+		leaves("at once", 1)
+		g.ask()
 		g.answer()
-		g.saw("when it waits again", seen...)
-		time.Sleep(gatherTime)
-		synctest.Wait()
-		g.saw("after that", append(seen, 1)...)
+		g.ask()
+		leaves("when who was answered has come back", 2)
 		g.answer()
+		time.Sleep(gatherTime) // in vain, as if for the first time
+		g.ask()
+		leaves("without waiting, once", 1)
+		g.ask()
+		g.answer()
+		leaves("at once, since only one does not wait", 1)
+		g.answer()
+		disappoint()
 	})
 }
 
