@@ -39,6 +39,7 @@ var house = []room{
 
 	// Ground floor: words and rules.
 	{"internal/secret", nil},
+	{"internal/envelope", []string{"internal/secret"}},
 	{"internal/oauth", []string{"internal/secret"}},
 	{"internal/tenant", []string{"internal/oauth", "internal/secret"}},
 	{"internal/mint", []string{"internal/secret"}},
@@ -97,8 +98,8 @@ var forbidden = []struct {
 	program string
 	never   []string
 }{
-	{"./cmd/seawall-signer", []string{"database/sql", "modernc.org", "html/template", "text/template", "net/http", "github.com/go-jose", "seawall/internal/oauth", "seawall/internal/tenant", "seawall/internal/store", "seawall/internal/server"}},
-	{"./cmd/seawall-ledger", []string{"database/sql", "modernc.org", "html/template", "text/template", "net/http", "github.com/go-jose", "seawall/internal/oauth", "seawall/internal/tenant", "seawall/internal/store", "seawall/internal/server", "seawall/internal/signer", "seawall/internal/keystore"}},
+	{"./cmd/seawall-signer", []string{"database/sql", "modernc.org", "html/template", "text/template", "net/http", "github.com/go-jose", "filippo.io/age", "seawall/internal/oauth", "seawall/internal/tenant", "seawall/internal/store", "seawall/internal/server"}},
+	{"./cmd/seawall-ledger", []string{"database/sql", "modernc.org", "html/template", "text/template", "net/http", "github.com/go-jose", "filippo.io/age", "seawall/internal/oauth", "seawall/internal/tenant", "seawall/internal/store", "seawall/internal/server", "seawall/internal/signer", "seawall/internal/keystore"}},
 	{"./cmd/seawall", []string{"testing"}},
 }
 

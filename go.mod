@@ -4,7 +4,12 @@ go 1.26.0
 
 require seawall/validate v0.0.0
 
-require filippo.io/edwards25519 v1.2.0
+require (
+	filippo.io/age v1.3.2
+	filippo.io/edwards25519 v1.2.0
+)
+
+require filippo.io/hpke v0.4.0 // indirect
 
 require (
 	github.com/fxamacker/cbor/v2 v2.9.4 // indirect
@@ -16,7 +21,7 @@ require (
 	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/tinylib/msgp v1.6.4 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
-	golang.org/x/crypto v0.57.0 // indirect
+	golang.org/x/crypto v0.57.0
 	golang.org/x/oauth2 v0.36.0 // indirect
 )
 
