@@ -121,7 +121,7 @@ var kinds = []Kind{
 	{mint.RecoveryRequested, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"reason"}},
 	{mint.RecoveryApproved, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, []string{"requested_by"}, []string{"usable_from"}},
 	{mint.RecoveryStopped, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"reason"}},
-	{mint.GlassSealed, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, nil},
+	{mint.GlassSealed, ByHouse, TwoYears, fTenant | fSubject, fActor | fIssuer, nil, []string{"recipient"}},
 	{mint.GlassBroken, ByHouse, TwoYears, fTenant | fSubject | fActor, fIssuer, nil, nil},
 	{mint.GlassProven, ByHouse, TwoYears, fTenant | fSubject | fActor, fIssuer, nil, nil},
 	{mint.TenantCompleted, ByHouse, TwoYears, fTenant, fActor | fIssuer, nil, []string{"contacts", "models", "owner", "passkeys"}},

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"net/http"
+	"regexp"
 
 	"seawall/internal/mint"
 	"seawall/internal/secret"
@@ -17,11 +19,21 @@ type Glass interface {
 	BreakGlass(ctx context.Context, tenantID string, code secret.Hash, e tenant.Enrolment) (tenant.Enrolment, error)
 }
 
+// fingerprint is how the key is named that a code was encrypted to.
+var fingerprint = regexp.MustCompile(`^SHA256:[0-9A-Za-z+/]{43}$`)
+
 // sealGlass keeps the hash of a code that whoever holds the terminal has made: the code itself never comes here.
 func (s *Server) sealGlass(a personAct, q *adminapi.SealGlass) (any, error) {
 	t, p := a.tenant, a.person
 	if p.Kind != tenant.BreakGlass || len(q.Hash) != len(secret.Hash{}) {
 		return nil, tenant.Refuse(tenant.ErrConflict, "", "%s is no break-glass principal, or the hash is none", p.Login)
+	}
+	e := &mint.Entry{Kind: mint.GlassSealed, Tenant: t.ID, Subject: p.ID}
+	if q.Recipient != "" {
+		if !fingerprint.MatchString(q.Recipient) { // whatever it is, it is not for the log
+			return nil, &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusBadRequest, Description: "the recipient of a code is named by the fingerprint of a key, SHA256: and 43 characters"}
+		}
+		e.Detail = []mint.Field{{Name: "recipient", Value: q.Recipient}}
 	}
 	if a.limited { // over the socket a used code is replaced, and no other: whoever could make one could use it
 		_, ways, err := s.everybody(a.Context(), *t)
@@ -32,7 +44,7 @@ func (s *Server) sealGlass(a personAct, q *adminapi.SealGlass) (any, error) {
 			return nil, s.readsOnly()
 		}
 	}
-	ctx, err := s.begin(a.act, false, &mint.Entry{Kind: mint.GlassSealed, Tenant: t.ID, Subject: p.ID})
+	ctx, err := s.begin(a.act, false, e)
 	if err != nil {
 		return nil, err
 	}

@@ -229,6 +229,37 @@ func TestOnlySessionsEnd(t *testing.T) {
 	}
 }
 
+// TestWhoReadsACodeIsRecorded by the fingerprint of their key, and by nothing else that somebody might put there.
+func TestWhoReadsACodeIsRecorded(t *testing.T) {
+	h := houseWithName(t)
+	h.acme()
+	code := secret.Generate(secret.BreakGlass, secret.Production)
+	hash := code.Hash()
+	const print = "SHA256:ZCaOTmiO/hmYbMqou7GewbJP5v9bgTzhOqSKCHWf0j4"
+	for name, wrong := range map[string]string{
+		"a code": code.Reveal(), "a code behind the prefix": "SHA256:" + code.Reveal(), "a recipient": "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+		"more after it": print + "\n" + print, "one too short": print[:len(print)-1],
+	} {
+		e := refused(t, name, h.op.SealGlass(t.Context(), "acme", "break-glass-1", adminapi.SealGlass{Hash: hash[:], Recipient: wrong}), adminapi.CodeInvalid, "fingerprint of a key")
+		if strings.Contains(e.Error(), wrong) {
+			t.Errorf("%s: the refusal repeats it", name)
+		}
+	}
+	if n := len(h.vaults.recorded(mint.GlassSealed)); n > 0 {
+		t.Fatalf("%d refused codes are recorded", n)
+	}
+	must(t, struct{}{}, h.op.SealGlass(t.Context(), "acme", "break-glass-1", adminapi.SealGlass{Hash: hash[:], Recipient: print}))
+	shown := secret.Generate(secret.BreakGlass, secret.Production).Hash() // on a terminal: nobody's key is named
+	must(t, struct{}{}, h.op.SealGlass(t.Context(), "acme", "break-glass-2", adminapi.SealGlass{Hash: shown[:]}))
+	entries := h.vaults.recorded(mint.GlassSealed)
+	if len(entries) != 2 || !slices.Equal(entries[0].Detail, []mint.Field{{Name: "recipient", Value: print}}) || len(entries[1].Detail) > 0 {
+		t.Errorf("recorded: %+v", entries)
+	}
+	if strings.Contains(h.log.String(), "swb_") {
+		t.Error("a code is in the log")
+	}
+}
+
 func TestBreakGlassOverTheSocket(t *testing.T) {
 	h := houseWithName(t)
 	h.acme()

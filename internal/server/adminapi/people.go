@@ -132,6 +132,8 @@ type Finding struct {
 // SealGlass keeps the hash of a break-glass principal's code: POST …/people/{p}/seal. Whoever seals makes the code.
 type SealGlass struct {
 	Hash []byte `json:"hash"` // SHA-256
+	// Recipient is the fingerprint of the key that it was encrypted to, SHA256: and base64, for the log; empty: it was shown.
+	Recipient string `json:"recipient,omitempty"`
 }
 
 // BreakGlass uses a code: POST /v1/tenants/{t}/break-glass. The answer is a link for its principal.
