@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,8 @@ import (
 	"time"
 
 	"seawall/internal/process"
-	"seawall/internal/secret"
 	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
 )
 
 func personCommands() []command {
@@ -25,13 +24,6 @@ func personCommands() []command {
 		{name: "set-role", help: "give a person of the tenant operators another role", run: adapt("person set-role", personSetRole)},
 		{name: "sign-out", help: "end a person's sessions", run: adapt("person sign-out", personSignOut)},
 		{name: "disable", help: "stop a person, for good", run: adapt("person disable", personDisable)},
-	}
-}
-
-func breakGlassCommands() []command {
-	return []command{
-		{name: "use", help: "use a code: it gives its principal a link for one passkey", run: adapt("break-glass use", breakGlassUse)},
-		{name: "prove", help: "show that a code is at hand and works, without using it up", run: adapt("break-glass prove", glassProve)},
 	}
 }
 
@@ -184,24 +176,41 @@ func linkHolder(c *call, save string) (*keepsake, error) {
 	return openKeepsake(save)
 }
 
+// keepLink puts a link into the keepsake, if there is one, takes it out of what will be printed, and returns the file's name.
+func keepLink(l *adminapi.Link, keep *keepsake) (saved string, err error) {
+	if keep == nil {
+		return "", nil
+	}
+	if err := keep.write("ENROL_LINK", l.Link); err != nil {
+		return "", fmt.Errorf("saving the link: %w", err)
+	}
+	l.Link = ""
+	return keep.file.Name(), nil
+}
+
+// madeLink is a link in JSON, where the link itself never is.
+type madeLink struct {
+	Login   string    `json:"login"`
+	Subject string    `json:"subject"`
+	Reason  string    `json:"reason"`
+	Expires time.Time `json:"expires"`
+	Saved   string    `json:"saved,omitempty"`
+}
+
 // showLink hands a link over.
 func showLink(c *call, l *adminapi.Link, keep *keepsake, asJSON bool) error {
-	saved := ""
-	if keep != nil {
-		if err := keep.write("ENROL_LINK", l.Link); err != nil {
-			return fmt.Errorf("saving the link: %w", err)
-		}
-		saved, l.Link = keep.file.Name(), ""
+	saved, err := keepLink(l, keep)
+	if err != nil {
+		return err
 	}
 	if asJSON {
-		return writeJSON(c.out, struct {
-			Login   string    `json:"login"`
-			Subject string    `json:"subject"`
-			Reason  string    `json:"reason"`
-			Expires time.Time `json:"expires"`
-			Saved   string    `json:"saved,omitempty"`
-		}{l.Login, l.Subject, l.Reason, l.Expires, saved})
+		return writeJSON(c.out, madeLink{l.Login, l.Subject, l.Reason, l.Expires, saved})
 	}
+	return tellLink(c, l, saved)
+}
+
+// tellLink says where a link is, or shows it.
+func tellLink(c *call, l *adminapi.Link, saved string) error {
 	fmt.Fprintf(c.out, "A link for %s, which works once until %s:\n", l.Login, moment(l.Expires, time.Now()))
 	if saved != "" {
 		return facts(c.out, [2]string{"saved in", saved})
@@ -301,96 +310,9 @@ func personDisable(ctx context.Context, c *call) error {
 	return c.tell(*asJSON, p, "%s is disabled.\n", p.Login)
 }
 
-// sealNew makes a code for a break-glass principal, leaves its hash with seawall, and shows it. The code is made here and
-// stays here: seawall never has it.
-func sealNew(ctx context.Context, c *call, o *adminapi.Operator, t *adminapi.Tenant, subject, login string) error {
-	code := secret.Generate(secret.BreakGlass, envOf(t.Class))
-	hash := code.Hash()
-	if err := o.SealGlass(ctx, t.Tenant, subject, adminapi.SealGlass{Hash: hash[:]}); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(c.out, "\n  %s\n  %s\n", styleFor(c.out).strong(t.Tenant+" · "+login), code.Reveal())
-	return err
-}
-
-// envOf is the word inside credentials for a class of tenant.
-func envOf(class string) secret.Env {
-	switch class {
-	case "production":
-		return secret.Production
-	case "staging":
-		return secret.Staging
-	case "support":
-		return secret.Support
-	}
-	return secret.Development
-}
-
-const paperNote = "\nWrite each code on paper and keep the papers apart, in places that two people know. Seawall has only their hashes, so\nthis is the only time they are shown. `seawall break-glass use` takes one."
-
-func breakGlassUse(ctx context.Context, c *call) error {
-	f := newFlags(c, "--tenant TENANT [--save FILE]",
-		"Uses a break-glass code, read from standard input. A code signs nobody in: it gives its principal a link for one passkey.\nIt works once, it is recorded and told loudly, and on a terminal a new code takes its place at once.")
-	to, asJSON, tenant := f.seawall(), f.json(), f.tenant()
-	save := f.String("save", "", linkHelp)
-	if _, err := f.parse(); err != nil {
-		return err
-	}
-	keep, err := linkHolder(c, *save)
-	if err != nil {
-		return err
-	}
-	l, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Link, error) {
-		code, err := readCode(c)
-		if err != nil {
-			return nil, err
-		}
-		return o.BreakGlass(ctx, *tenant, adminapi.BreakGlass{Code: code.Reveal()})
-	})
-	if err != nil {
-		keep.drop()
-		return err
-	}
-	if err := showLink(c, l, keep, *asJSON); err != nil || *asJSON || !process.Terminal(c.out) {
-		return err
-	}
-	_, err = operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (struct{}, error) {
-		t, err := o.Tenant(ctx, *tenant)
-		if err != nil {
-			return struct{}{}, err
-		}
-		fmt.Fprintln(c.out, "\nThe code is used up. This one takes its place:")
-		return struct{}{}, sealNew(ctx, c, o, t, l.Subject, l.Login)
-	})
-	if err == nil {
-		fmt.Fprintln(c.out, paperNote)
-	}
-	return err
-}
-
-// readCode reads a code from standard input, and refuses one that is mistyped before anybody hears of it.
-func readCode(c *call) (secret.Text, error) {
-	if process.Terminal(c.in) {
-		fmt.Fprint(c.err, "Code: ")
-	}
-	line, err := bufio.NewReader(c.in).ReadString('\n')
-	if err != nil && line == "" {
-		return secret.Text{}, hint(errors.New("no code was given"), "give it on standard input")
-	}
-	code := strings.TrimSpace(line)
-	kind, _, err := secret.Parse(code)
-	if errors.Is(err, secret.ErrChecksum) {
-		return secret.Text{}, hint(errors.New("the code is mistyped: a character is wrong or missing"), "0 and O, 1, l and I look alike: compare with the paper")
-	}
-	if err != nil || kind != secret.BreakGlass {
-		return secret.Text{}, hint(errors.New("this is no break-glass code"), "it begins with swb_")
-	}
-	return secret.New(code), nil
-}
-
 func tenantComplete(ctx context.Context, c *call) error {
-	f := newFlags(c, "ID [--owner MAIL] [--contact MAIL …] [--passkeys TIER] [--yes]",
-		"Gives a tenant what it lacks: its two break-glass principals if there are none, a code for each that has no way in, and\nwhat is given here. Codes are shown on a terminal only. `seawall tenant show` lists what is missing.")
+	f := newFlags(c, "ID [--owner MAIL] [--contact MAIL …] [--passkeys TIER] [--seal-to RECIPIENT --seal-to RECIPIENT] [--yes]",
+		"Gives a tenant what it lacks: its two break-glass principals if there are none, a code for each that has no way in, and\nwhat is given here. `seawall tenant show` lists what is missing.\n"+sealAbout)
 	to, asJSON := f.seawall(), f.json()
 	var q adminapi.CompleteTenant
 	f.StringVar(&q.Owner, "owner", "", "`MAIL` address of who is responsible")
@@ -398,37 +320,45 @@ func tenantComplete(ctx context.Context, c *call) error {
 	f.StringVar(&q.Passkeys, "passkeys", "", "`TIER` of passkeys that its people sign in with: any, device-bound or attested")
 	models := f.list("model", "`AAGUID` that attested admits; may be repeated (the default is every certified one)")
 	yes := f.yes()
+	sealTo := f.sealTo(tenant.BreakGlassPrincipals)
 	fresh := f.Bool("new-codes", false, "make new break-glass codes, also for principals that have one")
 	words, err := f.parse("ID")
 	if err != nil {
 		return err
 	}
-	if *fresh && (*asJSON || !process.Terminal(c.out)) {
-		return hint(errors.New("new codes are shown on a terminal only, so none were made"), "run it on a terminal, without --json")
+	g, err := sealTo()
+	if err != nil {
+		return err
+	}
+	if *fresh && !g.able(*asJSON) {
+		return hint(errors.New("new codes are shown on a terminal only, so none were made"), "run it on a terminal, without --json", "or give --seal-to RECIPIENT for each: then they leave encrypted")
 	}
 	q.Contacts, q.Models = *contacts, *models
-	sealed := 0
 	t, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
+		people, err := o.People(ctx, words[0])
+		if err != nil {
+			return nil, err
+		}
+		if err := g.enough(codesDue(people, *fresh)); err != nil {
+			return nil, err
+		}
 		if err := previewTier(ctx, c, o, words[0], q, *yes); err != nil {
 			return nil, err
 		}
 		t, err := o.CompleteTenant(ctx, words[0], q)
-		if err != nil || *asJSON || !process.Terminal(c.out) {
+		if err != nil || !g.able(*asJSON) {
 			return t, err
 		}
-		if sealed, err = sealAll(ctx, c, o, t, *fresh); err != nil {
-			return nil, err
+		if err := g.complete(ctx, o, t, *fresh); err != nil {
+			return t, err
 		}
 		return o.Tenant(ctx, words[0])
 	})
-	if err != nil {
-		return err
-	}
 	if *asJSON {
-		return writeJSON(c.out, t)
+		return g.answer(tenantAndCodes{t, g.sealed}, err)
 	}
-	if sealed > 0 {
-		fmt.Fprintln(c.out, paperNote)
+	if err = g.tell(err); err != nil {
+		return err
 	}
 	if len(t.Findings) == 0 {
 		_, err = fmt.Fprintf(c.out, "Tenant %s is complete.\n", t.Tenant)
@@ -437,6 +367,14 @@ func tenantComplete(ctx context.Context, c *call) error {
 	fmt.Fprintf(c.out, "Tenant %s still lacks something:\n", t.Tenant)
 	return tellFindings(c, t)
 }
+
+// tenantAndCodes is a tenant in JSON, with the codes that were made for it.
+type tenantAndCodes struct {
+	*adminapi.Tenant
+	Codes []sealedCode `json:"codes,omitempty"`
+}
+
+const sealAbout = "Codes are shown on a terminal. With --seal-to they leave encrypted instead, also without a terminal and with --json: the first\nRECIPIENT reads the code of break-glass-1, the second that of break-glass-2. Where only one code is made, one will do."
 
 // previewTier shows whom a tenant shuts out that asks for other passkeys, and wants that confirmed.
 func previewTier(ctx context.Context, c *call, o *adminapi.Operator, id string, q adminapi.CompleteTenant, yes bool) error {
@@ -458,19 +396,6 @@ func previewTier(ctx context.Context, c *call, o *adminapi.Operator, id string, 
 		"  they will be signed out at once, and need another passkey to come back: `seawall person recover`",
 		"  undo      ask for less again: their passkeys stay, and work again then",
 	})
-}
-
-// sealAll gives a code to each break-glass principal that has no way in, or to all of them.
-func sealAll(ctx context.Context, c *call, o *adminapi.Operator, t *adminapi.Tenant, all bool) (sealed int, err error) {
-	people, err := o.People(ctx, t.Tenant)
-	for _, p := range people {
-		if err != nil || p.Kind != "break-glass" || !p.Disabled.IsZero() || p.WaysIn > 0 && !p.CodeUsed && !all {
-			continue
-		}
-		err = sealNew(ctx, c, o, t, p.Subject, p.Login)
-		sealed++
-	}
-	return sealed, err
 }
 
 // tellFindings shows what a tenant lacks.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
 )
 
 func tenantCommands() []command {
@@ -20,8 +21,8 @@ func tenantCommands() []command {
 }
 
 func tenantCreate(ctx context.Context, c *call) error {
-	f := newFlags(c, "ID --class CLASS --owner MAIL --contact MAIL --contact MAIL",
-		"Creates a tenant: an issuer of its own, with a key of its own that is active at once. The id is part of the\nissuer's URL and is never used again, even after the tenant is gone: a-z, 0-9 and -, at most 63.")
+	f := newFlags(c, "ID --class CLASS --owner MAIL --contact MAIL --contact MAIL [--seal-to RECIPIENT --seal-to RECIPIENT]",
+		"Creates a tenant: an issuer of its own, with a key of its own that is active at once. The id is part of the\nissuer's URL and is never used again, even after the tenant is gone: a-z, 0-9 and -, at most 63.\nWith --seal-to its break-glass codes are made, too, and leave encrypted: the first RECIPIENT reads that of break-glass-1, the\nsecond that of break-glass-2. Without, `seawall tenant complete` makes them.")
 	to, asJSON := f.seawall(), f.json()
 	var q adminapi.CreateTenant
 	f.StringVar(&q.Class, "class", "", "`CLASS`: production, staging, development or support")
@@ -33,22 +34,37 @@ func tenantCreate(ctx context.Context, c *call) error {
 	var lifetime seconds
 	f.Var(&lifetime, "max-lifetime", "longest `LIFE` of any token, such as 15m (the default is 1h)")
 	f.IntVar(&q.RotationDays, "rotation-days", 0, "`DAYS` that a key signs before the next takes over (the default is 30)")
+	sealTo := f.sealTo(tenant.BreakGlassPrincipals)
 	words, err := f.parse("ID")
+	if err != nil {
+		return err
+	}
+	g, err := sealTo()
+	if err == nil {
+		err = g.enough(tenant.BreakGlassPrincipals)
+	}
 	if err != nil {
 		return err
 	}
 	q.Tenant, q.Contacts, q.Claims, q.MaxLifetime = words[0], *contacts, *claims, int64(lifetime)
 	t, err := operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Tenant, error) {
-		return o.CreateTenant(ctx, q)
+		t, err := o.CreateTenant(ctx, q)
+		if err != nil || len(g.to) == 0 {
+			return t, err
+		}
+		if err := g.complete(ctx, o, t, false); err != nil {
+			return t, fmt.Errorf("tenant %s is there, and lacks codes (%s): %w", t.Tenant, anotherCode(t.Tenant), err)
+		}
+		return o.Tenant(ctx, t.Tenant)
 	})
-	if err != nil {
-		return err
-	}
 	if *asJSON {
-		return writeJSON(c.out, t)
+		return g.answer(tenantAndCodes{t, g.sealed}, err)
 	}
-	fmt.Fprintf(c.out, "Tenant %s is ready.\n", t.Tenant)
-	return facts(c.out, [2]string{"issuer", t.Issuer}, [2]string{"token endpoint", t.TokenEndpoint}, [2]string{"class", t.Class})
+	if err == nil {
+		fmt.Fprintf(c.out, "Tenant %s is ready.\n", t.Tenant)
+		err = facts(c.out, [2]string{"issuer", t.Issuer}, [2]string{"token endpoint", t.TokenEndpoint}, [2]string{"class", t.Class})
+	}
+	return g.tell(err)
 }
 
 func tenantList(ctx context.Context, c *call) error {

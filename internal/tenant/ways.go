@@ -86,7 +86,7 @@ func (t Tenant) Findings(people []Person, ways map[string]Ways) []Finding {
 
 // glassFindings is what break-glass principals lack.
 func (t Tenant) glassFindings(people []Person, ways map[string]Ways) (list []Finding) {
-	complete := "run `seawall tenant complete " + t.ID + "` on a terminal"
+	complete := "run `seawall tenant complete " + t.ID + "` on a terminal, or with --seal-to RECIPIENT for each code"
 	glass, ready := 0, 0
 	var used []string
 	for _, p := range people {
