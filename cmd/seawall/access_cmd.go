@@ -51,6 +51,10 @@ func showAccess(c *call, all *adminapi.Accesses, asJSON bool) error {
 		live[a.Client] = true
 		t.add(a.Name, state, strings.Join(a.Scopes, " "), day(a.Created), span(now.Sub(a.Used))+" ago", moment(a.Expires, now), a.ID)
 	}
+	for _, one := range all.Given {
+		live[one.Client] = true
+		t.add(one.Name, "one token", strings.Join(one.Scopes, " "), day(one.At), "–", moment(one.Expires, now), "–")
+	}
 	for _, one := range all.Consents {
 		if !live[one.Client] {
 			t.add(one.Name, "allowed", "–", day(one.Given), "–", "–", "–")

@@ -488,7 +488,7 @@ func TestWhatChangedMeanwhile(t *testing.T) {
 func TestWhatEndsWhileACodeIsMade(t *testing.T) {
 	ends := map[string]func(h *porch, p tenant.Person, session string) error{
 		"what was allowed is taken back": func(h *porch, p tenant.Person, _ string) error {
-			_, _, err := h.store.WithdrawConsent(t.Context(), "acme", p.ID, "shop")
+			_, err := h.store.WithdrawConsent(t.Context(), "acme", p.ID, "shop", tenant.ActorPerson(p.ID))
 			return err
 		},
 		"the person is disabled": func(h *porch, p tenant.Person, _ string) error {

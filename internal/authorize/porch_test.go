@@ -93,7 +93,7 @@ func (h *porch) open() {
 	log := slog.New(slog.NewTextHandler(h.log, nil))
 	var err error
 	h.door, err = login.New(login.Config{Base: testBase, Store: h.store, Begun: h, Strays: h, Acts: h, Now: h.clock, Log: log, Refused: func(string, string, string) {},
-		Ended: func(context.Context, *tenant.Tenant, string, []tenant.Family) error { return nil }, Settle: func(context.Context) {},
+		Settle: func(context.Context) {},
 		Record: func(_ context.Context, acts ...login.Act) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()

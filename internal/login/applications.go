@@ -17,6 +17,7 @@ type application struct {
 	Name      string
 	Since     time.Time
 	Used      time.Time // zero: nothing of it goes on now
+	Until     time.Time // zero unless what it was given without more to come ends then
 	Devices   int       // on which it goes on
 	Away      bool      // it goes on when the person has signed out, too
 	Suspended []suspension
@@ -56,6 +57,10 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 	if err != nil {
 		return nil, err
 	}
+	given, err := d.Store.Given(v.Context(), p.Tenant, p.ID)
+	if err != nil {
+		return nil, err
+	}
 	keys, err := d.Store.Passkeys(v.Context(), p.Tenant, p.ID)
 	if err != nil {
 		return nil, err
@@ -81,6 +86,13 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 		a.add(f, f.MayResume(*v.tenant, keys) != nil)
 		for _, audience := range slices.Concat(f.Resources, []string{""}) {
 			a.allow(audience, f.Scope)
+		}
+	}
+	for _, c := range given {
+		a := of(c.Client, c.RedeemedAt)
+		a.Used, a.Until = latest(a.Used, c.RedeemedAt), latest(a.Until, c.Gave.ExpiresAt)
+		for _, audience := range slices.Concat(c.Resources, []string{""}) {
+			a.allow(audience, c.Scope)
 		}
 	}
 	var all []application
@@ -124,9 +136,7 @@ func (a *application) settle(c tenant.Client) {
 
 // add counts a family in. stays says that it may not go on if it is suspended.
 func (a *application) add(f tenant.Family, stays bool) {
-	if f.UsedAt.After(a.Used) {
-		a.Used = f.UsedAt
-	}
+	a.Used = latest(a.Used, f.UsedAt)
 	if a.Away = a.Away || f.Offline; f.SuspendedAt.IsZero() {
 		a.Devices++
 		return
@@ -136,6 +146,13 @@ func (a *application) add(f tenant.Family, stays bool) {
 		why = tenant.LesserPasskey // whatever else it is: that is what keeps it from going on
 	}
 	a.Suspended = append(a.Suspended, suspension{f.ID, f.SuspendedAt, suspicions[why], stays})
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // resumeApplication lets a suspended family go on. Who says so has touched their passkey a short while ago: a stolen cookie
@@ -184,8 +201,9 @@ func (d *Door) endApplications(v *visit, _ tenant.Session, p tenant.Person) erro
 	return d.withdraw(v, p, func(string) bool { return true })
 }
 
-// withdraw takes back what the chosen applications were allowed: written down, then done, each in one act, and then their
-// access tokens are distrusted. Done again it does what is missing.
+// withdraw takes back what the chosen applications were allowed and all that they made of that: written down, then done, each in one
+// act, and it returns when no API that listens believes their access tokens. If the ledger goes away in the middle, they will not
+// when it is back.
 func (d *Door) withdraw(v *visit, p tenant.Person, chosen func(client string) bool) error {
 	all, err := d.applications(v, p)
 	if err != nil {
@@ -203,17 +221,10 @@ func (d *Door) withdraw(v *visit, p tenant.Person, chosen func(client string) bo
 		}
 	}
 	for _, a := range acts {
-		if _, _, err := d.Store.WithdrawConsent(v.settled(), p.Tenant, p.ID, a.Client); err != nil {
+		if _, err := d.Store.WithdrawConsent(v.settled(), p.Tenant, p.ID, a.Client, tenant.ActorPerson(p.ID)); err != nil {
 			return err
 		}
 	}
-	ended, err := d.Store.EndedFamilies(v.settled(), p.Tenant, p.ID) // by an earlier try, too, which may have come only so far
-	if err != nil {
-		return err
-	}
-	ended = slices.DeleteFunc(ended, func(f tenant.Family) bool { return !chosen(f.Client) })
-	if err := d.Ended(v.settled(), v.tenant, p.ID, ended); err != nil {
-		return problemAway.because(err) // refresh tokens are dead; access tokens live on until they end, or until this is tried again
-	}
+	d.Settle(v.settled())
 	return nil
 }

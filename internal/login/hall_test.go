@@ -96,7 +96,7 @@ func newHall(t testing.TB, change func(*Config)) *hall {
 	t.Cleanup(func() { h.store.Close() })
 	c := Config{Base: h.base, Store: h.store, Record: h.record, Begun: &h.begun, Strays: &h.strays, Acts: &h.acted, Now: h.clock, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 		Refused: func(tenantID, person, reason string) { h.refused = append(h.refused, reason) },
-		Ended:   func(context.Context, *tenant.Tenant, string, []tenant.Family) error { return nil }, Settle: func(context.Context) {}}
+		Settle:  func(context.Context) {}}
 	if change != nil {
 		change(&c)
 	}

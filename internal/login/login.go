@@ -95,13 +95,14 @@ type Enrolments interface {
 type Applications interface {
 	Client(ctx context.Context, tenantID, id string) (tenant.Client, error)
 	Families(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
-	// EndedFamilies returns a person's families that were revoked while access tokens of theirs may be alive.
-	EndedFamilies(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
+	// Given returns a person's codes whose access token lives and has no family.
+	Given(ctx context.Context, tenantID, person string) ([]tenant.Code, error)
 	Consents(ctx context.Context, tenantID, person string) ([]tenant.Consent, error)
 	// ResumeFamily lets a suspended family of a person go on.
 	ResumeFamily(ctx context.Context, tenantID, person, id string) (f tenant.Family, resumed bool, err error)
-	// WithdrawConsent takes back what a person has allowed a client and ends its families, in one act.
-	WithdrawConsent(ctx context.Context, tenantID, person, client string) (ended []tenant.Family, withdrawn bool, err error)
+	// WithdrawConsent takes back what a person has allowed a client and ends what it made of that, in one act, and leaves it to
+	// Config.Settle that access tokens end too.
+	WithdrawConsent(ctx context.Context, tenantID, person, client, actor string) (withdrawn bool, err error)
 }
 
 // Alarms are what every owner should know of.
@@ -167,8 +168,6 @@ type Config struct {
 	Record func(ctx context.Context, acts ...Act) error
 	// Refused learns of every sign-in that was refused: whose, if a passkey told, and why. It must not wait.
 	Refused func(tenantID, person, reason string)
-	// Ended has the access tokens of families that have ended distrusted. Those that are already stay so.
-	Ended func(ctx context.Context, t *tenant.Tenant, person string, families []tenant.Family) error
 	// Settle has the ledger hear what acts of the store left for it. If that is away, it hears it when it is back.
 	Settle func(ctx context.Context)
 	// Metadata tells certified authenticators; nil: none is, and tenants that ask for them enrol nobody.
@@ -194,7 +193,7 @@ type Door struct {
 
 // New makes a door. A field that is missing is found here, and not by a person who needs it.
 func New(c Config) (*Door, error) {
-	if c.Store == nil || c.Record == nil || c.Refused == nil || c.Ended == nil || c.Settle == nil || c.Begun == nil || c.Strays == nil || c.Acts == nil || c.Log == nil || c.Now == nil {
+	if c.Store == nil || c.Record == nil || c.Refused == nil || c.Settle == nil || c.Begun == nil || c.Strays == nil || c.Acts == nil || c.Log == nil || c.Now == nil {
 		return nil, errors.New("a door lacks something that it is made of")
 	}
 	base, err := url.Parse(c.Base)

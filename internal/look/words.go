@@ -110,6 +110,7 @@ var words = map[string]line{
 	"account.noapplications":   {"No application has access to your account.", "Keine Anwendung hat Zugriff auf dein Konto."},
 	"account.since":            {"Allowed", "Erlaubt"},
 	"account.may":              {"It may", "Sie darf"},
+	"account.until":            {"Access ends", "Zugriff endet"},
 	"account.devices":          {"Signed in on", "Angemeldet auf"},
 	"account.onedevice":        {"1 device", "1 Gerät"},
 	"account.manydevices":      {"%d devices", "%d Geräten"},

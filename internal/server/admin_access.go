@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
@@ -28,7 +27,11 @@ func (s *Server) accesses(ctx context.Context, t *tenant.Tenant, p tenant.Person
 	if err != nil {
 		return nil, err
 	}
-	all := &adminapi.Accesses{Access: []adminapi.Access{}, Consents: []adminapi.Consent{}}
+	given, err := s.config.Store.Given(ctx, t.ID, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	all := &adminapi.Accesses{Access: []adminapi.Access{}, Given: []adminapi.Given{}, Consents: []adminapi.Consent{}}
 	for _, f := range families {
 		c, err := s.config.Store.Client(ctx, t.ID, f.Client)
 		if err != nil {
@@ -36,6 +39,14 @@ func (s *Server) accesses(ctx context.Context, t *tenant.Tenant, p tenant.Person
 		}
 		all.Access = append(all.Access, adminapi.Access{ID: f.ID, Client: f.Client, Name: c.Name, Scopes: orNone(f.Scope), Resources: orNone(f.Resources), Session: f.Session,
 			Offline: f.Offline, Bound: f.JKT != "", Generation: f.Generation, Created: f.CreatedAt, Used: f.UsedAt, Expires: f.ExpiresAt, Suspended: f.SuspendedAt, Why: string(f.Suspicion)})
+	}
+	for _, one := range given {
+		c, err := s.config.Store.Client(ctx, t.ID, one.Client)
+		if err != nil {
+			return nil, err
+		}
+		all.Given = append(all.Given, adminapi.Given{Client: one.Client, Name: c.Name, Scopes: orNone(one.Scope), Resources: orNone(one.Resources), Session: one.Session,
+			At: one.RedeemedAt, Expires: one.Gave.ExpiresAt})
 	}
 	for _, one := range consents {
 		c, err := s.config.Store.Client(ctx, t.ID, one.Client)
@@ -95,7 +106,7 @@ func (s *Server) changeFamily(a personAct, q *adminapi.ChangeAccess) error {
 	}
 	switch {
 	case q.Step == "end":
-		return s.endFamily(a.Context(), t, f, a.actor, mint.ByAdmin, byAdministrator)
+		return s.endFamily(a.Context(), f, a.actor, byAdministrator)
 	case q.Step == "suspend" && f.SuspendedAt.IsZero():
 		ctx, err := s.begin(a.act, false, entry(mint.RefreshSuspended, string(tenant.SuspendedByHand)))
 		if err == nil {
@@ -121,8 +132,8 @@ func (s *Server) changeFamily(a personAct, q *adminapi.ChangeAccess) error {
 	return errAccessStep
 }
 
-// withdraw takes back what a person has allowed a client, or everybody when there is no client, ends its families and has
-// their access tokens distrusted. Done again it does what is missing.
+// withdraw takes back what a person has allowed a client, or everybody when there is no client, ends all that it made of that and
+// has its access tokens distrusted.
 func (s *Server) withdraw(a personAct, client string) error {
 	t, p := a.tenant, a.person
 	has, err := s.accesses(a.Context(), t, p)
@@ -131,6 +142,9 @@ func (s *Server) withdraw(a personAct, client string) error {
 	}
 	clients := map[string]bool{}
 	for _, one := range has.Access {
+		clients[one.Client] = clients[one.Client] || client == "" || client == one.Client
+	}
+	for _, one := range has.Given {
 		clients[one.Client] = clients[one.Client] || client == "" || client == one.Client
 	}
 	for _, one := range has.Consents {
@@ -144,14 +158,9 @@ func (s *Server) withdraw(a personAct, client string) error {
 		if err != nil {
 			return err
 		}
-		if _, _, err := s.config.Store.WithdrawConsent(ctx, t.ID, p.ID, name); err != nil {
+		if _, err := s.config.Store.WithdrawConsent(ctx, t.ID, p.ID, name, a.actor); err != nil {
 			return err
 		}
 	}
-	ended, err := s.config.Store.EndedFamilies(a.Context(), t.ID, p.ID) // by an earlier try, too, which may have come only so far
-	if err != nil {
-		return err
-	}
-	ended = slices.DeleteFunc(ended, func(f tenant.Family) bool { return client != "" && client != f.Client })
-	return s.distrustFamilies(a.Context(), t, a.actor, mint.ByAdmin, ended)
+	return s.debts.round(context.WithoutCancel(a.Context()))
 }

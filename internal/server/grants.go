@@ -24,7 +24,7 @@ type Grants interface {
 	grant.Families
 	// AnyFamily reports whether any refresh token was ever given out.
 	AnyFamily(ctx context.Context) (bool, error)
-	RevokeFamily(ctx context.Context, tenantID, id string) (tenant.Family, error)
+	RevokeFamily(ctx context.Context, tenantID, id, actor string) error
 	SuspendFamily(ctx context.Context, tenantID, person, id string, why tenant.Suspicion) (f tenant.Family, suspended bool, err error)
 }
 
@@ -138,34 +138,4 @@ func grantEntry(kind mint.EntryKind, tenantID, person, client, actor string, det
 		e.Detail = append(e.Detail, mint.Field{Name: name, Value: short(value)})
 	}
 	return e
-}
-
-// accessEnded has the access tokens of a person's families distrusted, which the person has ended.
-func (s *Server) accessEnded(ctx context.Context, t *tenant.Tenant, person string, families []tenant.Family) error {
-	return s.distrustFamilies(ctx, t, tenant.ActorPerson(person), mint.ByUser, families)
-}
-
-// distrustFamilies has the access tokens of families that are over distrusted which are not yet, one after the other: it is
-// rare, and there are few. Whoever had more made of a family than it remembers may have some left, so all that names its session
-// is distrusted then.
-func (s *Server) distrustFamilies(ctx context.Context, t *tenant.Tenant, actor string, reason mint.Reason, families []tenant.Family) error {
-	var errs []error
-	feed := s.feeds.of(t.ID, t.Issuer)
-	distrust := func(kind mint.DistrustKind, value string, used time.Time) {
-		if feed.says(kind, value, used.Unix()) {
-			return
-		}
-		_, err := s.state(ctx, mint.StateQuery{Tenant: t.ID, Issuer: t.Issuer, Act: mint.ActDistrust, Kind: kind, Value: value, Reason: reason, Actor: actor})
-		errs = append(errs, err)
-	}
-	for _, f := range families {
-		if f.Crowded(s.now()) {
-			distrust(mint.DistrustSession, f.SID, f.UsedAt)
-			continue
-		}
-		for _, token := range f.Alive(s.now()) {
-			distrust(mint.DistrustToken, token.JTI, f.UsedAt)
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -83,8 +83,11 @@ func (w *town) code(client string, scope oauth.Scope) string {
 	c := tenant.Code{Hash: given.Hash(), Tenant: "acme", Client: client, Person: w.ada.ID, Session: w.session.ID, RedirectURI: townCallback,
 		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Nonce: "n", Scope: scope, Resources: []string{ordersAPI}, SignedInAt: w.session.At, ACR: "phr",
 		AMR: []string{"swk", "user"}, IssuedAt: time.Now()}
-	if _, err := w.store.SaveConsent(w.t.Context(), tenant.Consent{Tenant: c.Tenant, Person: c.Person, Client: c.Client}.With(c.Scope, c.Resources)); err != nil {
-		w.t.Fatal(err)
+	registered, err := w.store.Client(w.t.Context(), "acme", client)
+	if must(w.t, registered, err); !registered.Trusted { // of whose people nobody is asked
+		if _, err := w.store.SaveConsent(w.t.Context(), tenant.Consent{Tenant: c.Tenant, Person: c.Person, Client: c.Client}.With(c.Scope, c.Resources)); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 	if err := w.store.SaveCode(w.t.Context(), c); err != nil {
 		w.t.Fatal(err)
@@ -218,6 +221,10 @@ func TestRefreshTokensAreTheirClients(t *testing.T) {
 	}
 	if got := ask(b.Refresh, w.web); got["active"] != false {
 		t.Errorf("a token of what was given up: %v", got)
+	}
+	all, err := w.op.Distrusted(t.Context(), "acme")
+	if must(t, all, err); len(all) != 2 || all[0].Kind != "token" || all[0].Reason != "user" || all[1].Kind != "token" || all[1].Reason != "user" {
+		t.Errorf("of what was given up was stated %+v", all)
 	}
 }
 
@@ -412,8 +419,8 @@ func TestEveryDebtIsAKindOfEntry(t *testing.T) {
 	}
 }
 
-// TestEndingAgainDoesWhatIsMissing begins with families that are over and access tokens that nobody distrusts: so an earlier
-// try leaves them whose ledger went away in the middle.
+// TestEndingAgainDoesWhatIsMissing ends what is over already, whose access token the ledger has perhaps not heard of: whoever ends it
+// again finds it ended, and it is said once.
 func TestEndingAgainDoesWhatIsMissing(t *testing.T) {
 	w := newTown(t)
 	ctx := t.Context()
@@ -422,8 +429,8 @@ func TestEndingAgainDoesWhatIsMissing(t *testing.T) {
 		one = w.signIn(client)
 		families, err := w.store.Families(ctx, "acme", w.ada.ID)
 		must(t, families, err)
-		if ended, _, err := w.store.WithdrawConsent(ctx, "acme", w.ada.ID, client); err != nil || len(ended) != 1 {
-			t.Fatal(len(ended), err)
+		if _, err := w.store.WithdrawConsent(ctx, "acme", w.ada.ID, client, tenant.ActorPerson(w.ada.ID)); err != nil {
+			t.Fatal(err)
 		}
 		return one, families[0].ID
 	}
@@ -458,12 +465,9 @@ func TestEndingAgainDoesWhatIsMissing(t *testing.T) {
 			}
 		},
 	} {
+		before := statements()
 		one, id := halfway("spa")
 		byID("suspend")(one, id)
-		if w.form("/acme/revoke", url.Values{"token": {one.Refresh}}, w.web); w.introspect(w.api, one.Access)["active"] != true {
-			t.Fatalf("%s: it was not halfway, or another client ended it", name)
-		}
-		before := statements()
 		again(one, id)
 		if w.introspect(w.api, one.Access)["active"] != false {
 			t.Errorf("%s: its access token lives", name)
@@ -491,6 +495,94 @@ func TestPeopleEndApplications(t *testing.T) {
 	all, err := w.op.Distrusted(t.Context(), "acme")
 	if must(t, all, err); len(all) != 1 || all[0].Kind != "token" || all[0].Value != jti || all[0].Reason != "user" {
 		t.Errorf("stated: %+v", all)
+	}
+}
+
+// TestPeopleEndWhatCantRefresh: an application that can't refresh is on its person's account page while its access token lives, also
+// one of the organisation's own, which nobody was asked about; and so it is for administrators. Ending it ends that token and no other.
+func TestPeopleEndWhatCantRefresh(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	for id, trusted := range map[string]bool{"bare": false, "own": true} {
+		c, err := w.op.CreateClient(ctx, "acme", adminapi.CreateClient{ClientID: id, Name: "The " + id, Type: "spa", Grants: []string{"authorization_code"}, DPoP: "offered", DPoPReason: "tests",
+			APIs: []string{ordersAPI}, Scopes: []string{"read"}, RedirectURIs: []string{townCallback}, Lifetime: 3600, Trusted: trusted})
+		must(t, c, err)
+	}
+	visitor := w.visitor(w.ada, time.Now())
+	for _, c := range []struct {
+		name, client, reason string
+		end                  func(client string)
+	}{
+		{"the person ends it", "bare", "user", func(client string) {
+			if resp, body := visitor.post("/account/applications/end", url.Values{"client": {client}}); resp.StatusCode != 303 {
+				t.Fatalf("%d %s", resp.StatusCode, body)
+			}
+		}},
+		{"the person ends one of the organisation's", "own", "user", func(string) {
+			if resp, body := visitor.post("/account/applications/end", url.Values{"client": {"own"}}); resp.StatusCode != 303 {
+				t.Fatalf("%d %s", resp.StatusCode, body)
+			}
+		}},
+		{"an administrator ends it", "own", "admin", func(client string) {
+			all, err := w.op.ChangeAccess(ctx, "acme", w.ada.ID, adminapi.ChangeAccess{Step: "end", Client: client})
+			if must(t, all, err); len(all.Given) != 1 || all.Given[0].Client != "bare" {
+				t.Errorf("then there is %+v", all.Given)
+			}
+		}},
+		{"an administrator ends all", "bare", "admin", func(string) {
+			all, err := w.op.ChangeAccess(ctx, "acme", w.ada.ID, adminapi.ChangeAccess{Step: "end"})
+			if must(t, all, err); len(all.Given)+len(all.Access)+len(all.Consents) != 0 {
+				t.Errorf("then there is %+v", all)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := w.op.ChangeAccess(ctx, "acme", w.ada.ID, adminapi.ChangeAccess{Step: "end"}); err != nil { // of the case before
+				t.Fatal(err)
+			}
+			web := w.signIn("web")
+			given := map[string]string{}
+			for _, client := range []string{"bare", "own"} {
+				given[client] = w.tokens(w.form("/acme/token", exchanging(client, w.code(client, oauth.Scope{"openid", "read"})), nil)).Access
+				if client == "own" { // nobody was asked
+					if _, err := w.store.Consent(ctx, "acme", w.ada.ID, client); err == nil {
+						t.Fatal("a consent to an application that is trusted")
+					}
+				}
+			}
+			if _, page := visitor.get("/account"); !strings.Contains(page, "The bare") || !strings.Contains(page, "The own") || !strings.Contains(page, "Access ends") {
+				t.Error("the account page doesn't show what can't refresh")
+			}
+			all, err := w.op.Access(ctx, "acme", w.ada.ID)
+			if must(t, all, err); len(all.Given) != 2 || all.Given[0].Client != "own" || all.Given[0].Expires.Before(time.Now().Add(50*time.Minute)) || all.Given[1].Session != w.session.ID {
+				t.Errorf("an administrator sees %+v", all.Given)
+			}
+			had, err := w.op.Distrusted(ctx, "acme")
+			must(t, had, err)
+			jti := w.introspect(w.api, given[c.client])["jti"]
+			c.end(c.client)
+			everything := strings.HasSuffix(c.name, "all")
+			for client, raw := range given {
+				if got := w.introspect(w.api, raw)["active"] == true; got != (client != c.client && !everything) {
+					t.Errorf("the access token of %s is active: %v", client, got)
+				}
+			}
+			if got := w.introspect(w.api, web.Access)["active"] == true; got == everything {
+				t.Errorf("another application's access token is active: %v", got)
+			}
+			stated, err := w.op.Distrusted(ctx, "acme")
+			must(t, stated, err)
+			found := false
+			for _, d := range stated[len(had):] {
+				found = found || d.Value == jti
+				if d.Kind != "token" || d.Reason != c.reason || !everything && d.Value != jti {
+					t.Errorf("stated %+v", d)
+				}
+			}
+			if !found {
+				t.Errorf("stated %+v, and not about %v", stated[len(had):], jti)
+			}
+		})
 	}
 }
 

@@ -264,7 +264,7 @@ func (s *Server) payDistrust(ctx context.Context, o *tenant.Owed) error {
 		return nil
 	}
 	q := mint.StateQuery{Tenant: t.ID, Issuer: t.Issuer, Act: mint.ActDistrust, Reason: mint.ByAdmin, Actor: o.Actor}
-	if o.ByPerson() {
+	if o.ByUser() {
 		q.Reason = mint.ByUser
 	}
 	if age > fresh {
@@ -278,6 +278,8 @@ func (s *Server) payDistrust(ctx context.Context, o *tenant.Owed) error {
 		}
 	case tenant.DistrustPerson:
 		q.Kind, q.Value = mint.DistrustSubject, o.Person
+	case tenant.DistrustToken:
+		q.Kind, q.Value, q.Before = mint.DistrustToken, o.JTI, 0
 	case tenant.DistrustLeaked:
 		q.Kind, q.Value, q.Reason, q.Before = mint.DistrustToken, o.JTI, mint.LeakedToken, 0
 	default:

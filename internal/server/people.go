@@ -27,7 +27,7 @@ func (s *Server) newDoor() (*login.Door, error) {
 			s.failures.note(failing{tenant: tenantID, subject: person, reason: reason})
 		},
 		Begun: grant.NewFailureLimit(ceremoniesPerMinute), Strays: grant.NewFailureLimit(straysPerMinute), Acts: grant.NewFailureLimit(actsPerMinute),
-		Ended: s.accessEnded, Settle: s.settle, Log: s.log, Now: s.now,
+		Settle: s.settle, Log: s.log, Now: s.now,
 	})
 }
 

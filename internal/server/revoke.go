@@ -60,7 +60,7 @@ func (s *Server) revoke(r *http.Request, t *resident) error {
 		return nil
 	}
 	_, err = s.state(r.Context(), mint.StateQuery{Tenant: t.tenant.ID, Issuer: t.tenant.Issuer, Act: mint.ActDistrust, Kind: mint.DistrustToken, Value: token.ID(),
-		Reason: mint.ByUser, Actor: "client:" + client})
+		Reason: mint.ByUser, Actor: tenant.ActorClient(client)})
 	if isAway(err) {
 		return oauth.Unavailable(time.Second, err) // the token must be taken for alive (RFC 7009 §2.2.1)
 	}
@@ -80,7 +80,7 @@ func (s *Server) giveUp(ctx context.Context, t *resident, client string, raw sec
 	case f.Client != client:
 		return errOthersToken
 	}
-	err = s.endFamily(ctx, &t.tenant, f, "client:"+client, mint.ByUser, "given up by the client")
+	err = s.endFamily(ctx, f, tenant.ActorClient(client), "given up by the client")
 	if isAway(err) {
 		return oauth.Unavailable(time.Second, err)
 	}
@@ -88,21 +88,19 @@ func (s *Server) giveUp(ctx context.Context, t *resident, client string, raw sec
 }
 
 // endFamily ends a family for good: written down, then done, and then its access tokens are distrusted. Done again, to a
-// family that is over, it does what is missing: an earlier try may have come only so far.
-func (s *Server) endFamily(ctx context.Context, t *tenant.Tenant, f tenant.Family, actor string, by mint.Reason, reason string) error {
+// family that is over, it waits for what is missing: the ledger may have been away the first time.
+func (s *Server) endFamily(ctx context.Context, f tenant.Family, actor, reason string) error {
 	ctx = context.WithoutCancel(ctx)
-	if f.Over(s.now()) {
-		return s.distrustFamilies(ctx, t, actor, by, []tenant.Family{f})
+	if f.RevokedAt.IsZero() {
+		e := grantEntry(mint.RefreshEnded, f.Tenant, f.Person, f.Client, actor, map[string]string{"family": f.ID, "reason": reason})
+		if err := s.vaults.record(ctx, e); err != nil {
+			return err
+		}
+		if err := s.config.Store.RevokeFamily(ctx, f.Tenant, f.ID, actor); err != nil {
+			return err
+		}
 	}
-	e := grantEntry(mint.RefreshEnded, f.Tenant, f.Person, f.Client, actor, map[string]string{"family": f.ID, "reason": reason})
-	if err := s.vaults.record(ctx, e); err != nil {
-		return err
-	}
-	f, err := s.config.Store.RevokeFamily(ctx, f.Tenant, f.ID)
-	if err != nil {
-		return err
-	}
-	return s.distrustFamilies(ctx, t, actor, by, []tenant.Family{f})
+	return s.debts.round(ctx)
 }
 
 // state has the ledger state something, and returns when this house goes by it and would after a crash, too, with the

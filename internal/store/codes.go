@@ -4,13 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"seawall/internal/secret"
 	"seawall/internal/tenant"
 )
 
-const codeColumns = `hash, tenant, client, person, session, passkey, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, redeemed_at, gave, family`
+const codeColumns = `hash, tenant, client, person, session, passkey, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, redeemed_at, gave, family, revoked_at`
 
 // SaveCode keeps an authorization code if everything that it says holds in this very act: person and client are live, the
 // client has that redirect URI, the person allows what the code gives or the client is trusted, and the browser session is there
@@ -132,8 +133,8 @@ func (s *Store) RedeemCode(ctx context.Context, tenantID string, hash secret.Has
 			return codeOver()
 		}
 		c.RedeemedAt, c.Gave, c.Family = fromMillis(sql.NullInt64{Int64: now, Valid: true}), r.Token, family
-		if r.Family == nil {
-			return nil
+		if r.Family == nil { // nothing else remembers what it gave
+			return x.exec(`update code set forget_at = $2 where hash = $1 and forget_at < $2`, hash[:], millis(r.Token.ExpiresAt))
 		}
 		r.Family.Passkey = c.Passkey
 		return x.insertFamily(*r.Family)
@@ -160,6 +161,8 @@ func (x *tx) takeBack(c tenant.Code) error {
 				return err
 			}
 		}
+	} else if err := x.exec(`update code set revoked_at = $2 where hash = $1 and revoked_at is null`, c.Hash[:], x.now.UnixMilli()); err != nil {
+		return err
 	}
 	for _, o := range c.OwesReuse(alive) {
 		if err := x.oweOnce(o); err != nil {
@@ -173,7 +176,7 @@ func (x *tx) takeBack(c tenant.Code) error {
 // it is over, the ledger must hear that nothing of its session is to be believed.
 func (x *tx) takeBackFamily(f tenant.Family) error {
 	if f.RevokedAt.IsZero() && f.Crowded(x.now) {
-		if err := x.owe(tenant.Owed{Tenant: f.Tenant, Kind: tenant.DistrustSession, Person: f.Person, Client: f.Client, Session: f.SID, Actor: "client:" + f.Client}); err != nil {
+		if err := x.owe(tenant.Owed{Tenant: f.Tenant, Kind: tenant.DistrustSession, Person: f.Person, Client: f.Client, Session: f.SID, Actor: tenant.ActorClient(f.Client)}); err != nil {
 			return err
 		}
 	}
@@ -251,31 +254,74 @@ func (s *Store) SaveConsent(ctx context.Context, more tenant.Consent) (c tenant.
 	return c, err
 }
 
-// WithdrawConsent takes back what a person has allowed a client, revokes its families and ends its codes, in one act. It
-// returns the families that ended, and reports whether there was anything.
-func (s *Store) WithdrawConsent(ctx context.Context, tenantID, person, client string) (ended []tenant.Family, withdrawn bool, err error) {
+// WithdrawConsent takes back what a person has allowed a client and all that it made of that, in one act: it revokes its families,
+// ends its codes, and owes it to the ledger that its access tokens are over. It reports whether there was anything.
+func (s *Store) WithdrawConsent(ctx context.Context, tenantID, person, client, actor string) (withdrawn bool, err error) {
 	err = s.act(ctx, func(x *tx) error {
 		n, err := x.affected(`delete from consent where tenant = $1 and person = $2 and client = $3`, tenantID, person, client)
 		if err != nil {
 			return err
 		}
 		const theirs = `tenant = $1 and person = $2 and client = $4`
-		if ended, err = x.revokeFamilies(theirs, tenantID, person, client); err != nil {
+		families, err := x.revokeFamilies(theirs, tenantID, person, client)
+		if err != nil {
 			return err
 		}
-		withdrawn = n == 1 || len(ended) > 0
+		codes, err := x.revokeGiven(theirs, tenantID, person, client)
+		if err != nil {
+			return err
+		}
+		withdrawn = n == 1 || len(families)+len(codes) > 0
+		for _, o := range owesEnds(families, codes, actor, x.now) {
+			if err := x.owe(o); err != nil {
+				return err
+			}
+		}
 		return x.endCodes(theirs, tenantID, person, client)
 	})
-	return ended, withdrawn, err
+	return withdrawn, err
+}
+
+// owesEnds is what the ledger must hear of families and codes that the actor has ended, once each.
+func owesEnds(families []tenant.Family, codes []tenant.Code, actor string, now time.Time) (all []tenant.Owed) {
+	for _, f := range families {
+		all = append(all, f.OwesEnd(actor, now)...)
+	}
+	for _, c := range codes {
+		all = append(all, c.OwesEnd(actor))
+	}
+	return all
+}
+
+// Given returns a person's codes whose access token lives and has no family, the one that was redeemed last first: all that there is
+// of an application that can't refresh.
+func (s *Store) Given(ctx context.Context, tenantID, person string) (all []tenant.Code, err error) {
+	now := s.now()
+	err = s.read(ctx, func(q querier) (err error) {
+		all, err = collect(q, scanCode, `select `+codeColumns+` from code where tenant = $1 and person = $2 and `+givenAlone+` and forget_at > $3 order by redeemed_at desc, hash`, tenantID, person, now.UnixMilli())
+		return err
+	})
+	return slices.DeleteFunc(all, func(c tenant.Code) bool { return !c.Alive(now) }), err
+}
+
+// givenAlone holds of a code that gave an access token and no family, unless that was taken back.
+const givenAlone = `redeemed_at is not null and family = '' and revoked_at is null`
+
+// revokeGiven takes back the access tokens that live which those of a person's codes gave without a family that a condition names;
+// its parameters begin with $4.
+func (x *tx) revokeGiven(where, tenantID, person string, args ...any) ([]tenant.Code, error) {
+	codes, err := collect(x, scanCode, `update code set revoked_at = $3 where `+givenAlone+` and forget_at > $3 and `+where+` returning `+codeColumns,
+		append([]any{tenantID, person, x.now.UnixMilli()}, args...)...)
+	return slices.DeleteFunc(codes, func(c tenant.Code) bool { return !x.now.Before(c.Gave.ExpiresAt) }), err
 }
 
 func scanCode(scan func(...any) error) (c tenant.Code, err error) {
 	var hash []byte
-	var signedIn, issued, expires, redeemed sql.NullInt64
+	var signedIn, issued, expires, redeemed, revoked sql.NullInt64
 	err = scan(&hash, &c.Tenant, &c.Client, &c.Person, &c.Session, &c.Passkey, &c.RedirectURI, &c.Challenge, &c.Nonce, &c.JKT, column{(*[]string)(&c.Scope)}, column{&c.Resources},
-		&signedIn, &c.ACR, column{&c.AMR}, &issued, &expires, &redeemed, column{&c.Gave}, &c.Family)
+		&signedIn, &c.ACR, column{&c.AMR}, &issued, &expires, &redeemed, column{&c.Gave}, &c.Family, &revoked)
 	copy(c.Hash[:], hash)
-	c.SignedInAt, c.IssuedAt, c.ExpiresAt, c.RedeemedAt = fromMillis(signedIn), fromMillis(issued), fromMillis(expires), fromMillis(redeemed)
+	c.SignedInAt, c.IssuedAt, c.ExpiresAt, c.RedeemedAt, c.RevokedAt = fromMillis(signedIn), fromMillis(issued), fromMillis(expires), fromMillis(redeemed), fromMillis(revoked)
 	return c, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,10 +16,11 @@ import (
 
 const familyColumns = `id, tenant, client, person, session, passkey, sid, offline, scope, resources, jkt, signed_in_at, acr, amr, generation, current, previous, consumed_at, successor, replayed, released, suspended_at, suspicion, revoked_at, created_at, used_at, expires_at, ends_at`
 
-// insertFamily keeps a new family, and now and then forgets some whose time is over: two for each new one.
+// insertFamily keeps a new family, and now and then forgets some whose time is over, and that of their access tokens: two for each
+// new one.
 func (x *tx) insertFamily(f tenant.Family) error {
 	if x.w.families++; x.w.families%sweepEvery == 0 {
-		if err := x.exec(`delete from family where id in (select id from family where ends_at <= $1 order by ends_at limit $2)`, x.now.UnixMilli(), sweepRows); err != nil {
+		if err := x.exec(`delete from family where id in (select id from family where ends_at <= $1 order by ends_at limit $2)`, x.now.Add(-tenant.LongestLifetime).UnixMilli(), sweepRows); err != nil {
 			return err
 		}
 	}
@@ -60,16 +60,6 @@ func (s *Store) Families(ctx context.Context, tenantID, person string) (all []te
 		return err
 	})
 	return all, err
-}
-
-// EndedFamilies returns a person's families that were revoked while access tokens of theirs may be alive.
-func (s *Store) EndedFamilies(ctx context.Context, tenantID, person string) (all []tenant.Family, err error) {
-	now := s.now()
-	err = s.read(ctx, func(q querier) (err error) {
-		all, err = collect(q, scanFamily, `select `+familyColumns+` from family where tenant = $1 and person = $2 and revoked_at is not null order by id`, tenantID, person)
-		return err
-	})
-	return slices.DeleteFunc(all, func(f tenant.Family) bool { return len(f.Alive(now)) == 0 }), err
 }
 
 // AnyFamily reports whether there is any family, whoever's.
@@ -227,25 +217,30 @@ func (s *Store) ResumeFamily(ctx context.Context, tenantID, person, id string) (
 	return f, resumed, err
 }
 
-// RevokeFamily ends a family for good and returns it. Doing it again changes nothing.
-func (s *Store) RevokeFamily(ctx context.Context, tenantID, id string) (f tenant.Family, err error) {
-	err = s.act(ctx, func(x *tx) (err error) {
-		if err := x.revokeFamily(tenantID, id); err != nil {
+// RevokeFamily ends a family for good, and owes it to the ledger that its access tokens are over. Doing it again changes nothing.
+func (s *Store) RevokeFamily(ctx context.Context, tenantID, id, actor string) error {
+	return s.act(ctx, func(x *tx) error {
+		f, err := familyByID(x, tenantID, id)
+		if err != nil || !f.RevokedAt.IsZero() {
 			return err
 		}
-		f, err = familyByID(x, tenantID, id)
-		return err
+		for _, o := range f.OwesEnd(actor, x.now) {
+			if err := x.owe(o); err != nil {
+				return err
+			}
+		}
+		return x.revokeFamily(tenantID, id)
 	})
-	return f, err
 }
 
 func (x *tx) revokeFamily(tenantID, id string) error {
 	return x.exec(`update family set revoked_at = $3, successor = null where tenant = $1 and id = $2 and revoked_at is null`, tenantID, id, x.now.UnixMilli())
 }
 
-// revokeFamilies ends those of a person's families that a condition names; its parameters begin with $4.
+// revokeFamilies ends those of a person's families that a condition names; its parameters begin with $4. One that has ended by itself
+// is among them: its last access token may live longer.
 func (x *tx) revokeFamilies(where, tenantID, person string, args ...any) ([]tenant.Family, error) {
-	return collect(x, scanFamily, `update family set revoked_at = $3, successor = null where revoked_at is null and expires_at > $3 and `+where+` returning `+familyColumns,
+	return collect(x, scanFamily, `update family set revoked_at = $3, successor = null where revoked_at is null and `+where+` returning `+familyColumns,
 		append([]any{tenantID, person, x.now.UnixMilli()}, args...)...)
 }
 

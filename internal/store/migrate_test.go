@@ -277,6 +277,43 @@ func TestTheFirstReleaseMigrates(t *testing.T) {
 	}
 }
 
+// TestCodesFromBeforeTheirEndsMigrate: what they gave was not taken back.
+func TestCodesFromBeforeTheirEndsMigrate(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openWith(t, dir, embedded()[:6])
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := secret.New("x").Hash()
+	err = s.act(t.Context(), func(x *tx) error {
+		return errors.Join(
+			x.exec(`insert into tenant (id, class, owner, contacts, issuer, algorithm, claims, max_lifetime_ms, rotation_days, created_at, policy_version, policy_applied)
+				values ('acme', 'production', 'ops@acme.example', '[]', 'https://id.example/acme', 'ES256', '[]', 3600000, 30, 1, 0, 0)`),
+			x.exec(`insert into person (tenant, id, handle, kind, login, name, role, created_at) values ('acme', 'p1', zeroblob(32), 'human', 'ada', 'Ada', '', 1)`),
+			x.exec(`insert into client (tenant, id, name, type, grants, auth, key_set, claims, lifetime_ms, rate_per_second, created_at) values ('acme', 'web', 'Web', 'web', '["authorization_code"]', 'client_secret_basic', '', '{}', 60000, 5, 1)`),
+			x.exec(`insert into code (hash, tenant, client, person, session, passkey, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, forget_at, redeemed_at, gave, family)
+				values ($1, 'acme', 'web', 'p1', 's', x'01', 'https://a.example/cb', '`+strings.Repeat("c", 43)+`', '', '', '["openid"]', '[]', 1, 'phr', '[]', $2, $2, $3, $2, '{"jti":"j","exp":"2100-01-01T00:00:00Z"}', '')`,
+				hash[:], s.now().UnixMilli(), s.now().Add(time.Minute).UnixMilli()))
+	})
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openWith(t, dir, embedded()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		if all, err := s.Given(t.Context(), "acme", "p1"); err != nil || len(all) != want || want == 1 && (all[0].Hash != hash || all[0].Gave.JTI != "j") {
+			t.Errorf("given %+v, %v", all, err)
+		}
+		if _, err := s.WithdrawConsent(t.Context(), "acme", "p1", "web", "uid:0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if owed, err := s.Owed(t.Context(), tenant.Owed{}); err != nil || len(owed) != 1 || owed[0].JTI != "j" {
+		t.Errorf("the ledger is owed %+v, %v", owed, err)
+	}
+}
+
 // TestPasskeysFromBeforeTheirReasonsMigrate: what was suspended then was so because a counter went back.
 func TestPasskeysFromBeforeTheirReasonsMigrate(t *testing.T) {
 	dir := t.TempDir()

@@ -11,7 +11,7 @@ import (
 // How long authorization codes live, and are remembered.
 const (
 	CodeLife   = time.Minute      // RFC 6749 §4.1.2 allows ten; a browser needs a second
-	CodeMemory = 10 * time.Minute // so long a second use is known for what it is
+	CodeMemory = 10 * time.Minute // so long at least a second use is known for what it is
 )
 
 // ErrCodeReused: the code was redeemed already, so two have it. What it gave is in the [Code] beside the error.
@@ -41,6 +41,7 @@ type Code struct {
 	RedeemedAt time.Time // zero: not yet
 	Gave       Released  // the access token that it gave
 	Family     string    // the refresh family that it gave; empty: none
+	RevokedAt  time.Time // when the access token was taken back that it gave without a family; zero: it was not
 }
 
 // Released names an access token that somebody has.
@@ -69,6 +70,11 @@ func (c Code) Stands(client Client, given Consent) error {
 		return Refuse(ErrNotFound, "ask again", "the person does not allow all of this to %s any more", client.ID)
 	}
 	return nil
+}
+
+// Alive reports whether the access token that the code gave without a family may be alive at now.
+func (c Code) Alive(now time.Time) bool {
+	return !c.RedeemedAt.IsZero() && c.Family == "" && c.RevokedAt.IsZero() && now.Before(c.Gave.ExpiresAt)
 }
 
 // NewCode checks a code. Without a time of expiry it lives for [CodeLife], and never longer.

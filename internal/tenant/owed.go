@@ -3,6 +3,7 @@ package tenant
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type OwedKind string
 const (
 	DistrustSession OwedKind = "distrust.session" // what names the session
 	DistrustPerson  OwedKind = "distrust.person"  // everything of the person
+	DistrustToken   OwedKind = "distrust.token"   // a token that somebody took back
 	DistrustLeaked  OwedKind = "distrust.leaked"  // a token that came of a code which two have
 
 	CodeReused       OwedKind = "code.reused"
@@ -71,13 +73,37 @@ func (c Code) OwesReuse(alive []Released) []Owed {
 	}
 	all := []Owed{{Tenant: c.Tenant, Kind: CodeReused, Person: c.Person, Client: c.Client, Detail: detail}}
 	for _, token := range alive {
-		all = append(all, Owed{Tenant: c.Tenant, Kind: DistrustLeaked, Person: c.Person, Client: c.Client, JTI: token.JTI, Actor: "client:" + c.Client})
+		all = append(all, Owed{Tenant: c.Tenant, Kind: DistrustLeaked, Person: c.Person, Client: c.Client, JTI: token.JTI, Actor: ActorClient(c.Client)})
 	}
 	return all
 }
 
-// ByPerson reports whether the person whom it is about wanted it.
-func (o Owed) ByPerson() bool { return o.Actor == ActorPerson(o.Person) }
+// OwesEnd is what the ledger must hear of a family that the actor has ended at now: that its access tokens are not to be believed.
+// One that has given more than it remembers may have some left, so nothing of its session is.
+func (f Family) OwesEnd(actor string, now time.Time) (all []Owed) {
+	if f.Crowded(now) {
+		return []Owed{{Tenant: f.Tenant, Kind: DistrustSession, Person: f.Person, Session: f.SID, Actor: actor}}
+	}
+	for _, token := range f.Alive(now) {
+		all = append(all, Owed{Tenant: f.Tenant, Kind: DistrustToken, Person: f.Person, Client: f.Client, JTI: token.JTI, Actor: actor})
+	}
+	return all
+}
+
+// OwesEnd is what the ledger must hear of a code whose access token, which lives, the actor has ended.
+func (c Code) OwesEnd(actor string) Owed {
+	return Owed{Tenant: c.Tenant, Kind: DistrustToken, Person: c.Person, Client: c.Client, JTI: c.Gave.JTI, Actor: actor}
+}
+
+// ByUser reports whether the person whom it is about wanted it, or an application that acts for them.
+func (o Owed) ByUser() bool {
+	return o.Actor == ActorPerson(o.Person) || strings.HasPrefix(o.Actor, clientPrefix)
+}
+
+const clientPrefix = "client:"
+
+// ActorClient is how an entry names a client as who did something.
+func ActorClient(id string) string { return clientPrefix + id }
 
 // ActorPerson is how an entry names somebody as who did something.
 func ActorPerson(id string) string { return personPrefix + id }

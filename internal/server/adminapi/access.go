@@ -8,6 +8,7 @@ import (
 // Accesses is what applications have of a person: GET /v1/tenants/{t}/people/{p}/access.
 type Accesses struct {
 	Access   []Access  `json:"access"`   // the one used last first
+	Given    []Given   `json:"given"`    // the one given last first
 	Consents []Consent `json:"consents"` // by client
 }
 
@@ -28,6 +29,17 @@ type Access struct {
 	Expires    time.Time `json:"expires"` // unless it is used before
 	Suspended  time.Time `json:"suspended,omitzero"`
 	Why        string    `json:"why,omitempty"` // it is suspended, in one word
+}
+
+// Given is an access token that lives, of an application that can't get another without the person.
+type Given struct {
+	Client    string    `json:"client"`
+	Name      string    `json:"name"` // of the application
+	Scopes    []string  `json:"scopes"`
+	Resources []string  `json:"resources"` // audiences
+	Session   string    `json:"session"`   // the browser session that it came from
+	At        time.Time `json:"at"`
+	Expires   time.Time `json:"expires"`
 }
 
 // Consent is what a person has allowed an application.

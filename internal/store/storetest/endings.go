@@ -22,7 +22,7 @@ func testCodesEnd(t *testing.T, f *fixture) {
 		other, client bool
 	}{
 		{"withdrawing what was allowed", func(p party) {
-			if _, _, err := f.WithdrawConsent(ctx, "acme", p.person.ID, p.client.ID); err != nil {
+			if _, err := f.WithdrawConsent(ctx, "acme", p.person.ID, p.client.ID, "uid:0"); err != nil {
 				t.Fatal(err)
 			}
 		}, false, true},

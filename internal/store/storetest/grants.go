@@ -18,6 +18,7 @@ type Codes interface {
 	SaveCode(ctx context.Context, c tenant.Code) error
 	Code(ctx context.Context, tenantID string, hash secret.Hash) (tenant.Code, error)
 	RedeemCode(ctx context.Context, tenantID string, hash secret.Hash, r tenant.Redemption) (tenant.Code, error)
+	Given(ctx context.Context, tenantID, person string) ([]tenant.Code, error)
 }
 
 // Consents keeps what people have allowed.
@@ -25,14 +26,13 @@ type Consents interface {
 	Consent(ctx context.Context, tenantID, person, client string) (tenant.Consent, error)
 	Consents(ctx context.Context, tenantID, person string) ([]tenant.Consent, error)
 	SaveConsent(ctx context.Context, more tenant.Consent) (tenant.Consent, error)
-	WithdrawConsent(ctx context.Context, tenantID, person, client string) (ended []tenant.Family, withdrawn bool, err error)
+	WithdrawConsent(ctx context.Context, tenantID, person, client, actor string) (withdrawn bool, err error)
 }
 
 // Families keeps families of refresh tokens.
 type Families interface {
 	Family(ctx context.Context, tenantID, id string) (tenant.Family, error)
 	Families(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
-	EndedFamilies(ctx context.Context, tenantID, person string) ([]tenant.Family, error)
 	RecentFamily(tenantID, id string) (tenant.Family, bool)
 	RotateFamily(ctx context.Context, tenantID string, r tenant.Rotation) (tenant.Family, tenant.Verdict, error)
 }
@@ -41,7 +41,7 @@ type Families interface {
 type Endings interface {
 	SuspendFamily(ctx context.Context, tenantID, person, id string, why tenant.Suspicion) (f tenant.Family, suspended bool, err error)
 	ResumeFamily(ctx context.Context, tenantID, person, id string) (f tenant.Family, resumed bool, err error)
-	RevokeFamily(ctx context.Context, tenantID, id string) (tenant.Family, error)
+	RevokeFamily(ctx context.Context, tenantID, id, actor string) error
 }
 
 // party is a person who is signed in, and a client.
@@ -238,7 +238,7 @@ func testCodeAgainstWithdrawal(t *testing.T, f *fixture) {
 			if i == 0 {
 				return f.SaveCode(ctx, c)
 			}
-			_, _, err := f.WithdrawConsent(ctx, "acme", p.person.ID, p.client.ID)
+			_, err := f.WithdrawConsent(ctx, "acme", p.person.ID, p.client.ID, "uid:0")
 			return err
 		})
 		if errs[1] != nil {
@@ -318,8 +318,8 @@ func testCodeRace(t *testing.T, f *fixture) {
 func testConsents(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	p := f.mustAcme()
-	if _, had, err := f.WithdrawConsent(ctx, "acme", p.person.ID, "web"); err != nil || !had {
-		t.Fatal(had, err)
+	if !ok(f.WithdrawConsent(ctx, "acme", p.person.ID, "web", "uid:0"))(t) {
+		t.Fatal("there was nothing")
 	}
 	const other = "https://other.acme.example"
 	_, err := f.Consent(ctx, "acme", p.person.ID, "web")
@@ -359,12 +359,13 @@ func testConsents(t *testing.T, f *fixture) {
 		t.Errorf("all: %+v", all)
 	}
 	family, others := f.mustFamily(p, true, nil), f.mustFamily(f.mustParty("acme", "bob@acme.example", "cli"), true, nil)
-	ended, withdrawn, err := f.WithdrawConsent(ctx, "acme", p.person.ID, "web")
-	if err != nil || !withdrawn || len(ended) != 1 || ended[0].ID != family.ID {
-		t.Errorf("withdrawing: %v, %v, %v", ended, withdrawn, err)
-	}
-	if ended, withdrawn, err = f.WithdrawConsent(ctx, "acme", p.person.ID, "web"); err != nil || withdrawn || len(ended) != 0 {
-		t.Errorf("again: %v, %v, %v", ended, withdrawn, err)
+	for _, first := range []bool{true, false} {
+		if withdrawn := ok(f.WithdrawConsent(ctx, "acme", p.person.ID, "web", "uid:0"))(t); withdrawn != first {
+			t.Errorf("withdrawn: %v, want %v", withdrawn, first)
+		}
+		if n := ok(f.Family(ctx, "acme", family.ID))(t); n.RevokedAt.IsZero() {
+			t.Error("its family goes on")
+		}
 	}
 	if n := ok(f.Family(ctx, "acme", others.ID))(t); !n.Live(f.clock.Now()) {
 		t.Error("another person's application lost its access")
@@ -449,7 +450,7 @@ func testRecentFamilies(t *testing.T, f *fixture) {
 	}{
 		"nothing":   {func(tenant.Family) {}, tenant.Rotates},
 		"suspended": {func(n tenant.Family) { f.SuspendFamily(ctx, "acme", n.Person, n.ID, tenant.SuspendedByHand) }, tenant.Refused},
-		"revoked":   {func(n tenant.Family) { f.RevokeFamily(ctx, "acme", n.ID) }, tenant.Refused},
+		"revoked":   {func(n tenant.Family) { f.RevokeFamily(ctx, "acme", n.ID, "uid:0") }, tenant.Refused},
 		"turned":    {func(n tenant.Family) { f.mustRotate(n, "faster") }, tenant.Replays},
 		"let go on": {func(n tenant.Family) {
 			f.SuspendFamily(ctx, "acme", n.Person, n.ID, tenant.SuspendedByHand)
@@ -647,44 +648,41 @@ func testFamiliesEnd(t *testing.T, f *fixture) {
 	if _, again, err := f.SuspendFamily(ctx, "acme", p.person.ID, two.ID, tenant.OtherKey); err != nil || again || suspended.Suspicion != tenant.SuspendedByHand {
 		t.Errorf("suspended twice: %v, %v", again, err)
 	}
-	if gone := ok(f.RevokeFamily(ctx, "acme", one.ID))(t); gone.Live(start) || gone.RevokedAt.IsZero() {
-		t.Error("revoked, it lives")
+	revoke := func(id string) error { return f.RevokeFamily(ctx, "acme", id, "uid:0") }
+	for range 2 {
+		if err := revoke(one.ID); err != nil {
+			t.Fatal(err)
+		}
+		if gone := ok(f.Family(ctx, "acme", one.ID))(t); gone.Live(start) || gone.RevokedAt.IsZero() {
+			t.Error("revoked, it lives")
+		}
+		if owed := ok(f.Owed(ctx, tenant.Owed{}))(t); len(owed) != 1 || owed[0].Kind != tenant.DistrustToken || owed[0].JTI != "first" || owed[0].Client != "web" || owed[0].Actor != "uid:0" {
+			t.Errorf("the ledger is owed %+v", owed)
+		}
 	}
-	ok(f.RevokeFamily(ctx, "acme", one.ID))(t)
-	_, err := f.RevokeFamily(ctx, "acme", tenant.NewFamilyID().String())
-	wantReason(t, err, tenant.ErrNotFound)
-	_, _, err = f.ResumeFamily(ctx, "acme", p.person.ID, one.ID)
+	wantReason(t, revoke(tenant.NewFamilyID().String()), tenant.ErrNotFound)
+	_, _, err := f.ResumeFamily(ctx, "acme", p.person.ID, one.ID)
 	wantReason(t, err, tenant.ErrNotFound)
 	all := ok(f.Families(ctx, "acme", p.person.ID))(t)
 	if len(all) != 2 { // a suspended one is shown
 		t.Errorf("%d families are shown", len(all))
 	}
 	for _, n := range all {
-		ok(f.RevokeFamily(ctx, "acme", n.ID))(t)
+		if err := revoke(n.ID); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, v, err := f.RotateFamily(ctx, "acme", next(three, "x")); err != nil || v != tenant.Refused {
 		t.Errorf("revoked, it gives %v, %v", v, err)
 	}
-	ended := ok(f.EndedFamilies(ctx, "acme", p.person.ID))(t)
-	for _, n := range ended {
-		if n.RevokedAt.IsZero() || len(n.Alive(f.clock.Now())) == 0 {
-			t.Errorf("ended, with tokens that live: %+v", n)
-		}
-	}
-	if len(ended) != 3 {
-		t.Errorf("%d families ended while tokens of theirs live", len(ended))
-	}
 	idle := f.mustFamily(p, true, nil)
 	f.clock.advance(tenant.FamilyIdle)
-	if ended := ok(f.EndedFamilies(ctx, "acme", p.person.ID))(t); len(ended) != 0 {
-		t.Errorf("%d families ended while tokens of theirs live, and none does", len(ended))
-	}
 	if all := ok(f.Families(ctx, "acme", p.person.ID))(t); len(all) != 0 {
 		t.Errorf("%d families are shown", len(all))
 	}
 	_, _, err = f.SuspendFamily(ctx, "acme", p.person.ID, idle.ID, tenant.SuspendedByHand)
 	wantReason(t, err, tenant.ErrNotFound)
-	f.clock.advance(tenant.FamilyLongest)
+	f.clock.advance(tenant.FamilyLongest + tenant.LongestLifetime)
 	again := f.mustSignIn(p.key, 9)
 	p.session = again
 	for range 16 {
