@@ -250,7 +250,8 @@ func TestAnApplication(t *testing.T) {
 
 	b.go2(app.server + "/leave")
 	b.at("/dev/logout")
-	if at := eval[string](b, "location.href"); strings.Contains(at, "id_token") || strings.Contains(at, "eyJ") {
+	at := eval[string](b, "location.href")
+	if harmless(t, at); strings.Contains(at, "id_token") {
 		t.Error("the ID token stays in the address")
 	}
 	b.click(`form[action="/dev/logout"] button`)
@@ -265,9 +266,7 @@ func TestAnApplication(t *testing.T) {
 			t.Errorf("%s is not in the log", kind)
 		}
 	}
-	if strings.Contains(s.Output()+log, "swg_") || strings.Contains(s.Output()+log, "eyJ") {
-		t.Error("a code or a token is in a log")
-	}
+	harmless(t, s.Output(), log)
 }
 
 // TestApplicationScreens looks at the pages that applications send people to.

@@ -78,7 +78,5 @@ func TestTheWholeStory(t *testing.T) {
 	if wrong := app.again(); wrong != "invalid_grant" {
 		t.Errorf("refreshing after she took it back: %q", wrong)
 	}
-	if strings.Contains(s.Output(), "swe_") || strings.Contains(s.Output(), "swr_") {
-		t.Error("a credential is in the output")
-	}
+	harmless(t, s.Output())
 }
