@@ -374,6 +374,7 @@ func testOwedEntries(t *testing.T, f *fixture) {
 		{"a cloned passkey", func(p party, _ tenant.Family) {
 			wantReason(t, f.SignIn(ctx, newSession(p.key, f.clock.Now()), used(p.key, 0), secret.Hash{}), tenant.ErrCounter)
 		}, "refresh.suspended cloned-passkey;"},
+		{"a recovery", func(p party, _ tenant.Family) { f.recovering(p)(p) }, "refresh.suspended recovered;"},
 		{"a code again and again", func(p party, n tenant.Family) { // before the ledger hears of the first time
 			c := p.newCode(f.clock.Now())
 			if err := f.SaveCode(ctx, c); err != nil {
@@ -388,9 +389,14 @@ func testOwedEntries(t *testing.T, f *fixture) {
 				wantReason(t, err, tenant.ErrCodeReused)
 			}
 		}, "code.reused first;distrust.leaked first;distrust.leaked later;"},
-		{"a raised tier", func(party, tenant.Family) { // last: it stops all that came of less
+		{"a raised tier", func(p party, _ tenant.Family) { // last: it stops all that came of less, and of what nobody can look at any more
+			gone := p
+			gone.key = f.mustPasskey(p.person, "gone")
+			gone.session = f.mustSignIn(gone.key, 1)
+			f.mustFamily(gone, true, nil)
+			ok(f.RemovePasskey(ctx, "acme", p.person.ID, gone.key.ID))(t)
 			ok(f.CompleteTenant(ctx, tenant.Tenant{ID: "acme", Passkeys: tenant.DeviceBound}))(t)
-		}, "refresh.suspended lesser-passkey;"},
+		}, "refresh.suspended lesser-passkey;refresh.suspended lesser-passkey;"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			name := "p" + tenant.NewFamilyID().String()
