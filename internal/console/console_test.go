@@ -7,9 +7,32 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"seawall/internal/server/adminapi"
 )
 
 // The pages themselves are tested where they are whole, in package server and in Chromium.
+
+// TestWhoMayHaveALink: the first one, and that of a recovery when both administrators have spoken and a day has gone by.
+func TestWhoMayHaveALink(t *testing.T) {
+	v := &visit{now: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
+	keys := []adminapi.Passkey{{Name: "laptop"}}
+	for name, c := range map[string]struct {
+		keys     []adminapi.Passkey
+		recovery *adminapi.Recovery
+		may      bool
+	}{
+		"who has no passkey":      {nil, nil, true},
+		"who has one":             {keys, nil, false},
+		"a recovery that waits":   {keys, &adminapi.Recovery{RequestedBy: "uid:0", FirstBy: "person:a"}, false},
+		"one that is too young":   {keys, &adminapi.Recovery{FirstBy: "person:a", ApprovedBy: "person:b", UsableFrom: v.now.Add(time.Second)}, false},
+		"one whose day has begun": {keys, &adminapi.Recovery{FirstBy: "person:a", ApprovedBy: "person:b", UsableFrom: v.now}, true},
+	} {
+		if v.mayHaveLink(&adminapi.Person{Passkeys: c.keys, Recovery: c.recovery}) != c.may {
+			t.Errorf("%s: not %v", name, c.may)
+		}
+	}
+}
 
 // TestEveryActHasItsPage: a form that is not taken is shown again, and after a touch the browser comes back to where it was.
 func TestEveryActHasItsPage(t *testing.T) {

@@ -159,7 +159,7 @@ func (o *Console) recoveries(v *visit) error {
 	}
 	list := &table{Caption: "console.recoveries", Columns: []string{"console.person", "console.tenant", "console.role", "console.askedby", "console.asked"}, Empty: "console.norecoveries"}
 	for _, w := range all {
-		list.Rows = append(list.Rows, []cell{{Text: cmp.Or(w.Name, w.Login), Path: at("tenants", w.Tenant, "people", w.Subject, "recover")}, text(w.Tenant), orNone(w.Role), text(w.RequestedBy), v.when(w.Requested)})
+		list.Rows = append(list.Rows, []cell{{Text: cmp.Or(w.Name, w.Login), Path: at("tenants", w.Tenant, "people", w.Subject, "recover")}, text(w.Tenant), orNone(w.Role), text(v.named(w.RequestedBy)), v.when(w.Requested)})
 	}
 	return o.render(v, "show", page{Title: "console.recoveries", Lead: "console.recoverieslead", Section: "recoveries", Body: []section{{Table: list}}})
 }

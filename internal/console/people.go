@@ -88,9 +88,10 @@ func (o *Console) person(v *visit) error {
 	facts = append(facts, fact{"console.created", v.when(p.Created)}, fact{"console.recovery", v.recoveryOf(p)})
 	about := section{Facts: facts}
 	if p.Kind == "human" && p.Disabled.IsZero() {
-		if len(p.Passkeys) == 0 {
+		if v.mayHaveLink(p) {
 			about.Acts = append(about.Acts, act{Key: "console.enrol", Path: here(p, "enrol"), By: desk})
-		} else {
+		}
+		if len(p.Passkeys) > 0 {
 			about.Acts = append(about.Acts, act{Key: "console.recover", Path: here(p, "recover"), By: desk})
 		}
 		if p.Role != "" {
@@ -113,15 +114,34 @@ func (o *Console) person(v *visit) error {
 	return o.render(v, "show", page{Title: "console.personnamed", Args: []any{cmp.Or(p.Name, p.Login)}, Section: "tenants", Trail: peopleTrail(p.Tenant), Body: view})
 }
 
+// mayHaveLink reports whether a link for a passkey can be made: the first one, or that of a recovery whose day has gone by.
+func (v *visit) mayHaveLink(p *adminapi.Person) bool {
+	r := p.Recovery
+	return len(p.Passkeys) == 0 || r != nil && r.ApprovedBy != "" && !v.now.Before(r.UsableFrom)
+}
+
+// named says who an actor is: an administrator by their login, and whoever can't be found by what the ledger calls them.
+func (v *visit) named(actor string) string {
+	id, person := tenant.SpeakerID(actor)
+	if !person {
+		return actor
+	}
+	p, err := v.api.Person(v.Context(), tenant.Operators, id)
+	if err != nil {
+		return actor
+	}
+	return p.Login
+}
+
 func (v *visit) recoveryOf(p *adminapi.Person) cell {
 	r := p.Recovery
 	switch {
 	case r == nil:
 		return word("console.norecovery")
 	case r.FirstBy == "":
-		return badge("warn", "console.recoverywaitstwo", r.RequestedBy)
+		return badge("warn", "console.recoverywaitstwo", v.named(r.RequestedBy))
 	case r.ApprovedBy == "":
-		return badge("warn", "console.recoverywaits", r.RequestedBy)
+		return badge("warn", "console.recoverywaits", v.named(r.RequestedBy))
 	case v.now.Before(r.UsableFrom):
 		return badge("warn", "console.recoveryfrom", r.UsableFrom.UTC().Format("2006-01-02 15:04 UTC"))
 	}
@@ -158,8 +178,12 @@ func (o *Console) enrolling(v *visit) error {
 	if err != nil {
 		return err
 	}
+	happens := "console.enrolhappens"
+	if len(p.Passkeys) > 0 {
+		happens = "console.enrolrecovers"
+	}
 	return o.render(v, "form", page{Title: "console.enrolling", Args: []any{p.Login}, Section: "tenants", Trail: peopleTrail(p.Tenant, link{Text: p.Login, Path: here(p)}), Body: form{Facts: []fact{
-		{"console.happens", word("console.enrolhappens", p.Login)}, {"console.theyhave", word("console.enroltheyhave")}, {"console.undo", word("console.enrolundo")},
+		{"console.happens", word(happens, p.Login)}, {"console.theyhave", word("console.enroltheyhave")}, {"console.undo", word("console.enrolundo")},
 	}, Button: "console.enrolgo", Back: here(p)}})
 }
 

@@ -306,6 +306,7 @@ var consoleWords = map[string]line{
 	"console.enrol":                 {"Make a link for a passkey", "Link für einen Passkey machen"},
 	"console.enrolling":             {"A link for %s?", "Ein Link für %s?"},
 	"console.enrolhappens":          {"A link is made with which %s registers a passkey. Earlier links stop working.", "Ein Link entsteht, mit dem %s einen Passkey anlegt. Frühere Links gelten nicht mehr."},
+	"console.enrolrecovers":         {"A link is made with which %s registers a passkey. When it is used, their other passkeys are suspended and their sessions end. Earlier links stop working.", "Ein Link entsteht, mit dem %s einen Passkey anlegt. Wird er benutzt, sind die anderen Passkeys ausgesetzt und die Sitzungen beendet. Frühere Links gelten nicht mehr."},
 	"console.enroltheyhave":         {"Open it within 15 minutes. It works once. Whoever opens it first gets the passkey, so hand it over on a way that only they can read.", "Ihn innerhalb von 15 Minuten öffnen. Er gilt einmal. Wer ihn zuerst öffnet, bekommt den Passkey: gib ihn so weiter, dass nur diese Person ihn liest."},
 	"console.enrolundo":             {"Make another link, or disable the person.", "Mach einen neuen Link, oder sperre die Person."},
 	"console.enrolgo":               {"Make the link", "Link machen"},
