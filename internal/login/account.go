@@ -96,6 +96,9 @@ func (d *Door) accountOf(v *visit, s tenant.Session, p tenant.Person) (page look
 	if view.Waiting, err = d.waiting(v, p); err != nil {
 		return page, err
 	}
+	for i := range view.Waiting {
+		view.Waiting[i].RequestedBy = d.named(v, view.Waiting[i].RequestedBy)
+	}
 	if v.tenant.ID == tenant.Operators {
 		view.Console = d.landing(v.tenant)
 	}
@@ -103,9 +106,25 @@ func (d *Door) accountOf(v *visit, s tenant.Session, p tenant.Person) (page look
 		if view.Alarms, err = d.Store.Alarms(v.Context()); err != nil {
 			return page, err
 		}
+		for i := range view.Alarms {
+			view.Alarms[i].Actor = d.named(v, view.Alarms[i].Actor)
+		}
 	}
 	view.New = len(view.Passkeys) == 1 && s.Fresh(v.now) && v.now.Sub(view.Passkeys[0].CreatedAt) < tenant.FreshTouch
 	return look.Page{Title: "account.title", Wide: true, Script: "passkey.js", Data: view}, nil
+}
+
+// named says who an actor is: an administrator by their login, and whoever can't be found by what the ledger calls them.
+func (d *Door) named(v *visit, actor string) string {
+	id, person := tenant.SpeakerID(actor)
+	if !person {
+		return actor
+	}
+	p, err := d.Store.Person(v.Context(), tenant.Operators, id)
+	if err != nil {
+		return actor
+	}
+	return p.Login
 }
 
 func (d *Door) passkeyViews(v *visit, s tenant.Session) ([]passkeyView, error) {

@@ -95,6 +95,9 @@ func TestTwoAdministrators(t *testing.T) {
 	if page := deskAt.get("/account").body; !strings.Contains(page, "ada@acme.example") || strings.Contains(page, ">owner<") {
 		t.Error("the help desk doesn't see what waits for it, or sees more")
 	}
+	if page := otherAt.get("/account").body; !strings.Contains(page, "<dd>"+owner.Login+" · ") || strings.Contains(page, "person:") {
+		t.Error("who asked for a recovery is not said by their login")
+	}
 	if !approve(deskAt, ada) {
 		t.Error("the help desk can't approve")
 	}
