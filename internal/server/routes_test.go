@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
 	"seawall/internal/tenant"
 	"seawall/internal/testenv"
 )
@@ -61,6 +62,10 @@ func TestRoutes(t *testing.T) {
 func TestBrowsersGetPages(t *testing.T) {
 	h := newHouse(t, options{})
 	h.acme()
+	gone, err := h.op.CreateTenant(t.Context(), adminapi.CreateTenant{Tenant: "gone", Class: "staging", Owner: "o@gone.example", Contacts: []string{"a@gone.example", "b@gone.example"}})
+	must(t, gone, err)
+	gone, err = h.op.DisableTenant(t.Context(), "gone")
+	must(t, gone, err)
 	browser := []string{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}
 	for path, want := range map[string]struct {
 		status int
@@ -73,6 +78,7 @@ func TestBrowsersGetPages(t *testing.T) {
 		"/acme/nothing":  {404, "Go to sign-in"},
 		"/acme":          {303, "/acme/account"},
 		"/acme/":         {303, "/acme/account"},
+		"/gone":          {404, "There is no such page."},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			r := h.do(method, path, "", browser...)
