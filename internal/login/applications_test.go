@@ -178,10 +178,11 @@ func TestWhatAnApplicationMay(t *testing.T) {
 	a := application{terms: map[string]oauth.Scope{}}
 	a.allow("https://api.acme.example", oauth.Scope{"openid", "read"})
 	a.allow("https://api.acme.example", oauth.Scope{"read", "delete"}) // the client may not delete any more
+	a.allow("https://api.acme.example", oauth.Scope{"write"})
 	a.allow("https://gone.acme.example", oauth.Scope{"read"})
 	a.allow("", oauth.Scope{"openid", "profile"})
 	a.settle(tenant.Client{APIs: []tenant.Access{{Audience: "https://api.acme.example", Scopes: oauth.Scope{"read", "write"}}, {Audience: "https://other.acme.example", Scopes: oauth.Scope{"read"}}}})
-	if !a.KnowsName || len(a.APIs) != 1 || a.APIs[0].Audience != "https://api.acme.example" || !slices.Equal(a.APIs[0].Scopes, oauth.Scope{"read"}) {
+	if !a.KnowsName || len(a.APIs) != 1 || a.APIs[0].Audience != "https://api.acme.example" || !slices.Equal(a.APIs[0].Scopes, oauth.Scope{"read", "write"}) {
 		t.Errorf("it may %+v, and knows the name: %v", a.APIs, a.KnowsName)
 	}
 }
