@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,36 +11,13 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"seawall/internal/testenv"
 )
-
-// openTerminal makes a terminal: what is written to one end is read at the other.
-func openTerminal(t *testing.T) (master, slave *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { master.Close() })
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if slave, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
-		t.Fatal(err)
-	}
-	return master, slave
-}
 
 // onTerminal runs a command of seawall on a terminal of its own, types input, and returns what it shows.
 func onTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) string {
 	t.Helper()
-	master, slave := openTerminal(t)
+	master, slave := testenv.Terminal(t)
 	cmd := s.Command(args...)
 	cmd.Env = append(cmd.Env, "NO_COLOR=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
@@ -64,7 +40,7 @@ func onTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) 
 
 // TestTheFirstLinkOnATerminal: whoever sits there sees it, and no file has it.
 func TestTheFirstLinkOnATerminal(t *testing.T) {
-	master, slave := openTerminal(t)
+	master, slave := testenv.Terminal(t)
 	data := filepath.Join(testenv.Dir(t, 0), "data")
 	cmd := testenv.Command(t, program, "up", "--data", data, "--listen", strings.Replace(testenv.FreeAddress(t), "127.0.0.1", "localhost", 1))
 	cmd.Env = append(cmd.Env, "NO_COLOR=1")
