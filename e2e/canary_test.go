@@ -25,6 +25,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	_ "modernc.org/sqlite"
 
@@ -451,6 +452,7 @@ func (c *watch) plant() {
 		}
 	}
 
+	all := c.plantAll(dir, db)
 	set := c.set(more...)
 	var found []canary.Finding
 	for _, scan := range []func() ([]canary.Finding, error){
@@ -473,6 +475,58 @@ func (c *watch) plant() {
 			c.t.Errorf("the secret %s was planted in %s and is not found there", name, where)
 		}
 	}
+	seen := map[[2]string]bool{}
+	for _, f := range found {
+		where, _, _ := strings.Cut(strings.TrimPrefix(f.Where, dir), ",") // and whether it was unpacked
+		seen[[2]string{f.Secret, where}] = true
+	}
+	for _, one := range c.secrets {
+		for _, where := range all {
+			if !seen[[2]string{one.Name, where}] {
+				c.t.Errorf("%s was planted in %s and is not found there", one.Name, where)
+			}
+		}
+	}
+}
+
+// plantAll plants every secret that was given to seawall, of whatever kind, in a file of each kind, in the way in which it would
+// get there, and returns where. What is found of one kind of credential in one place need not be found of another elsewhere.
+func (c *watch) plantAll(dir string, db *sql.DB) []string {
+	var log, page, answer, packed, raw bytes.Buffer
+	lines, shown := slog.New(slog.NewJSONHandler(&log, nil)), template.Must(template.New("").Parse("<li title=\"{{.}}\">{{.}}</li>\n"))
+	if _, err := db.Exec(`create table all_planted (value blob)`); err != nil {
+		c.t.Fatal(err)
+	}
+	z := gzip.NewWriter(&packed)
+	for _, one := range c.secrets {
+		said := any(string(one.Value))
+		if !utf8.Valid(one.Value) {
+			said = one.Value // which each of them prints in a way of its own
+		}
+		lines.Error("request failed", "cause", said)
+		err := errors.Join(shown.Execute(&page, said), http.Header{"X-Cause": {fmt.Sprint(said)}}.Write(&answer))
+		if err == nil {
+			_, err = z.Write(append(one.Value, '\n'))
+		}
+		if err == nil {
+			_, err = db.Exec(`insert into all_planted values (?)`, one.Value)
+		}
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		raw.Write(append([]byte{0, 1, 2}, one.Value...))
+	}
+	if err := z.Close(); err != nil {
+		c.t.Fatal(err)
+	}
+	places := []string{"/data/house/seawall.db-wal"}
+	for name, text := range map[string][]byte{"/all.log": log.Bytes(), "/all.html": page.Bytes(), "/all.header": answer.Bytes(), "/tmp/all.gz": packed.Bytes(), "/data/ledger/log/all": raw.Bytes()} {
+		if err := os.WriteFile(dir+name, text, 0o600); err != nil {
+			c.t.Fatal(err)
+		}
+		places = append(places, name)
+	}
+	return places
 }
 
 // gzipped compresses a text as whoever rotates logs would.
