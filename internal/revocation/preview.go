@@ -94,10 +94,11 @@ func lookAtKey(p *Plan, keys []mint.Key, now time.Time) (*Key, error) {
 		return k, nil
 	}
 	rules := keyring.Rules{Algorithm: keys[i].Alg, Rotation: keyring.DefaultRotation, MaxLifetime: keyring.Lifetime(&keys[i])}
-	steps, _ := keyring.Distrust(keys, rules, now, p.Value, mint.KeySuspended, true)
+	ring := slices.DeleteFunc(slices.Clone(keys), func(k mint.Key) bool { return k.Family != keys[i].Family })
+	steps, _ := keyring.Distrust(ring, rules, now, p.Value, mint.KeySuspended, true)
 	for _, step := range steps {
 		if step.Kind == mint.KeyActivated {
-			next := keys[slices.IndexFunc(keys, func(k mint.Key) bool { return k.KID == step.KID })]
+			next := ring[slices.IndexFunc(ring, func(k mint.Key) bool { return k.KID == step.KID })]
 			k.Next, k.NextPublished = next.KID, time.Unix(next.PublishedAt, 0)
 			k.NextKnown = k.NextPublished.Add(keyring.PrePublication)
 		}

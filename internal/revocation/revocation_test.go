@@ -165,6 +165,19 @@ func TestLookAtKeys(t *testing.T) {
 	if _, err := look("never", false); !errors.Is(err, errNoKey) {
 		t.Error(err)
 	}
+	// The keys of another family are another ring: none of them takes its place, or is taken for the one that signs.
+	both := keys
+	for _, kid := range []string{"id-old", "id-next"} {
+		k := key(kid, made.Add(-keyring.PrePublication), mint.KeyStaged)
+		if k.Family = mint.FamilyID; kid == "id-old" {
+			k = keyring.Apply(k, mint.KeyActivated, made)
+		}
+		both = append(both, k)
+	}
+	keys = both
+	if k, err := look("old", false); err != nil || k.Next != "next" {
+		t.Errorf("beside another family: %+v, %v", k, err)
+	}
 	keys = keys[:1]
 	if k, err := look("old", false); err != nil || k.Next != "" {
 		t.Errorf("the last key: %+v, %v", k, err)
