@@ -203,13 +203,11 @@ func distrustList(ctx context.Context, c *call) error {
 // distrust shows whom q affects, has it confirmed by name, and does it.
 func distrust(ctx context.Context, c *call, to *reach, tenant string, q adminapi.Distrust, yes bool, name string) (*adminapi.Distrusted, error) {
 	return operate(ctx, to, func(ctx context.Context, o *adminapi.Operator) (*adminapi.Distrusted, error) {
-		look := q
-		look.Preview = true
-		seen, err := o.Distrust(ctx, tenant, look)
+		seen, err := o.PreviewDistrust(ctx, tenant, q)
 		if err != nil {
 			return nil, err
 		}
-		preview := previewDistrust(tenant, &q, seen.Preview, time.Now())
+		preview := previewDistrust(tenant, &q, seen, time.Now())
 		if q.Kind == "client" {
 			var refused *adminapi.Error
 			if _, err := o.Client(ctx, tenant, q.Value); errors.As(err, &refused) && refused.Code == adminapi.CodeNotFound {

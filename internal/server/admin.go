@@ -31,6 +31,7 @@ type right struct {
 	// always: over the socket too when there are owners, as far as the act itself says. Everything else the socket then
 	// only reads.
 	always bool
+	looks  bool // it changes nothing, whatever its method
 }
 
 var (
@@ -41,6 +42,7 @@ var (
 	rescuers  = right{roles: desk.roles, always: true}
 	glaziers  = right{roles: operators.roles, always: true}
 	landlords = right{roles: []tenant.Role{tenant.Owner, tenant.Operator}, own: true}
+	lookouts  = right{roles: overseers.roles, looks: true}
 )
 
 // adminLines is the whole admin API.
@@ -76,7 +78,8 @@ func adminLines() []adminLine {
 		{"POST /v1/tenants/{tenant}/people/{person}/seal", toPerson("make a code for", (*Server).sealGlass), glaziers},
 		{"GET /v1/tenants/{tenant}/keys", (*Server).listKeys, overseers},
 		{"POST /v1/tenants/{tenant}/keys/rotate", write((*Server).rotateKeys), operators},
-		{"POST /v1/tenants/{tenant}/distrust", (*Server).distrust, glaziers},
+		{"POST /v1/tenants/{tenant}/distrust", (*Server).distrust, operators},
+		{"POST /v1/tenants/{tenant}/distrust/preview", (*Server).previewDistrust, lookouts},
 		{"GET /v1/tenants/{tenant}/distrust", (*Server).listDistrust, overseers},
 		{"GET /v1/entries", (*Server).listEntries, overseers},
 		{"GET /v1/recoveries", (*Server).listRecoveries, anyone},

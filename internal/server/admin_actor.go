@@ -86,7 +86,7 @@ func (s *Server) mayUse(who actor, line adminLine, r *http.Request) (limited boo
 	case !slices.Contains(line.may.roles, who.role) || line.may.own && who.role != tenant.Owner && r.PathValue("tenant") == tenant.Operators:
 		return false, &adminapi.Error{Code: adminapi.CodeForbidden, Status: http.StatusForbidden,
 			Description: fmt.Sprintf("the role %s may not do this", who.role), Hint: "ask somebody with a wider role; `seawall whoami` tells yours"}
-	case r.Method == http.MethodGet:
+	case r.Method == http.MethodGet || line.may.looks:
 		return false, nil
 	case who.person != "" && !s.now().Before(who.touched.Add(tenant.FreshTouch)):
 		return false, &adminapi.Error{Code: adminapi.CodeStepUp, Status: http.StatusUnauthorized, MaxAge: int64(tenant.FreshTouch / time.Second),

@@ -9,7 +9,6 @@ import (
 	"seawall/internal/mint"
 	"seawall/internal/revocation"
 	"seawall/internal/server/adminapi"
-	"seawall/internal/tenant"
 )
 
 // previewTime bounds how long the log is read for a preview.
@@ -48,23 +47,22 @@ func (r revoker) Count(ctx context.Context, q mint.CountQuery) (*mint.Counted, e
 	return page, r.vaults.askLedger(ctx, mint.MsgCount, q, page)
 }
 
-// distrust previews a plan, or carries it out.
-func (s *Server) distrust(a act) (any, error) {
+// distrustPlan reads what should be distrusted, and of whom.
+func (s *Server) distrustPlan(a act) (*revocation.Plan, error) {
 	var q adminapi.Distrust
 	if err := a.read(&q); err != nil {
 		return nil, err
 	}
 	t, err := s.findTenant(a)
+	return &revocation.Plan{Tenant: t.ID, Issuer: t.Issuer, Kind: mint.DistrustKind(q.Kind), Value: q.Value, Before: moment(q.Before), Reason: mint.Reason(q.Reason),
+		Final: q.Final, YoungSpare: q.YoungSpare, Undo: q.Undo, Restores: q.Restores}, err
+}
+
+// distrust carries a plan out.
+func (s *Server) distrust(a act) (any, error) {
+	p, err := s.distrustPlan(a)
 	if err != nil {
 		return nil, err
-	}
-	p := &revocation.Plan{Tenant: t.ID, Issuer: t.Issuer, Kind: mint.DistrustKind(q.Kind), Value: q.Value, Before: moment(q.Before), Reason: mint.Reason(q.Reason),
-		Final: q.Final, YoungSpare: q.YoungSpare, Undo: q.Undo, Restores: q.Restores}
-	if q.Preview {
-		return s.previewDistrust(a.Context(), p, &t)
-	}
-	if a.limited {
-		return nil, s.readsOnly()
 	}
 	done, err := revocation.Apply(a.Context(), p, a.actor, s.now(), revoker{s}, revoker{s})
 	if err != nil {
@@ -81,29 +79,34 @@ func (s *Server) distrust(a act) (any, error) {
 	return shown, nil
 }
 
-func (s *Server) previewDistrust(ctx context.Context, p *revocation.Plan, t *tenant.Tenant) (any, error) {
+// previewDistrust says whom a plan would affect.
+func (s *Server) previewDistrust(a act) (any, error) {
+	p, err := s.distrustPlan(a)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(a.Context(), previewTime)
+	defer cancel()
 	from := revocation.Sources{Counter: revoker{s}}
 	switch {
 	case p.Restores != 0:
-		f := s.feeds.of(t.ID, t.Issuer)
+		f := s.feeds.of(p.Tenant, p.Issuer)
 		if err := f.refresh(ctx, nil); err != nil {
 			return nil, err
 		}
 		from.Live = f.copy().Live
 	case p.Kind == mint.DistrustKey:
-		told, err := s.vaults.signer.Keys(ctx, mint.KeysQuery{Tenant: t.ID})
+		told, err := s.vaults.signer.Keys(ctx, mint.KeysQuery{Tenant: p.Tenant})
 		if err != nil {
 			return nil, err
 		}
 		from.Keys = told.Keys
 	}
-	ctx, cancel := context.WithTimeout(ctx, previewTime)
-	defer cancel()
 	v, err := revocation.Look(ctx, p, from, s.now())
 	if err != nil {
 		return nil, distrustError(err)
 	}
-	shown := &adminapi.DistrustPreview{Tokens: v.Tokens, AtLeast: v.AtLeast, Subjects: v.Subjects, Clients: showShares(v.Clients), APIs: showShares(v.APIs), LastEnds: v.LastEnds.UTC()}
+	shown := adminapi.DistrustPreview{Tokens: v.Tokens, AtLeast: v.AtLeast, Subjects: v.Subjects, Clients: showShares(v.Clients), APIs: showShares(v.APIs), LastEnds: v.LastEnds.UTC()}
 	if v.LastEnds.IsZero() {
 		shown.LastEnds = time.Time{}
 	}
@@ -114,7 +117,7 @@ func (s *Server) previewDistrust(ctx context.Context, p *revocation.Plan, t *ten
 		d := showStatement(v.Restores)
 		shown.Restores = &d
 	}
-	return adminapi.Distrusted{Preview: shown}, nil
+	return shown, nil
 }
 
 func showShares(list []revocation.Share) []adminapi.Share {
@@ -154,7 +157,7 @@ func distrustError(err error) error {
 	}
 	switch {
 	case errors.Is(err, mint.Refuse(mint.SpareTooYoung, "")):
-		e.Hint = "if the theft is certain, --young-spare promotes it all the same: validators that cache keys without refetching refuse the new tokens until then"
+		e.Hint = "if the theft is certain, let the young spare sign all the same (--young-spare): validators that cache keys without refetching refuse the new tokens until then"
 	case errors.Is(err, mint.Refuse(mint.KeyLast, "")):
 		e.Hint = "try again in a minute"
 	case errors.Is(err, mint.Refuse(mint.StatedOver, "")):

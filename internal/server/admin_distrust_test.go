@@ -20,22 +20,24 @@ func TestDistrustByAnOperator(t *testing.T) {
 	active := func(raw string) bool { return h.introspect(api, raw)["active"] == true }
 	ask := func(q adminapi.Distrust) *adminapi.Distrusted {
 		t.Helper()
-		if q.Reason == "" {
-			q.Reason = "admin"
-		}
 		done, err := h.op.Distrust(t.Context(), "acme", q)
 		return must(t, done, err)
 	}
 
-	client := adminapi.Distrust{Kind: "client", Value: "ci", Preview: true}
-	if p := ask(client).Preview; p == nil || p.Tokens != 2 || p.Subjects != 1 || len(p.Clients) != 1 || p.Clients[0] != (adminapi.Share{Name: "ci", Tokens: 2}) ||
+	look := func(q adminapi.Distrust) *adminapi.DistrustPreview {
+		t.Helper()
+		seen, err := h.op.PreviewDistrust(t.Context(), "acme", q)
+		return must(t, seen, err)
+	}
+
+	client := adminapi.Distrust{Kind: "client", Value: "ci", Reason: "admin"}
+	if p := look(client); p.Tokens != 2 || p.Subjects != 1 || len(p.Clients) != 1 || p.Clients[0] != (adminapi.Share{Name: "ci", Tokens: 2}) ||
 		len(p.APIs) != 1 || p.APIs[0] != (adminapi.Share{Name: ordersAPI, Tokens: 2}) || p.LastEnds.IsZero() || p.AtLeast {
 		t.Errorf("the preview of a client is %+v", p)
 	}
 	if !active(raw) {
 		t.Fatal("a preview did something")
 	}
-	client.Preview = false
 	stated := ask(client).Statement
 	if stated == nil || stated.N != 1 || stated.Kind != "client" || stated.Before.IsZero() {
 		t.Fatalf("stated is %+v", stated)
@@ -46,11 +48,10 @@ func TestDistrustByAnOperator(t *testing.T) {
 	if list, err := h.op.Distrusted(t.Context(), "acme"); err != nil || len(list) != 1 || list[0].N != 1 || list[0].Value != "ci" || list[0].Reason != "admin" {
 		t.Errorf("the list is %+v, %v", list, err)
 	}
-	undo := adminapi.Distrust{Restores: 1, Preview: true, Reason: "mistake"}
-	if p := ask(undo).Preview; p == nil || p.Restores == nil || p.Restores.Value != "ci" || p.Tokens != 2 {
+	undo := adminapi.Distrust{Restores: 1, Reason: "mistake"}
+	if p := look(undo); p.Restores == nil || p.Restores.Value != "ci" || p.Tokens != 2 {
 		t.Errorf("the preview of an undoing is %+v", p)
 	}
-	undo.Preview = false
 	if ask(undo); !active(raw) {
 		t.Error("what was taken back does not count")
 	}
@@ -70,11 +71,10 @@ func TestDistrustByAnOperator(t *testing.T) {
 			spare = k.KID
 		}
 	}
-	key := adminapi.Distrust{Kind: "key", Value: signs, Reason: "key-compromise", Preview: true}
-	if p := ask(key).Preview; p == nil || p.Tokens != 3 || len(p.Clients) != 2 || p.KeyState != "active" || p.NextKey != spare || !p.NextKnown.After(p.NextPublished) {
+	key := adminapi.Distrust{Kind: "key", Value: signs, Reason: "key-compromise"}
+	if p := look(key); p.Tokens != 3 || len(p.Clients) != 2 || p.KeyState != "active" || p.NextKey != spare || !p.NextKnown.After(p.NextPublished) {
 		t.Errorf("the preview of a key is %+v", p)
 	}
-	key.Preview = false
 	_, err = h.op.Distrust(t.Context(), "acme", key)
 	if e := asAdmin(err); e == nil || e.Code != string(mint.SpareTooYoung) || !strings.Contains(e.Hint, "--young-spare") || !active(raw) {
 		t.Errorf("with a young spare: %v", err)

@@ -48,6 +48,7 @@ var mayTable = map[string]string{
 	"GET /v1/tenants/{tenant}/keys":                            "opa",
 	"POST /v1/tenants/{tenant}/keys/rotate":                    "op",
 	"POST /v1/tenants/{tenant}/distrust":                       "op",
+	"POST /v1/tenants/{tenant}/distrust/preview":               "opa",
 	"GET /v1/tenants/{tenant}/distrust":                        "opa",
 	"GET /v1/entries":                                          "opa",
 	"GET /v1/recoveries":                                       "opha",
@@ -204,6 +205,7 @@ func TestAChangeWantsAFreshTouch(t *testing.T) {
 	ctx, owner := t.Context(), h.staff()[tenant.Owner]
 	stale := h.operate(owner.ID, time.Now().Add(-tenant.FreshTouch))
 	must(t, struct{}{}, second(stale.Tenants(ctx)))
+	must(t, struct{}{}, second(stale.PreviewDistrust(ctx, "acme", adminapi.Distrust{Kind: "client", Value: "ci", Reason: "admin"})))
 	before := len(h.vaults.entries)
 	for name, err := range map[string]error{
 		"a tenant": second(stale.DisableTenant(ctx, "acme")),
@@ -211,6 +213,7 @@ func TestAChangeWantsAFreshTouch(t *testing.T) {
 		"a person": second(stale.CreatePerson(ctx, "acme", adminapi.CreatePerson{Login: "eve"})),
 		"a role":   second(stale.SetRole(ctx, tenant.Operators, owner.ID, adminapi.SetRole{Role: "auditor"})),
 		"the keys": second(stale.RotateKeys(ctx, "acme", adminapi.RotateKeys{})),
+		"a trust":  second(stale.Distrust(ctx, "acme", adminapi.Distrust{Kind: "client", Value: "ci", Reason: "admin"})),
 	} {
 		if e := refused(t, name, err, adminapi.CodeStepUp, "too long ago"); e.MaxAge != 300 || e.Status != http.StatusUnauthorized {
 			t.Errorf("%s: %+v", name, e)

@@ -31,7 +31,7 @@ func TestTheSocketOnlyReads(t *testing.T) {
 	h.vaults.set(func() { h.vaults.entries = nil })
 
 	remain := []string{"POST /v1/tenants/{tenant}/break-glass", "POST /v1/tenants/{tenant}/break-glass/prove", "POST /v1/tenants/{tenant}/people/{person}/enrol", "POST /v1/tenants/{tenant}/people/{person}/recover",
-		"POST /v1/tenants/{tenant}/people/{person}/seal", "POST /v1/tenants/{tenant}/distrust", "POST /v1/clock/accept"}
+		"POST /v1/tenants/{tenant}/people/{person}/seal", "POST /v1/tenants/{tenant}/distrust/preview", "POST /v1/clock/accept"}
 	peer := context.WithValue(ctx, peerKey{}, os.Getuid())
 	names := strings.NewReplacer("{tenant}", "acme", "{client}", "ci", "{person}", ada.Subject, "{api}", "x")
 	for _, line := range adminLines() {
@@ -67,7 +67,7 @@ func TestTheSocketOnlyReads(t *testing.T) {
 
 	// What remains.
 	must(t, struct{}{}, second(socket.Tenants(ctx)))
-	must(t, struct{}{}, second(socket.Distrust(ctx, "acme", adminapi.Distrust{Preview: true, Kind: "client", Value: "ci", Reason: "admin"})))
+	must(t, struct{}{}, second(socket.PreviewDistrust(ctx, "acme", adminapi.Distrust{Kind: "client", Value: "ci", Reason: "admin"})))
 	must(t, struct{}{}, second(socket.AcceptClock(ctx)))
 	must(t, struct{}{}, second(socket.EnrolPerson(ctx, tenant.Operators, "second")))
 	if issued := h.vaults.recorded(mint.EnrolmentIssued); len(issued) != 1 || issued[0].Subject != another.Subject || !strings.HasPrefix(issued[0].Actor, "uid:") {

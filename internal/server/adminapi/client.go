@@ -180,7 +180,12 @@ func (o *Operator) Status(ctx context.Context) (*Status, error) {
 	return call[Status](ctx, o, "GET", nil, "status")
 }
 
-// Distrust previews what it would mean to believe something no more, or again, or does it.
+// PreviewDistrust tells what it would mean to believe something no more, or again. It changes nothing.
+func (o *Operator) PreviewDistrust(ctx context.Context, tenant string, q Distrust) (*DistrustPreview, error) {
+	return call[DistrustPreview](ctx, o, "POST", q, "tenants", tenant, "distrust", "preview")
+}
+
+// Distrust has something believed no more, or again.
 func (o *Operator) Distrust(ctx context.Context, tenant string, q Distrust) (*Distrusted, error) {
 	return call[Distrusted](ctx, o, "POST", q, "tenants", tenant, "distrust")
 }

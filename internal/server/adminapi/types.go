@@ -236,11 +236,11 @@ type Absence struct {
 	Reason string `json:"reason"`
 }
 
-// Distrust asks for something to be believed no more, or again: POST /v1/tenants/{t}/distrust. With Preview nothing is
-// done, and the answer says whom it would affect.
+// Distrust asks for something to be believed no more, or again: POST /v1/tenants/{t}/distrust. POST …/distrust/preview does
+// nothing, and says whom it would affect: it is no GET, since what was pasted for a name by mistake may be a credential, and
+// addresses are written down in many places.
 type Distrust struct {
-	Preview bool   `json:"preview,omitempty"`
-	Reason  string `json:"reason"` // key-compromise, leaked-token, provider-hygiene, admin, user or mistake
+	Reason string `json:"reason"` // key-compromise, leaked-token, provider-hygiene, admin, user or mistake
 	// Kind is key, token, session, subject or client, and Value its name: a kid, a jti, …
 	Kind  string `json:"kind,omitempty"`
 	Value string `json:"value,omitempty"`
@@ -255,13 +255,12 @@ type Distrust struct {
 	Restores uint64 `json:"restores,omitempty"`
 }
 
-// Distrusted answers Distrust: with the preview, the statement, or the step of the key.
+// Distrusted answers Distrust: with the statement, or the step of the key.
 type Distrusted struct {
-	Preview   *DistrustPreview `json:"preview,omitempty"`
-	Statement *Statement       `json:"statement,omitempty"`
-	KID       string           `json:"kid,omitempty"`
-	Step      string           `json:"step,omitempty"`  // key.suspended, key.revoked or key.verify-only
-	Signs     string           `json:"signs,omitempty"` // kid of the key that signs now
+	Statement *Statement `json:"statement,omitempty"`
+	KID       string     `json:"kid,omitempty"`
+	Step      string     `json:"step,omitempty"`  // key.suspended, key.revoked or key.verify-only
+	Signs     string     `json:"signs,omitempty"` // kid of the key that signs now
 }
 
 // DistrustPreview is whom it would affect.
