@@ -88,6 +88,16 @@ func (c *watch) console(owner *person) {
 	if len(access.Access) == 0 {
 		c.t.Fatal("no application has access")
 	}
+	var keys struct {
+		Keys []struct{ KID, Family, State string }
+	}
+	c.s.JSON(&keys, "keys", "list", "--tenant", "hooli")
+	signs := ""
+	for _, k := range keys.Keys {
+		if k.Family == "access" && k.State == "active" {
+			signs = k.KID
+		}
+	}
 	where := func(page string) string { // acts upon people are done at acme, the others at a tenant that nobody else needs
 		switch last(page) {
 		case "role", "enrol":
@@ -101,7 +111,7 @@ func (c *watch) console(owner *person) {
 		if strings.Contains(page, "{person}") {
 			tenant = "acme"
 		}
-		return strings.NewReplacer("{tenant}", tenant, "{person}", ada.Subject, "{client}", "portal", "{api}", "https:%2F%2Fapi.hooli.example").Replace(page)
+		return strings.NewReplacer("{tenant}", tenant, "{person}", ada.Subject, "{client}", "portal", "{api}", "https:%2F%2Fapi.hooli.example", "{key}", signs).Replace(page)
 	}
 	good := map[string]url.Values{
 		"/new/tenant":                                  {"tenant": {"beta"}, "class": {"staging"}, "owner": {"o@beta.example"}, "contacts": {"a@beta.example b@beta.example"}, "algorithm": {"ES256"}},
@@ -110,6 +120,8 @@ func (c *watch) console(owner *person) {
 		"/tenants/{tenant}/new/api":                    {"audience": {"https://wiki.hooli.example"}, "scopes": {"read"}},
 		"/tenants/{tenant}/clients/{client}/rotate":    {"overlap": {"3600"}},
 		"/tenants/{tenant}/clients/{client}/redirects": {"redirects": {"https://portal.hooli.example/back"}},
+		"/tenants/{tenant}/keys/{key}/distrust":        {"confirm": {"yes"}, "reason": {"key-compromise"}, "young": {"yes"}},
+		"/tenants/{tenant}/keys/{key}/give-back":       {"confirm": {"yes"}, "reason": {"mistake"}},
 		"/tenants/{tenant}/people/{person}/recover":    {"step": {"request"}},
 		"/tenants/{tenant}/people/{person}/role":       {"role": {"auditor"}},
 		"/tenants/{tenant}/people/{person}/access":     {"step": {"end"}, "id": {access.Access[0].ID}},
@@ -125,7 +137,7 @@ func (c *watch) console(owner *person) {
 			for _, query := range []string{"draft", "id", "type", "done", "tenant", "client", "before"} {
 				see(strings.SplitN(where(page), "?", 2)[0] + "?" + url.Values{query: {x}}.Encode())
 			}
-			for _, name := range []string{"{tenant}", "{person}", "{client}", "{api}"} {
+			for _, name := range []string{"{tenant}", "{person}", "{client}", "{api}", "{key}"} {
 				if strings.Contains(page, name) {
 					see(where(strings.ReplaceAll(page, name, url.PathEscape(x))))
 				}

@@ -1,7 +1,9 @@
 package browser
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -129,6 +131,120 @@ func TestAnAdministratorsDay(t *testing.T) {
 	harmless(t, s.Output())
 }
 
+// tick ticks a box.
+func (b *tab) tick(name string) {
+	b.t.Helper()
+	b.click(fmt.Sprintf("main input[type=checkbox][name=%q]", name))
+}
+
+// signing returns the key that signs a tenant's access tokens.
+func signing(t *testing.T, s *testenv.Seawall, tenant string) string {
+	t.Helper()
+	var list struct {
+		Keys []struct{ KID, Family, State string }
+	}
+	s.JSON(&list, "keys", "list", "--tenant", tenant)
+	for _, k := range list.Keys {
+		if k.Family == "access" && k.State == "active" {
+			return k.KID
+		}
+	}
+	t.Fatalf("no key of %s signs: %+v", tenant, list.Keys)
+	return ""
+}
+
+// TestAStolenKeyInTheBrowser: an administrator goes from the list of keys to the one that was stolen, sees what will happen, and
+// has it distrusted. An API refuses the token that was under it and takes the next one; and then it is given back.
+func TestAStolenKeyInTheBrowser(t *testing.T) {
+	s := start(t)
+	acme(s)
+	const audience = "https://orders.acme.example"
+	var api struct{ Pin string }
+	s.JSON(&api, "api", "create", audience, "--tenant", "acme", "--scope", "orders.read")
+	var ci struct {
+		Secret   string `json:"client_secret"`
+		Endpoint string `json:"token_endpoint"`
+	}
+	s.JSON(&ci, "client", "create", "ci", "--tenant", "acme", "--api", audience, "--scope", "orders.read")
+	token := func() string {
+		t.Helper()
+		r, err := http.NewRequest("POST", ci.Endpoint, strings.NewReader("grant_type=client_credentials"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth("ci", ci.Secret)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var answer struct {
+			Token string `json:"access_token"`
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Token == "" {
+			t.Fatalf("no token: %d, %v", resp.StatusCode, err)
+		}
+		return answer.Token
+	}
+	accepted := func(token string) bool {
+		t.Helper()
+		cmd := s.Command("validate", "--json", "--issuer", s.URL+"/acme", "--audience", audience, "--pin", api.Pin)
+		cmd.Stdin = strings.NewReader(token + "\n")
+		out, err := cmd.Output()
+		if err != nil && cmd.ProcessState.ExitCode() != 1 {
+			t.Fatalf("seawall validate: %v\n%s", err, out)
+		}
+		return err == nil
+	}
+	stolen, before := signing(t, s, "acme"), token()
+	if !accepted(before) {
+		t.Fatal("a good token is refused")
+	}
+	b := administrator(t, s)
+	b.go2(s.URL + "/operators/console/tenants/acme/keys")
+	b.follow(stolen)
+	page := "/operators/console/tenants/acme/keys/" + stolen
+	b.at(page)
+	b.follow("Distrust this key")
+	b.at(page + "/distrust")
+	if text := b.text(); !strings.Contains(text, "Tokens alive: 1 ·") || !strings.Contains(text, "Known to every validator") || !strings.Contains(text, "Validators that keep keys for a day") {
+		t.Errorf("the page does not say what will happen:\n%s", text)
+	}
+	b.choose("reason", "key-compromise")
+	b.tick("young")
+	b.press() // the box is not ticked: the browser stays
+	if signs := signing(t, s, "acme"); signs != stolen || !accepted(before) {
+		t.Fatal("it was done without a word of agreement")
+	}
+	b.tick("confirm")
+	b.press()
+	b.at(page)
+	if text := b.text(); !strings.Contains(text, "The key is not trusted any more") || !strings.Contains(text, "suspended") {
+		t.Errorf("the result is\n%s", text)
+	}
+	after := token()
+	if accepted(before) || !accepted(after) || signing(t, s, "acme") == stolen {
+		t.Errorf("the token under the stolen key is accepted: %v, the one after it: %v", accepted(before), accepted(after))
+	}
+	b.follow("Give it back")
+	b.at(page + "/give-back")
+	b.choose("reason", "mistake")
+	b.tick("confirm")
+	b.press()
+	b.at(page)
+	if !accepted(before) || !accepted(after) || signing(t, s, "acme") == stolen {
+		t.Error("the key that was given back does not verify, or signs")
+	}
+	b.follow("In the ledger")
+	b.until(`location.pathname === "/operators/console/ledger" && document.readyState === "complete"`)
+	for _, kind := range []string{"key.suspended", "key.verify-only"} {
+		if !strings.Contains(b.text(), kind) {
+			t.Errorf("the ledger's page lacks %s", kind)
+		}
+	}
+}
+
 // TestConsoleScreens looks at every page of the console, and at the cookies that come with them.
 func TestConsoleScreens(t *testing.T) {
 	s := start(t)
@@ -156,6 +272,7 @@ func TestConsoleScreens(t *testing.T) {
 	person, grace, desk := "/tenants/dev/people/"+subject("ada@acme.example", "dev"), "/tenants/dev/people/"+subject("grace@acme.example", "dev"), "/tenants/operators/people/"+subject("help@acme.example", "operators")
 	var access struct{ Access []struct{ ID string } }
 	s.JSON(&access, "access", "list", "ada@acme.example", "--tenant", "dev")
+	key := "/tenants/dev/keys/" + signing(t, s, "dev")
 	if len(access.Access) != 1 {
 		t.Fatalf("the shop has %+v", access)
 	}
@@ -167,7 +284,7 @@ func TestConsoleScreens(t *testing.T) {
 		"person-enrol": grace + "/enrol", "person-access": person + "/access?id=" + access.Access[0].ID, "person-role": desk + "/role", "operators": "/tenants/operators/people",
 		"clients": acme + "/clients", "client": acme + "/clients/ci", "client-web": shop, "client-types": acme + "/new/client", "client-new": acme + "/new/client?type=web", "client-new-spa": acme + "/new/client?type=spa",
 		"client-rotate": acme + "/clients/ci/rotate", "client-disable": shop + "/disable", "client-redirects": shop + "/redirects", "apis": acme + "/apis", "api": orders, "api-new": acme + "/new/api", "api-disable": orders + "/disable",
-		"keys": acme + "/keys", "keys-rotate": acme + "/keys/rotate", "ledger": "/ledger", "ledger-none": "/ledger?client=nobody", "recoveries": "/recoveries", "nothing": "/nothing"} {
+		"keys": acme + "/keys", "keys-rotate": acme + "/keys/rotate", "key": key, "key-distrust": key + "/distrust", "key-give-back-not": key + "/give-back", "ledger": "/ledger", "ledger-none": "/ledger?client=nobody", "recoveries": "/recoveries", "nothing": "/nothing"} {
 		g.look("console-"+name, func() { b.go2(s.URL + "/operators/console" + path) })
 	}
 	act := func(name, path, until string, fill func()) {
@@ -190,6 +307,19 @@ func TestConsoleScreens(t *testing.T) {
 		b.type2("contacts", "a@acme.example")
 	})
 	act("redirects-wrong", shop+"/redirects", wrong, func() { b.type2("redirects", "https://*.acme.example/") })
+	act("key-distrust-young", key+"/distrust", wrong, func() {
+		b.choose("reason", "key-compromise")
+		b.tick("confirm")
+	})
+	b.go2(s.URL + "/operators/console" + key + "/distrust")
+	b.choose("reason", "key-compromise")
+	b.tick("young")
+	b.tick("confirm")
+	b.press()
+	b.at("/operators/console" + key)
+	for name, path := range map[string]string{"key-done": key + "?done=distrusted", "key-revoke": key + "/distrust", "key-give-back": key + "/give-back", "keys-after": "/tenants/dev/keys"} {
+		g.look("console-"+name, func() { b.go2(s.URL + "/operators/console" + path) })
+	}
 	signer := s.Child("signer")
 	b.must(syscall.Kill(signer, syscall.SIGSTOP))
 	g.look("console-signer-away", func() {

@@ -37,6 +37,8 @@ var does = map[string]string{
 	"/tenants/{tenant}/new/api":                    "POST /v1/tenants/acme/apis",
 	"/tenants/{tenant}/apis/{api}/disable":         "POST /v1/tenants/acme/apis/api-1/disable",
 	"/tenants/{tenant}/keys/rotate":                "POST /v1/tenants/acme/keys/rotate",
+	"/tenants/{tenant}/keys/{key}/distrust":        "POST /v1/tenants/acme/distrust",
+	"/tenants/{tenant}/keys/{key}/give-back":       "POST /v1/tenants/acme/distrust",
 }
 
 // TestEveryActIsOneAct: a button that is pressed asks the admin API for one thing, and for the thing that it says.
@@ -51,7 +53,7 @@ func TestEveryActIsOneAct(t *testing.T) {
 		if len(o.done) > 0 {
 			t.Errorf("%s: looking did %v", act, o.done)
 		}
-		status, header, body := o.press(oneOfEach.Replace(act), form)
+		status, header, body := o.press(where(act), form)
 		if !slices.Equal(o.done, []string{does[act]}) {
 			t.Errorf("%s does %v, want %s", act, o.done, does[act])
 		}
@@ -67,7 +69,7 @@ func TestEveryActWantsItsToken(t *testing.T) {
 	o := newOffice(t)
 	_, acts := Pages()
 	for _, act := range acts {
-		path, form := oneOfEach.Replace(act), o.filled(act)
+		path, form := where(act), o.filled(act)
 		for name, token := range map[string][]string{"no": nil, "an empty": {""}, "a made-up": {"x"}, "another session's": {"token-of-mallory"}, "a doubled": {"token-of-owner", "token-of-owner"}} {
 			with := maps.Clone(form)
 			with[tokenField] = token
@@ -111,7 +113,7 @@ func TestEveryActComesBackFromATouch(t *testing.T) {
 	_, acts := Pages()
 	for _, act := range acts {
 		o := newOffice(t)
-		path, form := oneOfEach.Replace(act), o.filled(act)
+		path, form := where(act), o.filled(act)
 		o.refuses = &adminapi.Error{Code: adminapi.CodeStepUp, Status: http.StatusUnauthorized, Description: "the touch was too long ago", MaxAge: 300}
 		if status, header, body := o.press(path, form); status != http.StatusSeeOther || header.Get("Location") != "/operators/signin?i=x" || len(o.asked) != 1 {
 			t.Errorf("%s: %d to %q\n%s", act, status, header.Get("Location"), body)
@@ -154,7 +156,7 @@ func TestEveryRefusalIsTold(t *testing.T) {
 	_, acts := Pages()
 	for _, act := range acts {
 		o := newOffice(t)
-		path, form := oneOfEach.Replace(act), o.filled(act)
+		path, form := where(act), o.filled(act)
 		o.refuses = &adminapi.Error{Code: adminapi.CodeConflict, Status: http.StatusConflict, Description: "there is already <one>", Hint: "look at & choose"}
 		status, header, body := o.press(path, form)
 		if status != http.StatusConflict || !strings.Contains(body, html.EscapeString("there is already <one>")) || !strings.Contains(body, "look at &amp; choose") || !strings.Contains(body, `role="alert"`) || header.Get("Cache-Control") != "no-store" {

@@ -110,7 +110,7 @@ type route struct {
 
 // routes are all pages, by their path below the console.
 func routes() []route {
-	const t, p, c, a = "/tenants/{tenant}", "/people/{person}", "/clients/{client}", "/apis/{api}"
+	const t, p, c, a, k = "/tenants/{tenant}", "/people/{person}", "/clients/{client}", "/apis/{api}", "/keys/{key}"
 	return []route{
 		{"", (*Console).overview, nil},
 		{"/tenants", (*Console).tenants, nil},
@@ -139,6 +139,9 @@ func routes() []route {
 		{t + a + "/disable", (*Console).disablingAPI, (*Console).disableAPI},
 		{t + "/keys", (*Console).keys, nil},
 		{t + "/keys/rotate", (*Console).rotatingKeys, (*Console).rotateKeys},
+		{t + k, (*Console).key, nil},
+		{t + k + "/distrust", (*Console).distrustingKey, (*Console).distrustKey},
+		{t + k + "/give-back", (*Console).givingBack, (*Console).giveBack},
 		{"/recoveries", (*Console).recoveries, nil},
 		{"/ledger", (*Console).ledger, nil},
 	}

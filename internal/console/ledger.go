@@ -52,7 +52,7 @@ func (o *Console) ledger(v *visit) error {
 	}
 	view := ledgerView{Kinds: usualKinds, Size: found.Size, Part: len(found.Entries) == 0 && found.Next > 0, Fields: []field{
 		{Name: "tenant", Label: "console.tenant", Value: q.Tenant}, {Name: "kind", Label: "console.entrykind", Value: q.Kind}, {Name: "client", Label: "console.client", Value: q.Client},
-		{Name: "subject", Label: "console.subject", Value: q.Subject}, {Name: "jti", Label: "console.jti", Value: q.JTI},
+		{Name: "subject", Label: "console.subject", Value: q.Subject}, {Name: "jti", Label: "console.jti", Value: q.JTI}, {Name: "kid", Label: "console.key", Value: q.KID},
 	}}
 	filter := url.Values{}
 	for name, value := range map[string]string{"tenant": q.Tenant, "kind": q.Kind, "client": q.Client, "subject": q.Subject, "jti": q.JTI, "kid": q.KID} {

@@ -101,6 +101,12 @@ func (m *markup) value(c cell) {
 		m.put(`">`)
 		m.said(c)
 		m.put(`</span>`)
+	case c.Part > 0: // the number is there to be read, the bar to be looked at
+		m.put(`<span class="amount"><span>`)
+		m.said(c)
+		m.put(`</span><svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" focusable="false"><rect class="all" width="100" height="8"></rect><rect width="`)
+		m.text(strconv.Itoa(c.Part))
+		m.put(`" height="8"></rect></svg></span>`)
 	case c.Copy:
 		m.put(`<span class="copy">`)
 		m.said(c)
@@ -208,6 +214,9 @@ func (m *markup) choices(f field, kind ours) {
 		m.put(`"`)
 		if f.Chosen[o.Value] {
 			m.put(` checked`)
+		}
+		if f.Required {
+			m.put(` required`)
 		}
 		m.put(`><label for="`)
 		m.text(id)

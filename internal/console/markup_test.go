@@ -23,6 +23,7 @@ func TestPiecesKeepTextText(t *testing.T) {
 		"a text":       {func(m *markup) { m.value(bad) }, 1},
 		"a badge":      {func(m *markup) { m.value(cell{Text: hostile, Badge: hostile}) }, 2},
 		"to be copied": {func(m *markup) { m.value(copied(hostile)) }, 1},
+		"an amount":    {func(m *markup) { m.value(cell{Text: hostile, Part: 50}) }, 1},
 		"several":      {func(m *markup) { m.value(texts([]string{hostile, hostile})) }, 2},
 		"in words":     {func(m *markup) { m.value(word("console.tenantnamed", hostile)) }, 1},
 		"facts":        {func(m *markup) { m.facts([]fact{{"console.name", bad}}) }, 1},

@@ -39,9 +39,11 @@ type office struct {
 
 const officeBase = "https://id.example"
 
+var officeNow = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	o := &office{t: t, now: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC), drafts: map[secret.Hash]tenant.Interaction{}, api: http.NewServeMux()}
+	o := &office{t: t, now: officeNow, drafts: map[secret.Hash]tenant.Interaction{}, api: http.NewServeMux()}
 	for pattern, thing := range things {
 		o.api.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
 			if err := json.NewEncoder(w).Encode(thing); err != nil {
@@ -118,13 +120,16 @@ var (
 
 // things are the answers of the admin API, by patterns of its lines.
 var things = map[string]any{
-	"GET /v1/self":                           adminapi.Self{Login: "owner", Role: "owner"},
-	"GET /v1/status":                         adminapi.Status{},
-	"GET /v1/recoveries":                     adminapi.Items[adminapi.WaitingRecovery]{},
-	"GET /v1/entries":                        adminapi.EntryPage{},
-	"GET /v1/tenants":                        adminapi.Items[adminapi.Tenant]{Items: []adminapi.Tenant{aTenant}},
-	"GET /v1/tenants/{t}":                    aTenant,
-	"GET /v1/tenants/{t}/keys":               adminapi.Items[adminapi.Key]{Items: []adminapi.Key{{KID: "k1", State: "active"}}},
+	"GET /v1/self":                  adminapi.Self{Login: "owner", Role: "owner"},
+	"GET /v1/status":                adminapi.Status{},
+	"GET /v1/recoveries":            adminapi.Items[adminapi.WaitingRecovery]{},
+	"GET /v1/entries":               adminapi.EntryPage{},
+	"GET /v1/tenants":               adminapi.Items[adminapi.Tenant]{Items: []adminapi.Tenant{aTenant}},
+	"GET /v1/tenants/{t}":           aTenant,
+	"GET /v1/tenants/{t}/keys":      adminapi.Items[adminapi.Key]{Items: []adminapi.Key{{KID: "k1", State: "active", Family: "access"}, {KID: "k0", State: "suspended", Family: "access"}, {KID: "k-", State: "revoked", Family: "access"}, {KID: "k2", State: "active", Family: "id"}}},
+	"POST /v1/tenants/{t}/distrust": adminapi.Distrusted{},
+	"POST /v1/tenants/{t}/distrust/preview": adminapi.DistrustPreview{Tokens: 7, Subjects: 2, KeyState: "active", NextKey: "k9", NextKnown: officeNow.Add(time.Hour), LastEnds: officeNow.Add(time.Minute),
+		Clients: []adminapi.Share{{Name: "shop <b>", Tokens: 6}, {Name: "wiki", Tokens: 1}}, APIs: []adminapi.Share{{Name: anAPI.Audience, Tokens: 7}}},
 	"GET /v1/tenants/{t}/apis":               adminapi.Items[adminapi.API]{Items: []adminapi.API{anAPI}},
 	"GET /v1/tenants/{t}/apis/{a}":           anAPI,
 	"GET /v1/tenants/{t}/clients":            adminapi.Items[adminapi.Client]{Items: []adminapi.Client{aClient}},
@@ -148,7 +153,7 @@ var things = map[string]any{
 // RoundTrip is the admin API.
 func (o *office) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
-	if r.Method != http.MethodGet {
+	if r.Method != http.MethodGet && !strings.HasSuffix(r.URL.Path, "/preview") {
 		o.done = append(o.done, r.Method+" "+r.URL.Path)
 		refused := (*adminapi.Error)(nil)
 		switch {
@@ -192,12 +197,17 @@ func (o *office) press(path string, form url.Values) (int, http.Header, string) 
 }
 
 // oneOfEach names one of each thing in a path of the console.
-var oneOfEach = strings.NewReplacer("{tenant}", "acme", "{person}", "ada1", "{client}", "shop", "{api}", "api-1")
+var oneOfEach = strings.NewReplacer("{tenant}", "acme", "{person}", "ada1", "{client}", "shop", "{api}", "api-1", "{key}", "k1")
+
+// where is the path of an act upon the one of each thing. What is given back is a key that was taken.
+func where(act string) string {
+	return oneOfEach.Replace(strings.Replace(act, "{key}/give-back", "k0/give-back", 1))
+}
 
 // filled is the form of an act as somebody would send it: every field that its page has, typed into, and the page's token.
 func (o *office) filled(act string) url.Values {
 	o.t.Helper()
-	page := oneOfEach.Replace(act)
+	page := where(act)
 	switch {
 	case strings.HasSuffix(act, "/access"):
 		page += "?id=f1"

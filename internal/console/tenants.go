@@ -140,66 +140,6 @@ func (o *Console) disableTenant(v *visit) error {
 	return o.done(v, at("tenants", t.Tenant), "disabled")
 }
 
-func (o *Console) keys(v *visit) error {
-	id := v.PathValue("tenant")
-	all, err := v.api.Keys(v.Context(), id)
-	if err != nil {
-		return err
-	}
-	list := &table{Caption: "console.keys", Columns: []string{"console.key", "console.keystate", "console.family", "console.algorithm", "console.published", "console.signsuntil", "console.expires"}, Empty: "console.nokeys"}
-	for _, k := range all {
-		kind := "plain"
-		switch k.State {
-		case "active":
-			kind = "ok"
-		case "suspended", "revoked":
-			kind = "danger"
-		}
-		list.Rows = append(list.Rows, []cell{{Text: k.KID, Copy: true}, {Text: k.State, Badge: kind}, text(k.Family), text(k.Algorithm), v.when(k.Published), v.when(k.SigningEnds), v.when(k.Expires)})
-	}
-	return o.render(v, "show", page{Title: "console.keysof", Args: []any{id}, Lead: "console.keyslead", Section: "tenants", Trail: trail(id), Body: []section{{Table: list, Acts: []act{{Key: "console.rotate", Path: at("tenants", id, "keys", "rotate"), By: operators}}}}})
-}
-
-func (o *Console) rotatingKeys(v *visit) error {
-	id := v.PathValue("tenant")
-	all, err := v.api.Keys(v.Context(), id)
-	if err != nil {
-		return err
-	}
-	list := &table{Caption: "console.keys", Columns: []string{"console.key", "console.family", "console.keystate"}, Empty: "console.nokeys"}
-	for _, k := range all {
-		if key := map[string]string{"active": "console.signsnow", "staged": "console.signsnext"}[k.State]; key != "" {
-			list.Rows = append(list.Rows, []cell{copied(k.KID), text(k.Family), word(key)})
-		}
-	}
-	list.Root = o.root
-	return o.render(v, "form", page{Title: "console.rotatingkeys", Args: []any{id}, Section: "tenants", Trail: keysTrail(id), Body: form{Facts: []fact{
-		{"console.happens", word("console.rotatehappens")}, {"console.spared", word("console.rotatespared")}, {"console.undo", word("console.undonot")},
-	}, Table: list, Button: "console.rotatego", Back: at("tenants", id, "keys")}})
-}
-
-func keysTrail(id string) []link {
-	return trail(id, link{Key: "console.keys", Path: at("tenants", id, "keys")})
-}
-
-func (o *Console) rotateKeys(v *visit) error {
-	id := v.PathValue("tenant")
-	done, err := v.api.RotateKeys(v.Context(), id, adminapi.RotateKeys{})
-	if err != nil {
-		return err
-	}
-	list := &table{Caption: "console.keys", Columns: []string{"console.family", "console.signsnow", "console.stays"}}
-	stays := false
-	for _, f := range done.Families {
-		stays = stays || f.Stays != ""
-		list.Rows = append(list.Rows, []cell{text(f.Family), orNone(f.To), orNone(f.Stays)})
-	}
-	if !stays {
-		return o.done(v, at("tenants", id, "keys"), "rotated")
-	}
-	return o.render(v, "show", page{Title: "console.keysof", Args: []any{id}, Lead: "console.somestay", Section: "tenants", Trail: keysTrail(id), Body: []section{{Table: list}}})
-}
-
 func (o *Console) apis(v *visit) error {
 	id := v.PathValue("tenant")
 	all, err := v.api.APIs(v.Context(), id)

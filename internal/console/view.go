@@ -30,7 +30,8 @@ type page struct {
 
 // doneWords say what was done, by the name that an address has for it.
 var doneWords = map[string]string{"created": "console.donecreated", "disabled": "console.donedisabled", "completed": "console.donecompleted", "ended": "console.doneended",
-	"role": "console.donerole", "rotated": "console.donerotated", "changed": "console.donechanged", "asked": "console.doneasked", "approved": "console.doneapproved", "stopped": "console.donestopped"}
+	"role": "console.donerole", "rotated": "console.donerotated", "changed": "console.donechanged", "asked": "console.doneasked", "approved": "console.doneapproved", "stopped": "console.donestopped",
+	"distrusted": "console.donedistrusted", "givenback": "console.donegivenback"}
 
 // link leads to another page of the console.
 type link struct {
@@ -50,6 +51,7 @@ type cell struct {
 	Copy  bool   // something that people copy
 	Badge string // ok, warn, danger or plain
 	More  []cell // further values
+	Part  int    // of a whole, in hundredths: shown as a bar beside it
 }
 
 func text(s string) cell { return cell{Text: s} }

@@ -1,11 +1,15 @@
 package server
 
 import (
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"seawall/internal/mint"
 	"seawall/internal/server/adminapi"
+	"seawall/internal/tenant"
 )
 
 // TestDistrustByAnOperator goes the whole way with the true vaults: preview, act, what it means at once, and its undoing.
@@ -100,6 +104,112 @@ func TestDistrustByAnOperator(t *testing.T) {
 	}
 	if !active(raw) || !active(other) {
 		t.Error("a token under a key that was given back is inactive")
+	}
+}
+
+// TestAStolenKeyInTheConsole: an administrator looks at what will happen, and nothing happens before they have said why, and that
+// they mean it. Then the tokens under the key are refused, those under the next one are good, and it can be given back.
+func TestAStolenKeyInTheConsole(t *testing.T) {
+	o := newRealVaults(t).options()
+	o.name = "localhost"
+	h := newHouse(t, o)
+	api, ci := h.acme()
+	before := h.token(ci)
+	staff := h.staff()
+	owner, auditor := h.visitor(staff[tenant.Owner], time.Now()), h.visitor(staff[tenant.Auditor], time.Now())
+	state := func() (signs, spare string, of map[string]string) {
+		keys, err := h.op.Keys(t.Context(), "acme")
+		must(t, keys, err)
+		of = map[string]string{}
+		for _, k := range keys {
+			switch of[k.KID] = k.State; k.State {
+			case "active":
+				signs = k.KID
+			case "staged":
+				spare = k.KID
+			}
+		}
+		return signs, spare, of
+	}
+	stolen, spare, _ := state()
+	active := func(raw string) bool { return h.introspect(api, raw)["active"] == true }
+	page := "/console/tenants/acme/keys/" + stolen
+	shows := func(v *visitor, where string, want ...string) {
+		t.Helper()
+		resp, body := v.get(where)
+		for _, text := range want {
+			if resp.StatusCode != http.StatusOK || !strings.Contains(body, text) {
+				t.Errorf("%s: %d, and %q is missing\n%s", where, resp.StatusCode, text, body)
+			}
+		}
+	}
+	shows(owner, "/console/tenants/acme/keys", `href="/operators`+page+`"`)
+	shows(owner, page, "It signs.", `href="/operators`+page+`/distrust"`)
+	shows(auditor, page+"/distrust", "Tokens alive: 1 ·")
+	if _, body := auditor.get(page); strings.Contains(body, page+"/distrust") {
+		t.Error("an auditor is offered what they may not do")
+	}
+	shows(owner, page+"/distrust", "Tokens alive: 1 · of people and services: 1", ">"+spare+"<", "Known to every validator</dt><dd><span class=\"badge warn\">", `href="/operators/console/tenants/acme/clients/ci"`, ordersAPI, `name="young"`)
+	shows(owner, page+"/give-back", "there is nothing to give back")
+	form := func(v *visitor, more ...string) url.Values {
+		f := url.Values{"form": {v.token()}}
+		for i := 0; i < len(more); i += 2 {
+			f.Set(more[i], more[i+1])
+		}
+		return f
+	}
+	for name, c := range map[string]struct {
+		form   url.Values
+		by     *visitor
+		status int
+		text   string
+	}{
+		"without their word":    {form(owner, "reason", "key-compromise", "young", "yes"), owner, http.StatusBadRequest, "it wants to be confirmed"},
+		"without a reason":      {form(owner, "confirm", "yes", "young", "yes"), owner, http.StatusBadRequest, "the reason must be one of"},
+		"with a young spare":    {form(owner, "confirm", "yes", "reason", "key-compromise"), owner, http.StatusConflict, "let the young spare sign all the same"},
+		"by an auditor":         {form(auditor, "confirm", "yes", "reason", "admin", "young", "yes"), auditor, http.StatusForbidden, "the role auditor may not"},
+		"with an unknown token": {url.Values{"form": {"x"}, "confirm": {"yes"}, "reason": {"admin"}, "young": {"yes"}}, owner, http.StatusForbidden, "nothing was done"},
+	} {
+		if resp, body := c.by.post(page+"/distrust", c.form); resp.StatusCode != c.status || !strings.Contains(body, c.text) {
+			t.Errorf("%s: %d\n%s", name, resp.StatusCode, body)
+		}
+	}
+	if signs, _, _ := state(); signs != stolen || !active(before) {
+		t.Fatal("it was done")
+	}
+	resp, body := owner.post(page+"/distrust", form(owner, "confirm", "yes", "reason", "key-compromise", "young", "yes", "step", "suspend"))
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/operators"+page+"?done=distrusted" {
+		t.Fatalf("distrusting: %d to %s\n%s", resp.StatusCode, resp.Header.Get("Location"), body)
+	}
+	after := h.token(ci)
+	if signs, _, of := state(); signs != spare || of[stolen] != "suspended" || active(before) || !active(after) {
+		t.Errorf("the keys are %v; the token before is good: %v, and after: %v", of, active(before), active(after))
+	}
+	shows(owner, page+"?done=distrusted", "The key is not trusted any more", ">suspended<", spare, `href="/operators`+page+`/give-back"`, `href="/operators`+page+`/distrust"`)
+	shows(owner, page+"/distrust", "From now on nobody can give it back", "Nothing takes its place", `value="revoke" checked`)
+	shows(owner, page+"/give-back", "Tokens alive: 1 ·", "count again", spare)
+	if list, err := h.op.Distrusted(t.Context(), "acme"); err != nil || len(list) != 1 || list[0].Value != stolen || list[0].Reason != "key-compromise" {
+		t.Errorf("stated is %+v, %v", list, err)
+	}
+	if resp, body := owner.post(page+"/give-back", form(owner, "reason", "mistake")); resp.StatusCode != http.StatusBadRequest || active(before) {
+		t.Errorf("given back without their word: %d\n%s", resp.StatusCode, body)
+	}
+	if resp, body := owner.post(page+"/give-back", form(owner, "confirm", "yes", "reason", "mistake")); resp.Header.Get("Location") != "/operators"+page+"?done=givenback" {
+		t.Fatalf("giving it back: %d\n%s", resp.StatusCode, body)
+	}
+	if _, _, of := state(); of[stolen] != "verify-only" || !active(before) || !active(after) {
+		t.Errorf("the keys are %v", of)
+	}
+	if resp, _ := owner.post(page+"/distrust", form(owner, "confirm", "yes", "reason", "admin", "step", "revoke")); resp.StatusCode != http.StatusSeeOther {
+		t.Errorf("revoking: %d", resp.StatusCode)
+	}
+	if _, _, of := state(); of[stolen] != "revoked" || active(before) {
+		t.Errorf("the keys are %v", of)
+	}
+	shows(owner, page, "for good: its tokens are refused")
+	shows(owner, page+"/distrust", "There is no trust in this key that could be ended.")
+	if resp, _ := owner.get("/console/tenants/acme/keys/nothing"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("a key that never was: %d", resp.StatusCode)
 	}
 }
 

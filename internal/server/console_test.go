@@ -97,7 +97,9 @@ func furnished(t *testing.T) (h *testHouse, staff map[tenant.Role]tenant.Person,
 	staff = h.staff()
 	ada, err := h.op.CreatePerson(t.Context(), "acme", adminapi.CreatePerson{Login: "ada@acme.example", Name: "Ada <b>Lovelace</b>"})
 	must(t, ada, err)
-	names := strings.NewReplacer("{tenant}", "acme", "{person}", ada.Subject, "{client}", client.ClientID, "{api}", api.APIID)
+	keys, err := h.op.Keys(t.Context(), "acme")
+	must(t, keys, err)
+	names := strings.NewReplacer("{tenant}", "acme", "{person}", ada.Subject, "{client}", client.ClientID, "{api}", api.APIID, "{key}", keys[0].KID)
 	return h, staff, names.Replace
 }
 
@@ -162,7 +164,7 @@ func TestAStolenCookieWritesNothing(t *testing.T) {
 	h, staff, path := furnished(t)
 	thief := h.visitor(staff[tenant.Owner], time.Now().Add(-tenant.FreshTouch))
 	form := url.Values{"form": {thief.token()}, "tenant": {"evil"}, "class": {"production"}, "owner": {"a@b.example"}, "contacts": {"a@b.example\nc@b.example"}, "algorithm": {"ES256"},
-		"login": {"eve@acme.example"}, "type": {"service"}, "name": {"x"}, "apis": {ordersAPI}, "scopes": {"read"}, "audience": {"https://evil.example"}, "step": {"request"}, "role": {"auditor"}}
+		"login": {"eve@acme.example"}, "type": {"service"}, "name": {"x"}, "apis": {ordersAPI}, "scopes": {"read"}, "audience": {"https://evil.example"}, "step": {"request"}, "role": {"auditor"}, "confirm": {"yes"}, "reason": {"admin"}}
 	h.vaults.set(func() { h.vaults.entries = nil })
 	_, acts := console.Pages()
 	if len(acts) < 15 {

@@ -58,7 +58,9 @@ func TestEveryPageIsGuarded(t *testing.T) {
 	if must(t, access, err); len(access.Access) != 1 {
 		t.Fatalf("the operator has %+v", access)
 	}
-	names := strings.NewReplacer("{tenant}", "acme", "{person}", ada.Subject, "{client}", "ci", "{api}", api.APIID)
+	keys, err := f.op.Keys(t.Context(), "acme")
+	must(t, keys, err)
+	names := strings.NewReplacer("{tenant}", "acme", "{person}", ada.Subject, "{client}", "ci", "{api}", api.APIID, "{key}", keys[0].KID)
 	special := map[string]string{ // pages that only some have
 		"/tenants/{tenant}/people/{person}/role":   "/tenants/operators/people/" + f.staff[tenant.Auditor].ID + "/role",
 		"/tenants/{tenant}/people/{person}/access": "/tenants/operators/people/" + f.staff[tenant.Operator].ID + "/access?id=" + access.Access[0].ID,
@@ -133,6 +135,8 @@ var mayPress = map[string]string{
 	"/tenants/{tenant}/new/api":                    "op!",
 	"/tenants/{tenant}/apis/{api}/disable":         "op!",
 	"/tenants/{tenant}/keys/rotate":                "op",
+	"/tenants/{tenant}/keys/{key}/distrust":        "op",
+	"/tenants/{tenant}/keys/{key}/give-back":       "op",
 }
 
 // TestEveryActByEveryRole presses every button of the console in every role, with a fresh touch, at a customer's tenant and at
@@ -150,7 +154,7 @@ func TestEveryActByEveryRole(t *testing.T) {
 		press := func(role tenant.Role, where string, may bool) {
 			v := h.visitor(staff[role], time.Now())
 			before := len(h.vaults.entries)
-			resp, body := v.post("/console"+where, url.Values{"form": {v.token()}})
+			resp, body := v.post("/console"+where, url.Values{"form": {v.token()}, "confirm": {"yes"}})
 			refused := resp.StatusCode == http.StatusForbidden && strings.Contains(body, "the role "+string(role)+" may not")
 			if refused == may || resp.StatusCode == http.StatusForbidden && !refused {
 				t.Errorf("%s by %s: %d, but they may is %v\n%s", where, role, resp.StatusCode, may, body)
@@ -166,7 +170,7 @@ func TestEveryActByEveryRole(t *testing.T) {
 				}
 				own := may && (role == tenant.Owner || !strings.Contains(want, "!"))
 				if strings.Contains(want, letters[role]) == may && !strings.Contains(pattern, "{person}") {
-					press(role, strings.NewReplacer("{tenant}", tenant.Operators, "{client}", "nobody", "{api}", "nobody").Replace(pattern), own)
+					press(role, strings.NewReplacer("{tenant}", tenant.Operators, "{client}", "nobody", "{api}", "nobody", "{key}", "nobody").Replace(pattern), own)
 				}
 			}
 		}
