@@ -206,11 +206,8 @@ const consentColumns = `tenant, person, client, terms, given_at, changed_at`
 
 // Consent returns what a person has allowed a client, or [tenant.ErrNotFound].
 func (s *Store) Consent(ctx context.Context, tenantID, person, client string) (c tenant.Consent, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		c, err = consentOf(q, tenantID, person, client)
-		return err
-	})
-	return c, err
+	c, err = consentOf(s.alone(ctx), tenantID, person, client)
+	return c, s.readError(err)
 }
 
 func consentOf(q querier, tenantID, person, client string) (tenant.Consent, error) {

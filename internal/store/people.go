@@ -89,10 +89,8 @@ func livePerson(q querier, tenantID, id string) (tenant.Person, tenant.Tenant, e
 // PersonByHandle returns the person whom authenticators know by a handle, if they are of this tenant, or
 // [tenant.ErrNotFound]. A handle of another tenant's person is nobody here.
 func (s *Store) PersonByHandle(ctx context.Context, tenantID string, handle []byte) (tenant.Person, error) {
-	return see(ctx, s, func(q querier) (tenant.Person, error) {
-		p, err := one(q, scanPerson, `select `+personColumns+` from person where tenant = $1 and handle = $2`, tenantID, handle)
-		return p, noPerson(err, tenantID, "with this passkey")
-	})
+	p, err := one(s.alone(ctx), scanPerson, `select `+personColumns+` from person where tenant = $1 and handle = $2`, tenantID, handle)
+	return p, s.readError(noPerson(err, tenantID, "with this passkey"))
 }
 
 // People returns all people of a tenant by login, disabled ones too. A tenant that is not there is [tenant.ErrNotFound].

@@ -225,11 +225,8 @@ func (s *Store) SaveInteraction(ctx context.Context, i tenant.Interaction) error
 
 // Interaction returns what somebody was about to do, or [tenant.ErrNotFound].
 func (s *Store) Interaction(ctx context.Context, tenantID string, hash secret.Hash) (i tenant.Interaction, err error) {
-	err = s.read(ctx, func(q querier) (err error) {
-		i, err = one(q, scanInteraction, `select hash, tenant, demand, expires_at from interaction where hash = $1 and tenant = $2`, hash[:], tenantID)
-		return err
-	})
-	return i, interactionOver(i, err, s.now())
+	i, err = one(s.alone(ctx), scanInteraction, `select hash, tenant, demand, expires_at from interaction where hash = $1 and tenant = $2`, hash[:], tenantID)
+	return i, s.readError(interactionOver(i, err, s.now()))
 }
 
 // ConsumeInteraction returns what somebody was about to do and forgets it: one call gets it.
