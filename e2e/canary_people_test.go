@@ -132,8 +132,8 @@ func (c *watch) people() {
 	// What can't be made, and a house that dies with it in hand.
 	c.signal("signer", syscall.SIGSTOP)
 	c.ask("a code while the signer stands still", web(exchange(codes[7])), nil)
+	c.signal("house", syscall.SIGKILL) // before the signer answers, or the code may be used by then
 	c.signal("signer", syscall.SIGCONT)
-	c.signal("house", syscall.SIGKILL)
 	c.recover("the house")
 	last := gets("a code after all that", web(exchange(codes[7])))
 	c.refused("a bound refresh token with another client", 400, "invalid_grant", web(refreshForm(bound.Refresh)))
