@@ -183,12 +183,18 @@ func TestBreakGlass(t *testing.T) {
 			t.Error("a credential is in a log")
 		}
 	}
-	err := filepath.WalkDir(s.Data, func(path string, d os.DirEntry, err error) error {
+	keepsNone(t, s.Data, append(codes, "swe_prod_")...)
+}
+
+// keepsNone looks for credentials in the files of a directory, but for those that are meant to have one.
+func keepsNone(t *testing.T, dir string, leaks ...string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || d.Name() == "first-administrator.txt" {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		for _, leak := range append(codes, "swe_prod_") {
+		for _, leak := range leaks {
 			if strings.Contains(string(text), leak) {
 				t.Errorf("a credential is in %s", path)
 			}

@@ -238,6 +238,12 @@ func (c *watch) elsewhere(owner *person) {
 	must(append([]string{"whoami", "--json"}, server...)...)
 	must(append([]string{"person", "list", "--tenant", "acme"}, server...)...)
 	must(append([]string{"tenant", "complete", "acme", "--json"}, server...)...)
+	readers := newReaders(c)
+	out, err := run("codes from elsewhere", append([]string{"tenant", "complete", "acme", "--new-codes", "--json", "--seal-to", readers[0].Recipient().String(), "--seal-to", readers[1].Recipient().String()}, server...)...)
+	if err != nil {
+		c.t.Errorf("codes from elsewhere: %v\n%s", err, out)
+	}
+	c.open(out, readers)
 	c.keepsLogin(config) // the token is another one by now
 	_, _ = run("a person by a secret", append([]string{"person", "show", c.likely("asked for from elsewhere"), "--tenant", "acme"}, server...)...)
 	kept, err := os.ReadFile(path)

@@ -46,6 +46,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 	c.distrust()
 	c.people()
 	c.browsers()
+	c.glass()
 	c.assert()
 	c.breakRequests()
 	c.command()

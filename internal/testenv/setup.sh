@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler for -race, gdb for the memory tests, curl for the
-# README, nginx and Caddy for the guard, Chromium for the pages, Apache with mod_auth_openidc, and Node.js 20 or newer for the third-party clients. Nothing is installed when nothing is missing.
+# README, age, jq and ssh-keygen for break-glass codes, nginx and Caddy for the guard, Chromium for the pages, Apache with
+# mod_auth_openidc, and Node.js 20 or newer for the third-party clients. Nothing is installed when nothing is missing.
 # Works on Debian and its relatives; elsewhere it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -18,6 +19,9 @@ need gcc gcc libc6-dev
 need gdb gdb
 need curl curl
 need git git
+need age age
+need jq jq
+need ssh-keygen openssh-client
 need unshare util-linux
 need setpriv util-linux
 need npm npm nodejs
