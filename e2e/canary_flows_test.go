@@ -23,6 +23,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"seawall/internal/testenv"
 )
 
 // request makes a request with a form.
@@ -574,7 +576,9 @@ func (c *watch) recover(name string) {
 func (c *watch) signal(part string, sig syscall.Signal) int {
 	c.t.Helper()
 	pid := c.s.Child(part)
-	if err := syscall.Kill(pid, sig); err != nil {
+	if sig == syscall.SIGSTOP {
+		testenv.Freeze(c.t, pid)
+	} else if err := syscall.Kill(pid, sig); err != nil {
 		c.t.Fatal(err)
 	}
 	return pid

@@ -80,9 +80,7 @@ func TestIssuanceWaitsForAVault(t *testing.T) {
 	for _, part := range []string{"signer", "ledger"} {
 		t.Run(part, func(t *testing.T) {
 			pid := s.Child(part)
-			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-				t.Fatal(err)
-			}
+			testenv.Freeze(t, pid)
 			a, err := w.ask()
 			if err != nil {
 				t.Fatal(err)
@@ -112,9 +110,7 @@ func TestAHouseThatStartsWithoutVaultsServesItsKeys(t *testing.T) {
 	w := populate(t, s, "acme")
 	token := w.token(t)
 	signer, house := s.Child("signer"), s.Child("house")
-	if err := syscall.Kill(signer, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Freeze(t, signer)
 	if err := syscall.Kill(house, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -41,22 +41,33 @@ func (p *Program) Signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
 // Freeze stops the program where it is, until SIGCONT, and waits until it stands still.
 func (p *Program) Freeze(t testing.TB) {
 	t.Helper()
-	p.Signal(syscall.SIGSTOP)
-	for deadline := time.Now().Add(patience); state(p.cmd.Process.Pid) != "T"; time.Sleep(time.Millisecond) {
+	Freeze(t, p.cmd.Process.Pid)
+}
+
+// Freeze stops a process where it is, until SIGCONT, and waits until all its threads stand still: on a busy machine one may
+// go on for a moment after the signal, and answer.
+func Freeze(t testing.TB, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); !still(pid); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not stand still", p.cmd.Path)
+			t.Fatalf("process %d does not stand still", pid)
 		}
 	}
 }
 
-// state is the one letter by which the kernel says what a process is doing.
-func state(pid int) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
+// still reports whether the kernel says of each thread of a process that it is stopped.
+func still(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil || strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))[0] != "T" {
+			return false
+		}
 	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	return fields[0]
+	return len(threads) > 0
 }
 
 // Stop ends the program and waits for its end.
