@@ -198,6 +198,8 @@ func TestFaultsGoToTheClient(t *testing.T) {
 		t.Error("a state that was refused comes back")
 	}
 	b.get("/authorize?"+asking().Encode()+strings.Repeat("&resource=urn:a", maxResources+1)).wants(t, "many resources", oauth.InvalidTarget)
+	h.must(h.store.DisableAPI(t.Context(), "test", "acme", "orders"))
+	b.ask("client_id", "orders-app", "scope", "openid read").wants(t, "an API that is disabled", oauth.InvalidTarget)
 }
 
 // TestWishesDoNoHarm: libraries ask for claims of their own accord, and go on without them.

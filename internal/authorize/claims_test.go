@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"encoding/json"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -78,6 +79,9 @@ func TestNeededACR(t *testing.T) {
 
 	h.must(h.store.CompleteTenant(t.Context(), tenant.Tenant{ID: "acme", Passkeys: tenant.Attested}))
 	b.ask(append(needs("phrh"), "prompt", "none")...).wants(t, "silently", oauth.LoginRequired)
+	h.hinted["adas-token"] = Hint{p.ID, "shop"}
+	site := &browser{h: h, tenant: "acme", header: http.Header{"Sec-Fetch-Site": {"cross-site"}}} // whose form brings no cookies, so the request is kept
+	b.follow(site.post("/authorize", asking(append(needs("phrh"), "prompt", "none", "id_token_hint", "adas-token")...))).wants(t, "silently, by a form", oauth.LoginRequired)
 	in := b.ask(needs("1", "phrh")...)
 	sign := b.follow(in)
 	if !strings.Contains(sign.body, "certified security key") || !strings.Contains(sign.body, "back to the application") || strings.Contains(sign.body, "Go on without it") {

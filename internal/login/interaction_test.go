@@ -42,6 +42,11 @@ func TestInteractions(t *testing.T) {
 	if a := b.post("/signin/begin", map[string]any{"i": i}); a.problem != "over" {
 		t.Errorf("again: %d %q", a.status, a.problem)
 	}
+	// Who signs in with a passkey of their own choice, and shows what another was about to do, is signed in and goes nowhere with it.
+	_, i = b.asked(tenant.Interaction{Next: "/authorize/continue?request=8", Person: "bob"})
+	if a := b.finishSignIn(i, auth.get(b.beginSignIn(""))); a.json["next"] != "/acme/account" || !b.signedIn() {
+		t.Errorf("with somebody else's it goes on to %d %s", a.status, a.body)
+	}
 	// Whatever else comes as an address of where to go on is none.
 	for _, evil := range []string{"https://evil.example", "//evil.example", "/\\evil.example"} {
 		if a := b.get("/signin?i=" + url.QueryEscape(evil) + "&next=" + url.QueryEscape(evil)); a.problem != "over" {

@@ -244,6 +244,9 @@ func TestClonedPasskey(t *testing.T) {
 	if a := b.signIn(auth); a.problem != "refused" {
 		t.Errorf("a suspended passkey: %d %q", a.status, a.problem)
 	}
+	if why := h.refused[len(h.refused)-1]; why != "the passkey is suspended" {
+		t.Errorf("it was refused because %s", why)
+	}
 	keys, err := h.store.Passkeys(t.Context(), "acme", p.ID)
 	if err != nil || len(keys) != 1 || keys[0].Live() {
 		t.Errorf("the passkey is %+v, %v", keys, err)
