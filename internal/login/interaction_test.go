@@ -107,11 +107,14 @@ func TestACR(t *testing.T) {
 	for acr, want := range map[string]string{"phrh": "certified security key", "urn:example:gold": "doesn’t exist here"} {
 		demand := tenant.Interaction{Next: "/authorize?x=1", Unmet: "/authorize?x=1&unmet", ACR: acr}
 		where, i := b.asked(demand)
-		if page := b.get(where); page.status != http.StatusOK || !strings.Contains(page.body, want) || !strings.Contains(page.body, `href="/acme/authorize?x=1&amp;unmet"`) {
+		if page := b.get(where); page.status != http.StatusOK || !b.signedIn() && strings.Contains(page.body, "on your account") || !strings.Contains(page.body, want) || !strings.Contains(page.body, `href="/acme/authorize?x=1&amp;unmet"`) {
 			t.Errorf("%s: the page is %d and doesn't say so", acr, page.status)
 		}
 		if a := b.finishSignIn(i, auth.get(b.beginSignIn(i))); a.problem != "unmet" || a.json["next"] != nil || !b.signedIn() {
 			t.Errorf("%s: any passkey: %d %s", acr, a.status, a.body)
+		}
+		if page := b.get(where); strings.Contains(page.body, "You have none on your account") != (acr == "phrh") {
+			t.Errorf("%s: who has no such passkey is told\n%s", acr, page.body)
 		}
 		if s, err := h.door.Current(b.request("GET", "/authorize", nil), h.tenant("acme")); err != nil || s.ACR != "phr" || s.Meets(demand) {
 			t.Errorf("%s: the session is %+v, %v", acr, s, err)

@@ -46,7 +46,8 @@ func (h *testHouse) visitor(p tenant.Person, touched time.Time) *visitor {
 	return &visitor{h, p.Tenant, "seawall_session_" + p.Tenant + "=" + text + "; seawall_browser_" + p.Tenant + "=" + base64.RawURLEncoding.EncodeToString(browser[:]), "en"}
 }
 
-// get and post ask for a page below the issuer of the person's tenant. Redirects are answers like others.
+// get and post ask for a page below the issuer of the person's tenant, or, after /.., below the base URL. Redirects are answers
+// like others.
 func (v *visitor) get(path string) (*http.Response, string) { return v.send("GET", path, nil, "") }
 
 func (v *visitor) post(path string, form url.Values) (*http.Response, string) {
@@ -55,7 +56,11 @@ func (v *visitor) post(path string, form url.Values) (*http.Response, string) {
 
 func (v *visitor) send(method, path string, form url.Values, origin string, header ...string) (*http.Response, string) {
 	v.h.t.Helper()
-	r, err := http.NewRequestWithContext(v.h.t.Context(), method, v.h.base+"/"+v.tenant+path, strings.NewReader(form.Encode()))
+	target := v.h.base + "/" + v.tenant + path
+	if above, is := strings.CutPrefix(path, "/.."); is {
+		target = v.h.base + above
+	}
+	r, err := http.NewRequestWithContext(v.h.t.Context(), method, target, strings.NewReader(form.Encode()))
 	must(v.h.t, r, err)
 	r.Header.Set("Cookie", v.cookie)
 	r.Header.Set("Accept", "text/html")
