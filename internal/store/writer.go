@@ -129,8 +129,7 @@ func (w *writer) run() {
 	batch := make([]*act, 0, maxBatch)
 	for a := range w.queue {
 		batch = append(batch[:0], a)
-		// Acts come in bursts, as tokens come from the signer in messages: whoever is about to queue one goes first.
-		runtime.Gosched()
+		w.letQueue()
 		for more := true; more && len(batch) < maxBatch; {
 			select {
 			case a, open := <-w.queue:
@@ -145,6 +144,15 @@ func (w *writer) run() {
 	}
 	for _, s := range w.prepared {
 		s.Close()
+	}
+}
+
+// letQueue lets whoever is about to queue an act go first, as long as somebody does: acts come in bursts, as tokens come from
+// the signer in messages.
+func (w *writer) letQueue() {
+	for before := -1; before < len(w.queue) && len(w.queue) < maxBatch; {
+		before = len(w.queue)
+		runtime.Gosched()
 	}
 }
 
