@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"seawall/internal/server/adminapi"
@@ -41,6 +42,9 @@ func showStatus(c *call, s *adminapi.Status) error {
 	for _, a := range s.Away {
 		fmt.Fprintf(c.out, "  %s: %s\n", style.warn(a.Part+" is away"), a.Reason)
 	}
+	if o := s.Owed; o != nil {
+		fmt.Fprintf(c.out, "  %s: %s, the oldest of %s\n    %s\n    %s\n", style.warn("the ledger has yet to hear"), owed(o), moment(o.Since, now), o.Means, o.Do)
+	}
 	if s.Frozen != "" {
 		fmt.Fprintf(c.out, "  %s: %s\n", style.warn("keys are frozen"), s.Frozen)
 	}
@@ -66,6 +70,18 @@ func showStatus(c *call, s *adminapi.Status) error {
 		[2]string{"ledger", s.Ledger.Level},
 		[2]string{"keys", s.Signer.Custody},
 		[2]string{"version", s.Version})
+}
+
+// owed counts what the ledger has yet to hear.
+func owed(o *adminapi.Owing) string {
+	var parts []string
+	if o.Statements > 0 {
+		parts = append(parts, many(o.Statements, "statement"))
+	}
+	if o.Entries > 0 {
+		parts = append(parts, entries(uint64(o.Entries)))
+	}
+	return strings.Join(parts, " and ")
 }
 
 // entries counts entries of the log.

@@ -320,14 +320,21 @@ func TestConsoleScreens(t *testing.T) {
 	for name, path := range map[string]string{"key-done": key + "?done=distrusted", "key-revoke": key + "/distrust", "key-give-back": key + "/give-back", "keys-after": "/tenants/dev/keys"} {
 		g.look("console-"+name, func() { b.go2(s.URL + "/operators/console" + path) })
 	}
-	signer := s.Child("signer")
-	b.must(syscall.Kill(signer, syscall.SIGSTOP))
-	g.look("console-signer-away", func() {
-		for away := false; !away; away = eval[bool](b, `document.querySelector(".processes .danger") !== null`) {
+	signal := func(sig syscall.Signal) {
+		for _, vault := range []string{"signer", "ledger"} {
+			b.must(syscall.Kill(s.Child(vault), sig))
+		}
+	}
+	signal(syscall.SIGSTOP)
+	ada.go2(s.URL + "/dev/account")
+	ada.click(`form[action="/dev/signout"] button`) // which the ledger has to hear of
+	ada.at("/dev/signed-out")
+	g.look("console-vaults-away", func() {
+		for away := false; !away; away = eval[bool](b, `document.querySelectorAll(".processes .danger").length === 2 && document.querySelector(".notice.warn h2") !== null`) {
 			b.go2(s.URL + "/operators/console")
 		}
 	})
-	b.must(syscall.Kill(signer, syscall.SIGCONT))
+	signal(syscall.SIGCONT)
 	pages, _ := console.Pages()
 	g.saw("/operators"+console.Path, pages)
 	for _, c := range call(b, network.GetCookies, network.GetCookiesParams{}).Cookies {

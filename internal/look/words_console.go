@@ -56,6 +56,8 @@ var consoleWords = map[string]line{
 	"console.version":        {"Version", "Version"},
 	"console.frozen":         {"Key changes are frozen", "Schlüsselwechsel sind eingefroren"},
 	"console.waiting":        {"Recoveries that wait for an administrator’s word: %d.", "Wiederherstellungen, die auf ein Wort der Administration warten: %d."},
+	"console.owed":           {"The ledger has yet to hear", "Das Protokoll weiß noch nicht alles"},
+	"console.owedcount":      {"Statements: %d · entries: %d · the oldest of", "Aussagen: %d · Einträge: %d · die älteste von"},
 	"console.lookatthem":     {"Look at them", "Ansehen"},
 	"console.findings":       {"Findings", "Befunde"},
 	"console.findingslead":   {"What a tenant lacks so that its people are safe from being shut out.", "Was einem Mandanten fehlt, damit niemand ausgesperrt wird."},

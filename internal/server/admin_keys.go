@@ -138,11 +138,15 @@ func (s *Server) status(a act) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	owing, err := s.owing(a.Context())
+	if err != nil {
+		return nil, err
+	}
 	away, signer, head, known := s.away(), s.vaults.said(), s.config.Head.Head(), s.keys.now()
 	shown := adminapi.Status{
 		Version: s.config.Version, Base: s.config.Base, Ready: len(away) == 0, Away: away, Pin: known.pin, Started: s.started.UTC(),
 		House: adminapi.Wall{Level: s.config.Level}, Signer: adminapi.Wall{Level: signer.Level, Custody: signer.Custody}, Ledger: adminapi.Wall{Level: s.vaults.wall()},
-		Frozen: signer.Frozen, LogSize: head.Size, Tenants: len(all), PoliciesPending: len(waiting),
+		Frozen: signer.Frozen, LogSize: head.Size, Tenants: len(all), PoliciesPending: len(waiting), Owed: owing,
 	}
 	for _, one := range alarms {
 		shown.Alarms = append(shown.Alarms, adminapi.Alarm{Time: one.At, Kind: string(one.Kind), Tenant: one.Tenant, Login: one.Login, Actor: one.Actor})

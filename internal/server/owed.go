@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"seawall/internal/mint"
+	"seawall/internal/server/adminapi"
 	"seawall/internal/tenant"
 )
 
@@ -21,6 +23,11 @@ type Debts interface {
 	Owed(ctx context.Context, after tenant.Owed) ([]tenant.Owed, error)
 	// Paid forgets what the ledger has heard.
 	Paid(ctx context.Context, ids []string) error
+}
+
+// Owing knows how much is owed.
+type Owing interface {
+	Owing(ctx context.Context) (tenant.Owing, error)
 }
 
 // debts has the ledger hear what is owed to it: at once after an act, and again and again while it is away, also after a
@@ -39,6 +46,7 @@ type debts struct {
 	now      func() time.Time
 
 	begun    atomic.Uint64        // rounds
+	refused  atomic.Int64         // how many the ledger does not take, as of the last round
 	paying   sync.Mutex           // one round at a time; guards what follows
 	last     error                // of the last round
 	looked   bool                 // at all that is owed, once
@@ -70,6 +78,7 @@ func (d *debts) round(ctx context.Context) error {
 	if d.begun.Load() == before {
 		d.begun.Add(1)
 		d.last = d.payAll(ctx)
+		d.refused.Store(int64(len(d.stuck)))
 	}
 	return d.last
 }
@@ -223,6 +232,32 @@ func (d *debts) complain(ctx context.Context, o *tenant.Owed, err error) {
 		d.log.ErrorContext(ctx, "the ledger does not take what is owed to it", "tenant", o.Tenant, "kind", string(o.Kind), "cause", err)
 	}
 	d.stuck[o.ID] = now.Add(max(now.Sub(o.At), time.Second))
+}
+
+// owing tells an operator what the ledger has yet to hear, what that means and what to do; nil: nothing.
+func (s *Server) owing(ctx context.Context) (*adminapi.Owing, error) {
+	o, err := s.config.Store.Owing(ctx)
+	if err != nil || o.Since.IsZero() {
+		return nil, err
+	}
+	shown := &adminapi.Owing{Statements: o.Statements, Entries: o.Entries, Refused: int(s.debts.refused.Load()), Since: o.Since.UTC()}
+	var means []string
+	if o.Statements > 0 {
+		means = append(means, "APIs may go on believing tokens that were ended")
+	}
+	if o.Entries > 0 {
+		means = append(means, "the log lacks what became of codes and refresh tokens")
+	}
+	shown.Means = "until the ledger has heard, " + strings.Join(means, ", and ")
+	switch {
+	case shown.Refused > 0:
+		shown.Do = fmt.Sprintf("the ledger does not take %d of it: look for why in seawall's own log; it is tried again by itself", shown.Refused)
+	case !s.vaults.ledger.Connected():
+		shown.Do = "bring the ledger back: it is then told by itself, and nothing needs to be repeated"
+	default:
+		shown.Do = "nothing: the ledger is told within seconds"
+	}
+	return shown, nil
 }
 
 // owedID is the detail of an entry that says what was owed.

@@ -357,7 +357,7 @@ func TestWhatIsRefusedHoldsUpNothing(t *testing.T) {
 		}
 		b.owe(tenant.DistrustPerson, time.Now())
 		b.owe(tenant.CodeReused, time.Now())
-		if err := d.round(t.Context()); err != nil || len(b.owed) != 5 {
+		if err := d.round(t.Context()); err != nil || len(b.owed) != 5 || d.refused.Load() != 5 {
 			t.Errorf("%d debts are left of which 5 are refused: %v", len(b.owed), err)
 		}
 		for range 3600 {
@@ -371,7 +371,7 @@ func TestWhatIsRefusedHoldsUpNothing(t *testing.T) {
 		}
 		full = false
 		time.Sleep(2 * time.Hour)
-		if err := d.round(t.Context()); err != nil || len(b.owed)+len(d.stuck)+len(d.doubtful) != 0 {
+		if err := d.round(t.Context()); err != nil || len(b.owed)+len(d.stuck)+len(d.doubtful)+int(d.refused.Load()) != 0 {
 			t.Errorf("the ledger takes all, and %v are left, %v stuck, %v doubtful: %v", b.owed, d.stuck, d.doubtful, err)
 		}
 	})
@@ -387,6 +387,44 @@ func TestWhatMustNotBeBelievedComesFirst(t *testing.T) {
 	b.owe(tenant.DistrustPerson, time.Now())
 	if err := d.round(t.Context()); !errors.Is(err, context.DeadlineExceeded) || len(b.owed) != 1 || b.owed[0].Kind != tenant.CodeReused {
 		t.Errorf("%v are left: %v", b.owed, err)
+	}
+}
+
+// TestDebtsAreTold: whoever looks at how seawall is sees what the ledger has yet to hear, on the console, too; and nothing when
+// there is nothing.
+func TestDebtsAreTold(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	stolen := w.signIn("spa")
+	owner := w.visitor(w.staff()[tenant.Owner], time.Now())
+	told := func() *adminapi.Owing {
+		t.Helper()
+		status, err := w.op.Status(ctx)
+		return must(t, status, err).Owed
+	}
+	overview := func() string { _, body := owner.get("/console"); return body }
+	if o := told(); o != nil || strings.Contains(overview(), "yet to hear") {
+		t.Errorf("nothing is owed, and it says %+v", o)
+	}
+	begun := time.Now()
+	w.vaults.end()
+	w.form("/acme/token", refreshing("web", stolen.Refresh), w.web).wants(t, "a thief, while the ledger is away", 400, "invalid_grant", "suspended")
+	if n, err := w.store.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: w.ada.ID, Session: w.session.ID, Actor: "uid:0"}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	w.eventually("the house notices that the ledger is away", func() bool { return len(w.away()) > 1 })
+	o := told()
+	if o == nil || o.Statements != 1 || o.Entries != 1 || o.Refused != 0 || o.Since.Before(begun.Truncate(time.Millisecond)) || o.Since.After(time.Now()) ||
+		!strings.Contains(o.Means, "APIs may go on believing") || !strings.Contains(o.Means, "the log lacks") || !strings.Contains(o.Do, "bring the ledger back") {
+		t.Errorf("owed is %+v", o)
+	}
+	if body := overview(); !strings.Contains(body, "The ledger has yet to hear") || !strings.Contains(body, "Statements: 1 · entries: 1") || !strings.Contains(body, "bring the ledger back") {
+		t.Errorf("the overview says\n%s", body)
+	}
+	w.vaults.begin()
+	w.eventually("all is told", func() bool { return told() == nil })
+	if strings.Contains(overview(), "yet to hear") {
+		t.Error("the overview tells of debts that are paid")
 	}
 }
 

@@ -31,6 +31,7 @@ type Store interface {
 	ClientKinds
 	Outbox
 	Debts
+	Owing
 	People
 	Links
 	Glass

@@ -19,6 +19,22 @@ func (s *Store) Owed(ctx context.Context, after tenant.Owed) ([]tenant.Owed, err
 	})
 }
 
+// Owing counts what the ledger has yet to hear.
+func (s *Store) Owing(ctx context.Context) (tenant.Owing, error) {
+	return see(ctx, s, func(q querier) (tenant.Owing, error) {
+		// The kind is the first member of what is kept, see [tenant.Owed].
+		return one(q, scanOwing, `select count(*), count(case when what like '{"kind":"distrust.%' then 1 end), min(at) from owed`)
+	})
+}
+
+func scanOwing(scan func(...any) error) (o tenant.Owing, err error) {
+	var all int
+	var since sql.NullInt64
+	err = scan(&all, &o.Statements, &since)
+	o.Entries, o.Since = all-o.Statements, fromMillis(since)
+	return o, err
+}
+
 // Paid forgets what the ledger has heard. Saying it again changes nothing.
 func (s *Store) Paid(ctx context.Context, ids []string) error {
 	return s.act(ctx, func(x *tx) error {

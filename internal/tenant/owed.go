@@ -41,6 +41,13 @@ type Owed struct {
 	Detail  map[string]string `json:"detail,omitempty"` // of an entry
 }
 
+// Owing is how much the ledger has yet to hear.
+type Owing struct {
+	Statements int // about what must not be believed
+	Entries    int
+	Since      time.Time // of the oldest; zero if there is nothing
+}
+
 // IsEntry reports whether it is an entry, and not a statement about what must not be believed.
 func (o Owed) IsEntry() bool { return slices.Contains(OwedEntries(), o.Kind) }
 

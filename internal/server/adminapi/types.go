@@ -213,6 +213,18 @@ type Status struct {
 	LogTime         time.Time `json:"log_time,omitzero"`
 	Tenants         int       `json:"tenants"`
 	PoliciesPending int       `json:"policies_pending"` // recorded, not yet confirmed by the signer
+	// Owed is what the ledger has yet to hear of acts that are done; nil when there is nothing.
+	Owed *Owing `json:"owed,omitempty"`
+}
+
+// Owing is what the ledger has yet to hear: it was away when something was done that it must know of.
+type Owing struct {
+	Statements int       `json:"statements"`        // about what must not be believed any more
+	Entries    int       `json:"entries"`           // about what happened
+	Refused    int       `json:"refused,omitempty"` // of them, that the ledger does not take
+	Since      time.Time `json:"since"`             // of the oldest
+	Means      string    `json:"means"`
+	Do         string    `json:"do"`
 }
 
 // Wall is how well a process is kept apart, measured from inside it.

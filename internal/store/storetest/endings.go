@@ -287,7 +287,9 @@ func testOwed(t *testing.T, f *fixture) {
 			c.end(p, again, elsewhere)
 			f.reopen()
 			var got, ids []string
-			for _, o := range ok(f.Owed(ctx, tenant.Owed{}))(t) {
+			listed := ok(f.Owed(ctx, tenant.Owed{}))(t)
+			f.wantOwing(t, listed)
+			for _, o := range listed {
 				got, ids = append(got, o.Session), append(ids, o.ID)
 				if o.Tenant != "acme" || o.Person != p.person.ID || o.Actor == "" || !o.At.Equal(f.clock.Now()) || (o.Kind == tenant.DistrustPerson) != (o.Session == "") {
 					t.Errorf("owes %+v", o)
@@ -306,6 +308,25 @@ func testOwed(t *testing.T, f *fixture) {
 				t.Errorf("paid, and the ledger is owed %+v", owed)
 			}
 		})
+	}
+}
+
+// wantOwing checks that what is counted is what is listed.
+func (f *fixture) wantOwing(t *testing.T, listed []tenant.Owed) {
+	t.Helper()
+	var want tenant.Owing
+	for _, o := range listed {
+		if o.IsEntry() {
+			want.Entries++
+		} else {
+			want.Statements++
+		}
+		if want.Since.IsZero() || o.At.Before(want.Since) {
+			want.Since = o.At
+		}
+	}
+	if got := ok(f.Owing(t.Context()))(t); got.Statements != want.Statements || got.Entries != want.Entries || !got.Since.Equal(want.Since) {
+		t.Errorf("owing %+v, want %+v", got, want)
 	}
 }
 
@@ -334,6 +355,9 @@ func testOwedMuch(t *testing.T, f *fixture) {
 			seen[o.ID] = true
 		}
 		last = part[len(part)-1]
+	}
+	if owing := ok(f.Owing(ctx))(t); owing.Statements != many || owing.Entries != 0 {
+		t.Errorf("owing %+v", owing)
 	}
 	if len(seen) != many {
 		t.Errorf("%d of %d come", len(seen), many)
@@ -406,7 +430,9 @@ func testOwedEntries(t *testing.T, f *fixture) {
 			f.reopen()
 			var got []string
 			var ids []string
-			for _, o := range ok(f.Owed(ctx, tenant.Owed{}))(t) {
+			listed := ok(f.Owed(ctx, tenant.Owed{}))(t)
+			f.wantOwing(t, listed)
+			for _, o := range listed {
 				ids = append(ids, o.ID)
 				if o.Client != p.client.ID { // the families of the cases before are stopped, too
 					continue

@@ -80,6 +80,7 @@ type Policies interface {
 // Debts are what the ledger has yet to hear.
 type Debts interface {
 	Owed(ctx context.Context, after tenant.Owed) ([]tenant.Owed, error)
+	Owing(ctx context.Context) (tenant.Owing, error)
 	Paid(ctx context.Context, ids []string) error
 }
 
