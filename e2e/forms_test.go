@@ -152,10 +152,10 @@ func TestTheFormsThatScriptsRelyOn(t *testing.T) {
 			says   string
 			args   []string
 		}{
-			{1, "hint: name every address", []string{"set-redirects", "shop", "--redirect", "https://*.shop.example/"}},
-			{1, "must require it", []string{"create", "--type", "spa", "--redirect", "https://shop.example/", "--dpop", "offered"}},
-			{1, "one slash", []string{"create", "--type", "native", "--redirect", "com.example.shop://cb"}},
-			{1, "https://", []string{"create", "--type", "web", "--redirect", "http://shop.example/"}},
+			{2, "hint: name every address", []string{"set-redirects", "shop", "--redirect", "https://*.shop.example/"}},
+			{2, "must require it", []string{"create", "--type", "spa", "--redirect", "https://shop.example/", "--dpop", "offered"}},
+			{2, "one slash", []string{"create", "--type", "native", "--redirect", "com.example.shop://cb"}},
+			{2, "https://", []string{"create", "--type", "web", "--redirect", "http://shop.example/"}},
 			{2, "is missing", []string{"set-redirects", "shop"}},
 			{2, "contradict", []string{"set-redirects", "shop", "--logout-uri", "https://shop.example/", "--no-logout-uri"}},
 		} {

@@ -36,11 +36,12 @@ func explain(name, dir string, err error) error {
 		return err
 	}
 	if refused.Code == adminapi.CodeNotRunning {
+		nobody := &adminapi.Error{Code: refused.Code, Description: "seawall is not running on " + dir}
 		if _, serr := os.Stat(dir); errors.Is(serr, os.ErrNotExist) {
-			return hint(fmt.Errorf("seawall is not running on %s: there is no such directory", dir),
-				"start it with `seawall up --data "+dir+"`", "or name another directory with --data or SEAWALL_DATA")
+			nobody.Description += ": there is no such directory"
+			return hint(nobody, "start it with `seawall up --data "+dir+"`", "or name another directory with --data or SEAWALL_DATA")
 		}
-		return hint(fmt.Errorf("seawall is not running on %s", dir), "start it with `seawall up --data "+dir+"`")
+		return hint(nobody, "start it with `seawall up --data "+dir+"`")
 	}
 	if err = fmt.Errorf("%s: %w", name, err); refused.Hint == "" {
 		return err

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"seawall/internal/secret"
+	"seawall/internal/server/adminapi"
 )
 
 // The exit statuses of every command.
@@ -33,12 +35,22 @@ type call struct {
 	args     []string
 	in       io.Reader
 	out, err io.Writer
+	asJSON   *bool // of a command that has --json
+}
+
+// wantsJSON reports whether whoever called reads JSON, also when the call was wrong before its --json was come to.
+func (c *call) wantsJSON() bool {
+	return c.asJSON != nil && (*c.asJSON || slices.Contains(c.args, "--json") || slices.Contains(c.args, "-json"))
 }
 
 // adapt makes an exit status of an error, after telling it to the person.
 func adapt(name string, do func(ctx context.Context, c *call) error) func(context.Context, []string, io.Reader, io.Writer, io.Writer) int {
 	return func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-		err := do(ctx, &call{name: name, args: args, in: stdin, out: stdout, err: stderr})
+		c := &call{name: name, args: args, in: stdin, out: stdout, err: stderr}
+		err := do(ctx, c)
+		if c.wantsJSON() {
+			return finishJSON(stderr, err)
+		}
 		return finish(stderr, err)
 	}
 }
@@ -151,25 +163,72 @@ var errAnswered = errors.New("answered")
 
 // finish tells a failure, if there is one: one line of what and why, then the hints.
 func finish(stderr io.Writer, err error) int {
-	switch {
-	case err == nil, errors.Is(err, errHelpShown):
-		return exitOK
-	case errors.Is(err, errAnswered):
-		return exitNo
+	if f := failureOf(err); f != nil {
+		said := "seawall: " + f.Description + "\n"
+		for _, h := range f.Hints {
+			said += "hint: " + h + "\n"
+		}
+		io.WriteString(stderr, said)
 	}
-	said := fmt.Appendf(nil, "seawall: %s\n", strings.TrimSpace(err.Error()))
+	return exitOf(err)
+}
+
+// finishJSON tells a failure, if there is one, in one line for a program.
+func finishJSON(stderr io.Writer, err error) int {
+	if f := failureOf(err); f != nil {
+		_ = writeJSON(stderr, f) // there is nobody left to tell
+	}
+	return exitOf(err)
+}
+
+// failure is why something was not done. Its members are those of an error of the admin API, whose codes it has where the admin
+// API refused.
+type failure struct {
+	Code        string   `json:"error"`
+	Description string   `json:"error_description"`
+	Hints       []string `json:"hints,omitempty"`
+}
+
+// codeFailed is the code of a failure that has no other.
+const codeFailed = "failed"
+
+// failureOf is what there is to be told of an error; nil if that is nothing.
+func failureOf(err error) *failure {
+	if err == nil || errors.Is(err, errHelpShown) || errors.Is(err, errAnswered) {
+		return nil
+	}
+	f := &failure{Code: codeFailed, Description: unleaked(strings.TrimSpace(err.Error()))}
+	var refused *adminapi.Error
+	switch {
+	case errors.As(err, &refused):
+		f.Code = refused.Code
+	case exitOf(err) == exitUsage:
+		f.Code = adminapi.CodeInvalid
+	}
 	var advice interface{ Hints() []string }
 	if errors.As(err, &advice) {
 		for _, h := range advice.Hints() {
-			said = fmt.Appendf(said, "hint: %s\n", h)
+			f.Hints = append(f.Hints, unleaked(h))
 		}
 	}
-	// An error may repeat what it was given, such as a token that was pasted where it does not belong, and standard error
-	// is kept in many places.
-	said, _ = secret.Redact(said)
-	stderr.Write(said)
+	return f
+}
+
+// unleaked is a text without what looks like a credential. An error may repeat what it was given, such as a token that was pasted
+// where it does not belong, and standard error is kept in many places.
+func unleaked(text string) string {
+	clean, _ := secret.Redact([]byte(text))
+	return string(clean)
+}
+
+// exitOf is the exit status that an error ends with. It is the same whether a wrong value was found here or by the admin API.
+func exitOf(err error) int {
 	var wrong *usageError
-	if errors.As(err, &wrong) {
+	var refused *adminapi.Error
+	switch {
+	case err == nil, errors.Is(err, errHelpShown):
+		return exitOK
+	case errors.As(err, &wrong), errors.As(err, &refused) && refused.Code == adminapi.CodeInvalid:
 		return exitUsage
 	}
 	return exitNo

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -165,6 +166,76 @@ func TestRefusalsOfTheAdminAPIKeepTheirHint(t *testing.T) {
 	var errs bytes.Buffer
 	if status := finish(&errs, err); status != exitNo || errs.String() != "seawall: tenant create: acme was used before\nhint: choose another id\n" {
 		t.Errorf("status %d: %q", status, errs.String())
+	}
+}
+
+// TestFailuresForPrograms: every command that prints JSON tells its failures as JSON, too, in the last line of standard error, and
+// nothing on standard output. Those that don't go on in words.
+func TestFailuresForPrograms(t *testing.T) {
+	jsons := 0
+	var walk func(prefix []string, list []command)
+	walk = func(prefix []string, list []command) {
+		for _, c := range list {
+			words := append(slices.Clone(prefix), c.name)
+			if c.sub != nil {
+				walk(words, c.sub)
+				continue
+			}
+			_, help, _ := say(t, append(slices.Clone(words), "--help")...)
+			has := strings.Contains(help, "\n  --json ")
+			status, out, errs := say(t, append(slices.Clone(words), "--no-such-flag", "--json")...) // it is wrong before it says that it wants JSON
+			var f failure
+			is := json.Unmarshal([]byte(errs), &f) == nil && strings.Count(errs, "\n") == 1
+			if status == exitOK || out != "" || is != has {
+				t.Errorf("%v: status %d, on standard output %q, on standard error %q", words, status, out, errs)
+			}
+			if !has {
+				continue
+			}
+			if jsons++; status != exitUsage || f.Code != "invalid_request" || !strings.Contains(f.Description, "no flag --no-such-flag") || len(f.Hints) == 0 {
+				t.Errorf("%v: status %d, %+v", words, status, f)
+			}
+		}
+	}
+	walk(nil, commands())
+	if jsons < 40 {
+		t.Errorf("only %d commands print JSON", jsons)
+	}
+	dir := t.TempDir()
+	status, out, errs := say(t, "tenant", "list", "--json", "--data", dir)
+	want := `{"error":"not_running","error_description":"seawall is not running on ` + dir + `","hints":["start it with ` + "`seawall up --data " + dir + "`" + `"]}` + "\n"
+	if status != exitNo || out != "" || errs != want {
+		t.Errorf("without a server: status %d, %q, %q, want %q", status, out, errs, want)
+	}
+}
+
+// TestClassesOfFailures: what the admin API finds wrong with a value ends like what is found here, and everything else is not done.
+func TestClassesOfFailures(t *testing.T) {
+	token := "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjaSJ9.c2lnbmF0dXJl"
+	for name, c := range map[string]struct {
+		err    error
+		status int
+		json   string
+	}{
+		"done":                {nil, exitOK, ""},
+		"help":                {errHelpShown, exitOK, ""},
+		"answered":            {errAnswered, exitNo, ""},
+		"found wrong here":    {usage("--x is missing", "try y"), exitUsage, `{"error":"invalid_request","error_description":"--x is missing","hints":["try y"]}`},
+		"found wrong there":   {explain("tenant create", "/d", &adminapi.Error{Code: adminapi.CodeInvalid, Status: 400, Description: "class: there is no \"x\"", Hint: "choose another"}), exitUsage, `{"error":"invalid_request","error_description":"tenant create: class: there is no \"x\"","hints":["choose another"]}`},
+		"refused":             {explain("tenant create", "/d", &adminapi.Error{Code: adminapi.CodeExists, Status: 409, Description: "it exists"}), exitNo, `{"error":"already_exists","error_description":"tenant create: it exists"}`},
+		"away":                {explain("status", "/d", &adminapi.Error{Code: adminapi.CodeUnavailable, Description: "away"}), exitNo, `{"error":"temporarily_unavailable","error_description":"status: away"}`},
+		"something else":      {errors.New("the disk <is> full"), exitNo, `{"error":"failed","error_description":"the disk <is> full"}`},
+		"with a credential":   {usage("'"+token+"' is one too many", "not "+token), exitUsage, `{"error":"invalid_request","error_description":"'` + secret.Redacted + `' is one too many","hints":["not ` + secret.Redacted + `"]}`},
+		"several":             {errors.Join(errors.New("one"), errors.New("two")), exitNo, `{"error":"failed","error_description":"one\ntwo"}`},
+		"wrapped and refused": {fmt.Errorf("a: %w", &adminapi.Error{Code: "spare_too_young", Description: "b"}), exitNo, `{"error":"spare_too_young","error_description":"a: b"}`},
+	} {
+		var text, object bytes.Buffer
+		if status := finish(&text, c.err); status != c.status || (text.Len() > 0) != (c.json != "") {
+			t.Errorf("%s: status %d, %q", name, status, text.String())
+		}
+		if status := finishJSON(&object, c.err); status != c.status || strings.TrimSuffix(object.String(), "\n") != c.json {
+			t.Errorf("%s: status %d, %s, want %s", name, status, object.String(), c.json)
+		}
 	}
 }
 

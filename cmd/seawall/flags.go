@@ -65,7 +65,10 @@ func (f *flags) data() func() (string, error) {
 }
 
 // json adds --json.
-func (f *flags) json() *bool { return f.Bool("json", false, "print JSON instead of text") }
+func (f *flags) json() *bool {
+	f.call.asJSON = f.Bool("json", false, "print JSON instead of text")
+	return f.call.asJSON
+}
 
 // list is a flag that may be given several times, with one value each.
 type list []string

@@ -280,7 +280,7 @@ func printEntries(ctx context.Context, c *call, log string, wanted ledger.Filter
 func logExport(ctx context.Context, c *call) error {
 	f := newFlags(c, "[DIR]", "Prints the log as JSON, one entry a line. With DIR it copies the log's own files instead, and the heads that signer and\nhouse remember, to that new directory, which seawall log verify --data DIR checks anywhere. It holds metadata and no key.")
 	data, filter := f.data(), f.logFilter()
-	f.Bool("json", true, "print JSON, which it does anyway")
+	c.asJSON = f.Bool("json", false, "print JSON, which it does anyway; failures then, too")
 	words, err := f.parse("[DIR]")
 	if err != nil {
 		return err
