@@ -481,6 +481,9 @@ func TestCodeOfWhoIsGone(t *testing.T) {
 	late := v.code("spa", nil)
 	v.advance(tenant.CodeLife)
 	v.ask(exchange("spa", late)).wants(t, "too late", 400, oauth.InvalidGrant, "not good")
+	if len(v.minted) > 0 {
+		t.Error("a token was asked for with a code that is over")
+	}
 	out := v.code("spa", nil)
 	if ended, err := v.store.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: v.ada.ID, Session: v.session.ID, SignOut: true}); err != nil || ended != 1 {
 		t.Fatal(err)
