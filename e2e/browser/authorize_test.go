@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/webauthn"
+
 	"seawall/internal/authorize"
 	"seawall/internal/testenv"
 )
@@ -330,6 +332,16 @@ func TestApplicationScreens(t *testing.T) {
 		b.go2(app.issuer + "/account")
 		b.until(`document.querySelectorAll('form[action="/dev/account/applications/end"]').length === 2 && document.querySelectorAll('form[action="/dev/account/applications/resume"]').length === 1`)
 	})
+	second := b.authenticator(true)
+	eval[bool](b, `(document.getElementById("name").value = "Bob’s phone", true)`)
+	b.click("#go")
+	b.until(`document.querySelectorAll('form[action$="/passkeys/remove"]').length === 2`)
+	g.look("account-removing", func() { // what would end with a passkey
+		b.go2(app.issuer + "/account")
+		eval[bool](b, `(document.querySelector("details.change").open = true)`)
+		b.until(`document.querySelector("details.change").innerText.includes("Shop")`)
+	})
+	call(b, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: second})
 
 	b.touches(false)
 	g.look("signin-again", func() {

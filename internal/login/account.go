@@ -41,6 +41,8 @@ type passkeyView struct {
 	Lesser     bool   // it works, and is less than is asked for by now
 	Cloned     bool
 	Restorable bool
+	Sessions   int      // that end with it
+	Ends       []string // applications of which something ends with it
 }
 
 type sessionView struct {
@@ -92,6 +94,9 @@ func (d *Door) accountOf(v *visit, s tenant.Session, p tenant.Person) (page look
 	}
 	if view.Applications, err = d.applications(v, p); err != nil {
 		return page, err
+	}
+	for i := range view.Passkeys {
+		view.Passkeys[i].count(sessions, view.Applications)
 	}
 	if view.Waiting, err = d.waiting(v, p); err != nil {
 		return page, err
@@ -145,6 +150,24 @@ func (d *Door) passkeyViews(v *visit, s tenant.Session) ([]passkeyView, error) {
 		view.Restorable = k.Restorable(working) == nil
 	}
 	return views, err
+}
+
+// count says what ends with the passkey: what began with it, and what lasts as long as a session that it opened.
+func (k *passkeyView) count(sessions []tenant.Session, applications []application) {
+	opened := map[string]bool{}
+	for _, s := range sessions {
+		opened[s.ID] = slices.Equal(s.Passkey, k.ID)
+		if opened[s.ID] {
+			k.Sessions++
+		}
+	}
+	for _, a := range applications {
+		family := func(f tenant.Family) bool { return slices.Equal(f.Passkey, k.ID) || !f.Offline && opened[f.Session] }
+		given := func(c tenant.Code) bool { return slices.Equal(c.Passkey, k.ID) || opened[c.Session] }
+		if slices.ContainsFunc(a.families, family) || slices.ContainsFunc(a.given, given) {
+			k.Ends = append(k.Ends, a.Name)
+		}
+	}
 }
 
 // person returns who acts on their account, or sends them to sign in.
@@ -292,7 +315,7 @@ func (d *Door) removePasskey(v *visit, p tenant.Person, id []byte) error {
 	if _, err := d.Store.RemovePasskey(v.settled(), p.Tenant, p.ID, id); err != nil {
 		return err
 	}
-	d.Settle(v.settled()) // the sessions that it opened are over
+	d.Settle(v.settled()) // what began with it is over
 	return nil
 }
 

@@ -81,6 +81,59 @@ func TestPasskeysOfAnAccount(t *testing.T) {
 	}
 }
 
+// TestWhatAPasskeyEnds: the page says what ends with a passkey before it is removed, and then that ends, and nothing else.
+func TestWhatAPasskeyEnds(t *testing.T) {
+	h := newHall(t, nil)
+	_, first, b := h.member("ada@acme.example")
+	h.application("mail", "Mail & more")
+	h.application("orders", "Orders")
+	h.application("notes", "Notes")
+	mail, orders := h.allow(b, "mail", true), h.allow(b, "orders", false)
+	second := h.authenticator()
+	if a := b.post("/account/passkeys/finish", map[string]any{"name": "phone", "credential": second.create(options2(b.post("/account/passkeys/begin", struct{}{})))}); a.status != http.StatusOK {
+		t.Fatalf("adding: %d %s", a.status, a.body)
+	}
+	phone := h.browser()
+	if a := phone.signIn(second); a.status != http.StatusOK {
+		t.Fatalf("signing in: %d %s", a.status, a.body)
+	}
+	notes := h.allow(phone, "notes", true)
+	// ends is what the page of a browser says that ends with a passkey.
+	ends := func(b *browser, k *authenticator) string {
+		t.Helper()
+		_, form, _ := strings.Cut(b.get("/account").body, `/account/passkeys/remove" class="section">
+          <input type="hidden" name="passkey" value="`+b64(k.id))
+		form, _, _ = strings.Cut(form, "</form>")
+		_, facts, _ := strings.Cut(form, "<dl")
+		facts, _, _ = strings.Cut(facts, "</dl>")
+		return strings.Join(strings.Fields(facts), " ")
+	}
+	for what, one := range map[string]struct {
+		b    *browser
+		k    *authenticator
+		want string
+	}{
+		"this browser's":   {b, first, `class="facts"> <dt>Sessions that end</dt><dd>1 · this one too</dd> <dt>Applications that lose access</dt><dd>Mail &amp; more · Orders</dd>`},
+		"the other's":      {b, second, `class="facts"> <dt>Sessions that end</dt><dd>1</dd> <dt>Applications that lose access</dt><dd>Notes</dd>`},
+		"seen from there":  {phone, first, `class="facts"> <dt>Sessions that end</dt><dd>1</dd> <dt>Applications that lose access</dt><dd>Mail &amp; more · Orders</dd>`},
+		"its own, as well": {phone, second, `class="facts"> <dt>Sessions that end</dt><dd>1 · this one too</dd> <dt>Applications that lose access</dt><dd>Notes</dd>`},
+	} {
+		if got := ends(one.b, one.k); got != one.want {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+	b.form("/signout")
+	if got := ends(phone, first); got != `class="facts"> <dt>Applications that lose access</dt><dd>Mail &amp; more</dd>` {
+		t.Errorf("signed out there: %s", got)
+	}
+	if a := phone.form("/account/passkeys/remove", "passkey", b64(first.id)); a.status != http.StatusSeeOther {
+		t.Fatalf("removing: %d %q", a.status, a.problem)
+	}
+	if h.family(mail.ID).RevokedAt.IsZero() || h.family(orders.ID).RevokedAt.IsZero() || !h.family(notes.ID).RevokedAt.IsZero() {
+		t.Error("ended too little, or too much")
+	}
+}
+
 // Looking at an account without being signed in must keep nothing: anybody may do it, as often as they like.
 func TestNobodysAccountKeepsNothing(t *testing.T) {
 	h := newHall(t, nil)

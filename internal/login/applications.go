@@ -24,6 +24,8 @@ type application struct {
 	KnowsName bool            // it may see the person's name and login
 	APIs      []tenant.Access // at which it may act for them
 	terms     map[string]oauth.Scope
+	families  []tenant.Family // that it has
+	given     []tenant.Code   // by which it got what lives, and can't be renewed
 }
 
 // suspension is a family that gives nothing until the person says what it was.
@@ -90,6 +92,7 @@ func (d *Door) applications(v *visit, p tenant.Person) ([]application, error) {
 	}
 	for _, c := range given {
 		a := of(c.Client, c.RedeemedAt)
+		a.given = append(a.given, c)
 		a.Used, a.Until = latest(a.Used, c.RedeemedAt), latest(a.Until, c.Gave.ExpiresAt)
 		for _, audience := range slices.Concat(c.Resources, []string{""}) {
 			a.allow(audience, c.Scope)
@@ -136,6 +139,7 @@ func (a *application) settle(c tenant.Client) {
 
 // add counts a family in. stays says that it may not go on if it is suspended.
 func (a *application) add(f tenant.Family, stays bool) {
+	a.families = append(a.families, f)
 	a.Used = latest(a.Used, f.UsedAt)
 	if a.Away = a.Away || f.Offline; f.SuspendedAt.IsZero() {
 		a.Devices++

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -154,6 +155,48 @@ func TestWhatASessionGaveEndsWithIt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatAPasskeyBeganEndsWithIt removes the passkey of a lost laptop, and asks what is left of what began with it and with another.
+func TestWhatAPasskeyBeganEndsWithIt(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	bare, err := w.op.CreateClient(ctx, "acme", adminapi.CreateClient{ClientID: "bare", Type: "spa", Grants: []string{"authorization_code"}, DPoP: "offered", DPoPReason: "tests",
+		APIs: []string{ordersAPI}, Scopes: []string{"read"}, RedirectURIs: []string{townCallback}, Lifetime: 3600})
+	must(t, bare, err)
+	laptop := w.browser()
+	key := laptop.session.Passkey
+	k, err := w.store.AddPasskey(ctx, tenant.Passkey{Tenant: "acme", Person: w.ada.ID, ID: []byte("other"), Key: []byte("key"), CreatedAt: time.Now()})
+	must(t, k, err)
+	phone := w.browser()
+	if string(phone.session.Passkey) != "other" || string(key) == "other" {
+		t.Fatalf("the laptop's passkey is %q, the phone's %q", key, phone.session.Passkey)
+	}
+	if resp, body := phone.post("/account/passkeys/remove", url.Values{"passkey": {base64.RawURLEncoding.EncodeToString(key)}}); resp.StatusCode != 303 {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	for what, b := range map[string]*browser{"laptop": laptop, "phone": phone} {
+		lives := b == phone
+		for i, raw := range b.access()[:3] {
+			if got := w.introspect(w.api, raw)["active"] == true; got != lives {
+				t.Errorf("the %s's access token %d is active: %v", what, i, got)
+			}
+		}
+		for i, refresh := range []string{b.bound.Refresh, b.offline.Refresh} {
+			if got := w.form("/acme/token", refreshing("spa", refresh), nil); (got.status == 200) != lives {
+				t.Errorf("the %s's refresh token %d: %d", what, i, got.status)
+			}
+		}
+		if resp, _ := b.get("/account"); (resp.StatusCode == 200) != lives {
+			t.Errorf("the %s's session: %d", what, resp.StatusCode)
+		}
+	}
+	all, err := w.op.Distrusted(ctx, "acme")
+	for _, d := range must(t, all, err) {
+		if d.Kind != "session" || d.Value == phone.session.ID || d.Reason != "user" {
+			t.Errorf("stated %+v", d)
+		}
 	}
 }
 

@@ -286,14 +286,9 @@ func TestCodesFromBeforeTheirEndsMigrate(t *testing.T) {
 	}
 	hash := secret.New("x").Hash()
 	err = s.act(t.Context(), func(x *tx) error {
-		return errors.Join(
-			x.exec(`insert into tenant (id, class, owner, contacts, issuer, algorithm, claims, max_lifetime_ms, rotation_days, created_at, policy_version, policy_applied)
-				values ('acme', 'production', 'ops@acme.example', '[]', 'https://id.example/acme', 'ES256', '[]', 3600000, 30, 1, 0, 0)`),
-			x.exec(`insert into person (tenant, id, handle, kind, login, name, role, created_at) values ('acme', 'p1', zeroblob(32), 'human', 'ada', 'Ada', '', 1)`),
-			x.exec(`insert into client (tenant, id, name, type, grants, auth, key_set, claims, lifetime_ms, rate_per_second, created_at) values ('acme', 'web', 'Web', 'web', '["authorization_code"]', 'client_secret_basic', '', '{}', 60000, 5, 1)`),
-			x.exec(`insert into code (hash, tenant, client, person, session, passkey, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, forget_at, redeemed_at, gave, family)
-				values ($1, 'acme', 'web', 'p1', 's', x'01', 'https://a.example/cb', '`+strings.Repeat("c", 43)+`', '', '', '["openid"]', '[]', 1, 'phr', '[]', $2, $2, $3, $2, '{"jti":"j","exp":"2100-01-01T00:00:00Z"}', '')`,
-				hash[:], s.now().UnixMilli(), s.now().Add(time.Minute).UnixMilli()))
+		return errors.Join(oldParty(x), x.exec(`insert into code (hash, tenant, client, person, session, passkey, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, forget_at, redeemed_at, gave, family)
+			values ($1, 'acme', 'web', 'p1', 's', x'01', 'https://a.example/cb', '`+strings.Repeat("c", 43)+`', '', '', '["openid"]', '[]', 1, 'phr', '[]', $2, $2, $3, $2, '{"jti":"j","exp":"2100-01-01T00:00:00Z"}', '')`,
+			hash[:], s.now().UnixMilli(), s.now().Add(time.Minute).UnixMilli()))
 	})
 	if err = errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
@@ -310,6 +305,48 @@ func TestCodesFromBeforeTheirEndsMigrate(t *testing.T) {
 		}
 	}
 	if owed, err := s.Owed(t.Context(), tenant.Owed{}); err != nil || len(owed) != 1 || owed[0].JTI != "j" {
+		t.Errorf("the ledger is owed %+v, %v", owed, err)
+	}
+}
+
+// oldParty is a person and a client as the fourth schema has them.
+func oldParty(x *tx) error {
+	return errors.Join(
+		x.exec(`insert into tenant (id, class, owner, contacts, issuer, algorithm, claims, max_lifetime_ms, rotation_days, created_at, policy_version, policy_applied)
+			values ('acme', 'production', 'ops@acme.example', '["a@acme.example","b@acme.example"]', 'https://id.example/acme', 'ES256', '[]', 3600000, 30, 1, 0, 0)`),
+		x.exec(`insert into person (tenant, id, handle, kind, login, name, role, created_at) values ('acme', 'p1', zeroblob(32), 'human', 'ada', 'Ada', '', 1)`),
+		x.exec(`insert into client (tenant, id, name, type, grants, auth, key_set, claims, lifetime_ms, rate_per_second, created_at) values ('acme', 'web', 'Web', 'web', '["authorization_code"]', 'client_secret_basic', '', '{}', 60000, 5, 1)`))
+}
+
+// TestFamiliesWithoutTheirPasskey: a passkey that was removed when that left refresh families behind is one that nobody can judge, so
+// they stop when a tenant begins to ask for more.
+func TestFamiliesWithoutTheirPasskey(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openWith(t, dir, embedded()[:6])
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := tenant.NewFamilyID().String()
+	err = s.act(t.Context(), func(x *tx) error {
+		return errors.Join(oldParty(x), x.exec(`insert into family (`+familyColumns+`) values ($1, 'acme', 'web', 'p1', 's', x'01', 's', 1, '["openid"]', '[]', '', 1, 'phr', '[]', 1, zeroblob(32), null, null, null, 0, '', null, '', null, 1, $2, $3, $3)`,
+			id, s.now().UnixMilli(), s.now().Add(time.Hour).UnixMilli()))
+	})
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openWith(t, dir, embedded()); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := s.Family(t.Context(), "acme", id); err != nil || !f.Live(s.now()) {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if _, err := s.CompleteTenant(t.Context(), tenant.Tenant{ID: "acme", Passkeys: tenant.DeviceBound}); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := s.Family(t.Context(), "acme", id); err != nil || f.Suspicion != tenant.LesserPasskey {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if owed, err := s.Owed(t.Context(), tenant.Owed{}); err != nil || len(owed) != 1 || owed[0].Kind != tenant.RefreshSuspended || owed[0].Detail["family"] != id {
 		t.Errorf("the ledger is owed %+v, %v", owed, err)
 	}
 }

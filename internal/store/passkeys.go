@@ -98,8 +98,9 @@ func (s *Store) RenamePasskey(ctx context.Context, tenantID, person string, id [
 	return k, err
 }
 
-// RemovePasskey removes a passkey and ends the sessions that it opened. The last one that signs them in stays: nobody shuts
-// themselves out, [tenant.ErrConflict].
+// RemovePasskey removes a passkey and ends all that began with it, in one act: the sessions that it opened and what came of them, and
+// what applications have that began in one of those, whatever became of it since, also what may outlive signing out. The last one that
+// signs them in stays: nobody shuts themselves out, [tenant.ErrConflict].
 func (s *Store) RemovePasskey(ctx context.Context, tenantID, person string, id []byte) (k tenant.Passkey, err error) {
 	err = s.act(ctx, func(x *tx) (err error) {
 		if k, err = passkeyOf(x, tenantID, person, id); err != nil {
@@ -126,9 +127,30 @@ func (s *Store) RemovePasskey(ctx context.Context, tenantID, person string, id [
 				return err
 			}
 		}
+		if err := x.endBegun(k, tenant.ActorPerson(person)); err != nil {
+			return err
+		}
 		return x.exec(`delete from passkey where id = $1`, id)
 	})
 	return k, err
+}
+
+// endBegun ends what began with a passkey, wherever it went on: codes, what they gave, and refresh families. A session is opened by one
+// passkey, so what names one in which any of that began is the ledger's to distrust, and nothing of another passkey with it.
+func (x *tx) endBegun(k tenant.Passkey, actor string) error {
+	const begun = `tenant = $1 and person = $2 and passkey = $4`
+	if err := x.endCodes(begun, k.Tenant, k.Person, k.ID); err != nil {
+		return err
+	}
+	codes, err := x.revokeGiven(begun, k.Tenant, k.Person, k.ID)
+	if err != nil {
+		return err
+	}
+	families, err := x.revokeFamilies(begun, k.Tenant, k.Person, k.ID)
+	if err != nil {
+		return err
+	}
+	return x.oweSessions(k.Tenant, k.Person, actor, namedBy(nil, families, codes, x.now))
 }
 
 // RestorePasskey brings back a passkey that was left behind when its person was recovered. One whose counter went back
@@ -169,6 +191,9 @@ func (x *tx) leaveBehind(tenantID, person string) error {
 		return err
 	}
 	if err := x.endCodes(`tenant = $1 and person = $2`, tenantID, person); err != nil {
+		return err
+	}
+	if _, err := x.revokeGiven(`tenant = $1 and person = $2`, tenantID, person); err != nil {
 		return err
 	}
 	for _, table := range []string{"browser_session", "ceremony", "recovery"} {

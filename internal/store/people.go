@@ -141,6 +141,9 @@ func (s *Store) DisablePerson(ctx context.Context, tenantID, id string) (p tenan
 		if _, err := x.revokeFamilies(`tenant = $1 and person = $2`, tenantID, id); err != nil {
 			return err
 		}
+		if _, err := x.revokeGiven(`tenant = $1 and person = $2`, tenantID, id); err != nil {
+			return err
+		}
 		for _, table := range []string{"consent", "browser_session", "enrolment", "break_glass_code", "recovery", "ceremony"} {
 			if err := x.exec(`delete from `+table+` where tenant = $1 and person = $2`, tenantID, id); err != nil {
 				return err

@@ -104,14 +104,18 @@ func (x *tx) deleteSessions(which, tenantID, person string, args ...any) ([]tena
 	return collect(x, scanSession, `delete from browser_session where tenant = $1 and person = $2 and `+which+` returning `+sessionColumns, append([]any{tenantID, person}, args...)...)
 }
 
-// sessionEnds ends what came of sessions that are gone: every code, and the refresh families, but those that may outlive a
-// session that is signed out of. Tokens that name what ended are the ledger's to distrust.
+// sessionEnds ends what came of sessions that are gone: every code and what it gave, and the refresh families, but those that may
+// outlive a session that is signed out of. Tokens that name what ended are the ledger's to distrust.
 func (x *tx) sessionEnds(e tenant.Ending, gone []tenant.Session) error {
 	where, name := `tenant = $1 and person = $2 and session = $4`, e.Session
 	if name == "" {
 		where, name = `tenant = $1 and person = $2 and session <> $4`, e.Except
 	}
 	if err := x.endCodes(where, e.Tenant, e.Person, name); err != nil {
+		return err
+	}
+	codes, err := x.revokeGiven(where, e.Tenant, e.Person, name)
+	if err != nil {
 		return err
 	}
 	if e.SignOut {
@@ -124,8 +128,13 @@ func (x *tx) sessionEnds(e tenant.Ending, gone []tenant.Session) error {
 	if e.All() {
 		return x.owe(tenant.Owed{Tenant: e.Tenant, Kind: tenant.DistrustPerson, Person: e.Person, Actor: e.Actor})
 	}
-	for _, id := range namedBy(gone, families, x.now) {
-		if err := x.owe(tenant.Owed{Tenant: e.Tenant, Kind: tenant.DistrustSession, Person: e.Person, Session: id, Actor: e.Actor}); err != nil {
+	return x.oweSessions(e.Tenant, e.Person, e.Actor, namedBy(gone, families, codes, x.now))
+}
+
+// oweSessions owes it to the ledger that nothing is to be believed that names one of these sessions.
+func (x *tx) oweSessions(tenantID, person, actor string, ids []string) error {
+	for _, id := range ids {
+		if err := x.oweOnce(tenant.Owed{Tenant: tenantID, Kind: tenant.DistrustSession, Person: person, Session: id, Actor: actor}); err != nil {
 			return err
 		}
 	}
@@ -133,8 +142,11 @@ func (x *tx) sessionEnds(e tenant.Ending, gone []tenant.Session) error {
 }
 
 // namedBy lists the sessions that tokens may name which came of what is gone.
-func namedBy(gone []tenant.Session, families []tenant.Family, now time.Time) []string {
+func namedBy(gone []tenant.Session, families []tenant.Family, codes []tenant.Code, now time.Time) []string {
 	var ids []string
+	for _, c := range codes {
+		ids = append(ids, c.Session)
+	}
 	for _, n := range gone {
 		ids = append(ids, n.Named(now)...)
 	}

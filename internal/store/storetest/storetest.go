@@ -150,6 +150,7 @@ func Run(t *testing.T, open Open) {
 		{"what codes gave without a family", testGiven},
 		{"what a code gave that came twice", testGivenTwice},
 		{"the last token of a family", testLastTokenOfAFamily},
+		{"what began with a passkey ends with it", testBegunWithIt},
 		{"what ends is owed to the ledger", testOwed},
 		{"what is suspended is owed to the ledger", testOwedEntries},
 		{"much that is owed comes in parts", testOwedMuch},
