@@ -105,7 +105,7 @@ func (e *Endpoint) answer(v *visit, q *request) error {
 			return errSignIn
 		}
 	}
-	needed, err := e.needsConsent(v.Context(), q, who)
+	needed, err := e.needsConsent(v.Context(), q, who, false)
 	if err != nil {
 		return err
 	}
@@ -192,6 +192,7 @@ func (e *Endpoint) ask(v *visit, q *request, demand tenant.Interaction) error {
 func (e *Endpoint) askFor(v *visit, q *request, h handle, demand tenant.Interaction) error {
 	back := ConsentPath + "?i=" + h.text
 	i := tenant.Interaction{Next: back, Person: demand.Person, After: demand.After, ACR: demand.ACR, Needed: len(q.must) > 0, LoginHint: q.hint, For: q.client.Name, Locales: q.locales}
+	i.Touched = back + "&touched=1"
 	if demand.ACR != "" {
 		i.Unmet = back + "&unmet=1"
 	}
@@ -204,9 +205,10 @@ func (e *Endpoint) consentURL(v *visit, h handle) string {
 
 // needsConsent reports whether the person has to be asked. What they allowed before covers what it says and nothing more;
 // the organisation's own applications are allowed by the organisation. Neither counts for a request that any program on
-// the person's device could have made.
-func (e *Endpoint) needsConsent(ctx context.Context, q *request, who *login.SignIn) (bool, error) {
-	if q.prompt(oauth.PromptConsent) || !q.assured() {
+// the person's device could have made, unless they touched for it: the page where they did names who asks, and nothing happens
+// without them (RFC 8252 §8.6).
+func (e *Endpoint) needsConsent(ctx context.Context, q *request, who *login.SignIn, touched bool) (bool, error) {
+	if q.prompt(oauth.PromptConsent) || !q.assured() && !touched {
 		return true, nil
 	}
 	if q.client.Trusted {

@@ -92,7 +92,8 @@ func (e *Endpoint) goOn(v *visit, q *request, h handle, kept tenant.Interaction)
 		}
 		return e.askFor(v, q, h, demand)
 	}
-	needed, err := e.needsConsent(v.Context(), q, who)
+	touched := query.Has("touched") && !who.At.Before(q.begun.Truncate(time.Millisecond)) // the address is known only to the browser that did
+	needed, err := e.needsConsent(v.Context(), q, who, touched)
 	if err != nil {
 		return err
 	}

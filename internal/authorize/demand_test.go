@@ -9,6 +9,7 @@ import (
 
 	"seawall/internal/oauth"
 	"seawall/internal/secret"
+	"seawall/internal/tenant"
 )
 
 // TestTouchAfterTheRequest: prompt=login, select_account and a max_age that is over want a touch after the request, from
@@ -44,6 +45,51 @@ func TestTouchAfterTheRequest(t *testing.T) {
 		if again := b.follow(b.follow(in)); again.status != http.StatusGone {
 			t.Errorf("%s: a request is answered twice: %d %v", name, again.status, again.to)
 		}
+	}
+}
+
+// TestTouchedForIt: who touched for this very request has been told who asks, and is not asked once more what they agreed to; who
+// touched for anything else is.
+func TestTouchedForIt(t *testing.T) {
+	for name, change := range map[string][]string{"login": {"prompt", "login"}, "max_age": {"max_age", "30"}, "all of it": {"prompt", "login consent"}, "more": {"prompt", "login", "scope", "openid profile"}} {
+		h := newPorch(t)
+		ada, b := h.member("ada")
+		h.client(tenant.Client{ID: "tool", Name: "The tool", Type: tenant.Native, RedirectURIs: []string{"http://127.0.0.1/cb"}})
+		request := []string{"client_id", "tool", "redirect_uri", "http://127.0.0.1:4711/cb", "scope", "openid"}
+		b.decide(b.follow(b.ask(request...)), "allow")
+		h.later(time.Minute)
+		in := b.ask(append(request, change...)...)
+		if page := b.follow(in); page.to != nil || !strings.Contains(page.body, "The tool") {
+			t.Fatalf("%s: the page for the touch: %v\n%s", name, page.to, page.body)
+		}
+		kept := b.kept(in)
+		i, err := h.store.Interaction(t.Context(), "acme", secret.New(in.to.Query().Get("i")).Hash())
+		if h.must(i, err); i.Touched != "/consent?i="+kept+"&touched=1" {
+			t.Fatalf("%s: who touches goes on to %q", name, i.Touched)
+		}
+		if early := b.get(i.Touched); early.to == nil || !strings.HasPrefix(b.below(early), "/signin?") {
+			t.Errorf("%s: who says so without a touch: %d %v", name, early.status, early.to)
+		}
+		b.touch(ada, "phr") // for something else, in another tab
+		if asked := b.follow(b.follow(in)); asked.to != nil || !strings.Contains(asked.body, "Continue to The tool?") {
+			t.Errorf("%s: touched for something else: %d %v", name, asked.status, asked.to)
+		}
+		touched := b.get(i.Touched)
+		if asks := strings.Contains(touched.body, "Continue to The tool?"); asks != (name == "all of it" || name == "more") {
+			t.Errorf("%s: touched for it, and asked: %v: %v", name, asks, touched.to)
+		} else if !asks {
+			h.code(touched)
+		}
+	}
+	// An earlier touch is none for a request that needs none.
+	h := newPorch(t)
+	_, b := h.member("ada")
+	h.client(tenant.Client{ID: "tool", Type: tenant.Native, RedirectURIs: []string{"http://127.0.0.1/cb"}})
+	request := []string{"client_id", "tool", "redirect_uri", "http://127.0.0.1:4711/cb", "scope", "openid"}
+	b.decide(b.follow(b.ask(request...)), "allow")
+	h.later(time.Second)
+	if asked := b.get("/consent?i=" + b.kept(b.ask(request...)) + "&touched=1"); !strings.Contains(asked.body, "Continue to tool?") {
+		t.Errorf("touched before: %d %v", asked.status, asked.to)
 	}
 }
 

@@ -113,17 +113,17 @@ func TestWhatAPasskeyEnds(t *testing.T) {
 		k    *authenticator
 		want string
 	}{
-		"this browser's":   {b, first, `class="facts"> <dt>Sessions that end</dt><dd>1 · this one too</dd> <dt>Applications that lose access</dt><dd>Mail &amp; more · Orders</dd>`},
-		"the other's":      {b, second, `class="facts"> <dt>Sessions that end</dt><dd>1</dd> <dt>Applications that lose access</dt><dd>Notes</dd>`},
-		"seen from there":  {phone, first, `class="facts"> <dt>Sessions that end</dt><dd>1</dd> <dt>Applications that lose access</dt><dd>Mail &amp; more · Orders</dd>`},
-		"its own, as well": {phone, second, `class="facts"> <dt>Sessions that end</dt><dd>1 · this one too</dd> <dt>Applications that lose access</dt><dd>Notes</dd>`},
+		"this browser's":   {b, first, `class="facts"> <dt>Sessions</dt><dd>1 · this one too</dd> <dt>Access of</dt><dd>Mail &amp; more · Orders</dd>`},
+		"the other's":      {b, second, `class="facts"> <dt>Sessions</dt><dd>1</dd> <dt>Access of</dt><dd>Notes</dd>`},
+		"seen from there":  {phone, first, `class="facts"> <dt>Sessions</dt><dd>1</dd> <dt>Access of</dt><dd>Mail &amp; more · Orders</dd>`},
+		"its own, as well": {phone, second, `class="facts"> <dt>Sessions</dt><dd>1 · this one too</dd> <dt>Access of</dt><dd>Notes</dd>`},
 	} {
 		if got := ends(one.b, one.k); got != one.want {
 			t.Errorf("%s: %s", what, got)
 		}
 	}
 	b.form("/signout")
-	if got := ends(phone, first); got != `class="facts"> <dt>Applications that lose access</dt><dd>Mail &amp; more</dd>` {
+	if got := ends(phone, first); got != `class="facts"> <dt>Access of</dt><dd>Mail &amp; more</dd>` {
 		t.Errorf("signed out there: %s", got)
 	}
 	if a := phone.form("/account/passkeys/remove", "passkey", b64(first.id)); a.status != http.StatusSeeOther {

@@ -29,14 +29,14 @@ func TestInteractions(t *testing.T) {
 	h := newHall(t, nil)
 	_, auth, in := h.member("ada@acme.example")
 	b := h.browser()
-	where, i := b.asked(tenant.Interaction{Next: "/authorize/continue?request=7", LoginHint: `"><script>`})
+	where, i := b.asked(tenant.Interaction{Next: "/authorize/continue?request=7", Touched: "/authorize/continue?request=7&touched=1", LoginHint: `"><script>`})
 	if page := b.get(where); page.status != http.StatusOK || !strings.Contains(page.body, "&#34;&gt;&lt;script&gt;") {
 		t.Errorf("the page: %d", page.status)
 	}
 	if page := in.get(where); page.header.Get("Location") != "/acme/authorize/continue?request=7" {
 		t.Errorf("who is signed in and is asked for no more goes to %d %s", page.status, page.header.Get("Location"))
 	}
-	if a := b.finishSignIn(i, auth.get(b.beginSignIn(i))); a.json["next"] != "/acme/authorize/continue?request=7" {
+	if a := b.finishSignIn(i, auth.get(b.beginSignIn(i))); a.json["next"] != "/acme/authorize/continue?request=7&touched=1" { // and who touched for it to another place
 		t.Errorf("it goes on to %v", a.json)
 	}
 	if a := b.post("/signin/begin", map[string]any{"i": i}); a.problem != "over" {

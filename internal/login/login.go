@@ -441,7 +441,8 @@ func (d *Door) Current(r *http.Request, t *tenant.Tenant) (*SignIn, error) {
 }
 
 // Ask sends a browser to sign in and on to i.Next, a path below the issuer, when the sign-in meets the interaction.
-// Somebody who can't prove i.ACR is told so and, if they choose, sent to i.Unmet. Hash, tenant and end of the interaction
+// Somebody who touches for it goes on to i.Touched, if there is one. Somebody who can't prove i.ACR is told so and, if they choose,
+// sent to i.Unmet. Hash, tenant and end of the interaction
 // are filled in.
 func (d *Door) Ask(w http.ResponseWriter, r *http.Request, t *tenant.Tenant, i tenant.Interaction) error {
 	where, err := d.ask(r.Context(), t, i)

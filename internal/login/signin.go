@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -264,7 +265,7 @@ func (d *Door) onward(v *visit, s tenant.Session, handle string) (string, error)
 	} else if err != nil {
 		return "", err
 	}
-	return d.home(v.tenant) + i.Next, nil
+	return d.home(v.tenant) + cmp.Or(i.Touched, i.Next), nil
 }
 
 func (d *Door) signOut(v *visit) error {

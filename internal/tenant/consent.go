@@ -17,8 +17,17 @@ type Consent struct {
 	ChangedAt              time.Time              // the last time that something was added
 }
 
-// Covers reports whether the person has allowed all of it before.
+// Covers reports whether the person has allowed all of it before. What concerns no API they have allowed also where they allowed it
+// together with one, which is more.
 func (c Consent) Covers(scope oauth.Scope, resources []string) bool {
+	if len(resources) == 0 && len(scope.Without(oauth.Scopes())) == 0 {
+		for _, terms := range c.Terms {
+			if len(scope.Without(terms)) == 0 {
+				return true
+			}
+		}
+		return false
+	}
 	for _, audience := range audiences(resources) {
 		terms, known := c.Terms[audience]
 		if !known || len(scope.Without(terms)) > 0 {

@@ -159,12 +159,13 @@ type GlassProof struct {
 type Interaction struct {
 	Hash      secret.Hash `json:"-"`
 	Tenant    string      `json:"-"`
-	Next      string      `json:"next"`             // path below the issuer, query included
-	Person    string      `json:"person,omitempty"` // who it must be; empty: anybody of the tenant
-	After     time.Time   `json:"after,omitzero"`   // the touch must not be earlier (prompt=login, max_age, step-up); zero: any session will do
-	ACR       string      `json:"acr,omitempty"`    // what it must prove; empty: anything we take
-	Needed    bool        `json:"needed,omitempty"` // what it must prove is needed: who goes to Unmet goes back with nothing
-	Unmet     string      `json:"unmet,omitempty"`  // path below the issuer for somebody who can't prove it; empty: they stay
+	Next      string      `json:"next"`              // path below the issuer, query included
+	Person    string      `json:"person,omitempty"`  // who it must be; empty: anybody of the tenant
+	After     time.Time   `json:"after,omitzero"`    // the touch must not be earlier (prompt=login, max_age, step-up); zero: any session will do
+	ACR       string      `json:"acr,omitempty"`     // what it must prove; empty: anything we take
+	Touched   string      `json:"touched,omitempty"` // path below the issuer for somebody who touched for this very interaction, after reading what it is for; empty: Next
+	Needed    bool        `json:"needed,omitempty"`  // what it must prove is needed: who goes to Unmet goes back with nothing
+	Unmet     string      `json:"unmet,omitempty"`   // path below the issuer for somebody who can't prove it; empty: they stay
 	LoginHint string      `json:"login_hint,omitempty"`
 	For       string      `json:"for,omitempty"`     // name of the application that asks, for people
 	Locales   string      `json:"locales,omitempty"` // languages that the application asks for (ui_locales)

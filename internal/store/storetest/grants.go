@@ -330,7 +330,6 @@ func testConsents(t *testing.T, f *fixture) {
 	give(oauth.Scope{"openid", "read"}, audience)
 	f.clock.advance(time.Hour)
 	give(oauth.Scope{"write"}, other)
-	give(oauth.Scope{"openid"})
 	f.reopen()
 	c := ok(f.Consent(ctx, "acme", p.person.ID, "web"))(t)
 	if !c.GivenAt.Equal(start) || !c.ChangedAt.Equal(start.Add(time.Hour)) {
@@ -349,6 +348,8 @@ func testConsents(t *testing.T, f *fixture) {
 		{oauth.Scope{"write"}, []string{audience}, false}, // it may write elsewhere
 		{oauth.Scope{"read"}, []string{audience, other}, false},
 		{oauth.Scope{"read"}, nil, false},
+		{oauth.Scope{"openid", "profile"}, nil, false},
+		{oauth.Scope{"openid"}, []string{other}, false},
 		{nil, []string{"https://third.acme.example"}, false},
 	} {
 		if got := c.Covers(q.scope, q.resources); got != q.want {
