@@ -177,6 +177,10 @@ func see[T any](ctx context.Context, s *Store, find func(querier) (T, error)) (s
 // readOnce runs do, and returns the statements that were not prepared yet. They can't be prepared meanwhile: that takes a
 // second connection, and readers that hold one each would wait for each other for ever.
 func (s *Store) readOnce(ctx context.Context, do func(querier) error) (fresh []string, err error) {
+	ctx, err = unwatched(ctx)
+	if err != nil {
+		return nil, err
+	}
 	tx, err := s.reads.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -184,10 +188,13 @@ func (s *Store) readOnce(ctx context.Context, do func(querier) error) (fresh []s
 	defer tx.Rollback() // the end of a transaction that wrote nothing
 	v := &view{s: s, tx: tx}
 	err = do(v)
-	if err != nil && ctx.Err() != nil {
-		err = ctx.Err() // the transaction ended under the act's feet
-	}
 	return v.fresh, err
+}
+
+// unwatched is a context for reading, unless ctx is over already. Reads are short and wait for nobody but each other, and to
+// watch for a caller who gives up, which the driver and database/sql do with a goroutine each, costs as much as a short one.
+func unwatched(ctx context.Context) (context.Context, error) {
+	return context.WithoutCancel(ctx), ctx.Err()
 }
 
 // prepare keeps a statement for later readers. If that fails they do without.
@@ -210,7 +217,7 @@ type view struct {
 }
 
 func (v *view) query(query string, args ...any) (*sql.Rows, error) {
-	ctx := context.Background() // the transaction has the caller's
+	ctx := context.Background()
 	prepared, known := v.s.prepared.Load(query)
 	if !known {
 		v.fresh = append(v.fresh, query)
@@ -222,6 +229,10 @@ func (v *view) query(query string, args ...any) (*sql.Rows, error) {
 // alone reads with one statement, which is consistent by itself and needs no transaction around it.
 func (s *Store) alone(ctx context.Context) querier {
 	return question(func(query string, args ...any) (*sql.Rows, error) {
+		ctx, err := unwatched(ctx)
+		if err != nil {
+			return nil, err
+		}
 		prepared, known := s.prepared.Load(query)
 		if !known {
 			s.prepare(ctx, query)
