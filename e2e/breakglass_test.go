@@ -14,8 +14,18 @@ import (
 	"seawall/internal/testenv"
 )
 
-// onTerminal runs a command of seawall on a terminal of its own, types input, and returns what it shows.
+// onTerminal runs a command of seawall on a terminal of its own, types input, and returns what it shows. It must succeed.
 func onTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) string {
+	t.Helper()
+	shown, err := atTerminal(t, s, input, args...)
+	if err != nil {
+		t.Fatalf("seawall %s: %v\n%s", strings.Join(args, " "), err, shown)
+	}
+	return shown
+}
+
+// atTerminal is onTerminal without a wish for how it ends.
+func atTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) (string, error) {
 	t.Helper()
 	master, slave := testenv.Terminal(t)
 	cmd := s.Command(args...)
@@ -32,10 +42,7 @@ func onTerminal(t *testing.T, s *testenv.Seawall, input string, args ...string) 
 	if err != nil && !errors.Is(err, syscall.EIO) {
 		t.Fatal(err)
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("seawall %s: %v\n%s", strings.Join(args, " "), err, shown)
-	}
-	return string(shown)
+	return string(shown), cmd.Wait()
 }
 
 // TestTheFirstLinkOnATerminal: whoever sits there sees it, and no file has it.
@@ -158,6 +165,10 @@ func TestBreakGlass(t *testing.T) {
 	}
 	if out, err := prove(codes[0]); err == nil {
 		t.Errorf("a used code was proven:\n%s", out)
+	}
+	// A link has no place in JSON, on a terminal neither: what asks for that is refused before the code is used up for nothing.
+	if out, err := atTerminal(t, s, codes[1]+"\n", "break-glass", "use", "--tenant", "acme", "--json"); err == nil || !strings.Contains(out, "a link is never in JSON") {
+		t.Errorf("a link in JSON: %v\n%s", err, glassCode.ReplaceAllString(out, "swb_…"))
 	}
 	shown := onTerminal(t, s, codes[1]+"\n", "break-glass", "use", "--tenant", "acme") // it shows the link, and what takes the code's place
 	if next := glassCode.FindAllString(strings.ReplaceAll(shown, codes[1], ""), -1); len(next) != 1 || !strings.Contains(shown, "/acme/enrol#swe_prod_") {

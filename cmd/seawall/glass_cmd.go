@@ -35,7 +35,7 @@ func breakGlassUse(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	keep, err := linkHolder(c, *save)
+	keep, err := linkHolder(c, *save, *asJSON)
 	if err != nil {
 		return err
 	}

@@ -169,9 +169,12 @@ const linkHelp = "new `FILE` for the link, readable by you only, instead of the 
 
 // linkHolder is where a link will go, settled before it is made: a terminal, or a file that is nobody else's. A link is a
 // credential, so it never goes into a pipe or into JSON by accident.
-func linkHolder(c *call, save string) (*keepsake, error) {
-	if save == "" && !process.Terminal(c.out) {
-		return nil, hint(errors.New("a link is shown on a terminal only"), "give --save FILE to keep it in a file that only you can read")
+func linkHolder(c *call, save string, asJSON bool) (*keepsake, error) {
+	switch elsewhere := "give --save FILE to keep it in a file that only you can read"; {
+	case save == "" && asJSON:
+		return nil, hint(errors.New("a link is never in JSON"), elsewhere)
+	case save == "" && !process.Terminal(c.out):
+		return nil, hint(errors.New("a link is shown on a terminal only"), elsewhere)
 	}
 	return openKeepsake(save)
 }
@@ -228,7 +231,7 @@ func personEnrol(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	keep, err := linkHolder(c, *save)
+	keep, err := linkHolder(c, *save, *asJSON)
 	if err != nil {
 		return err
 	}
