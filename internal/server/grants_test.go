@@ -357,6 +357,12 @@ func TestUserinfoRefuses(t *testing.T) {
 	if w.introspect(w.api, a.Access)["active"] != true || w.introspect(w.api, w.token(w.ci))["active"] != true {
 		t.Error("introspection knows neither a person's token nor a client's own")
 	}
+	b := w.signIn("web")
+	gone, err := w.op.DisableClient(t.Context(), "acme", "web")
+	must(t, gone, err)
+	if r := w.do("GET", "/acme/userinfo", "", "Authorization", "Bearer "+b.Access); r.status != 401 || w.introspect(w.api, b.Access)["active"] != false {
+		t.Errorf("a token outlives its client: %d %s", r.status, r.body)
+	}
 	p, err := w.store.DisablePerson(t.Context(), "acme", w.ada.ID)
 	must(t, p, err)
 	if w.introspect(w.api, a.Access)["active"] != false || w.introspect(w.api, w.token(w.ci))["active"] != true {
