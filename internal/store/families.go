@@ -80,8 +80,9 @@ func (s *Store) RotateFamily(ctx context.Context, tenantID string, r tenant.Rota
 	err = s.act(ctx, func(x *tx) (err error) {
 		now := time.UnixMilli(x.now.UnixMilli()).UTC()
 		if seen, _ := r.Seen.Judge(r.Presented, now); seen == tenant.Rotates && r.Seen.Tenant == tenantID {
-			if turned, err := x.rotate(r.Seen, r, now); err != nil || turned {
-				f, v = r.Seen.Turned(r, now), tenant.Rotates
+			var ok bool
+			if f, ok, err = x.rotate(r.Seen, r, now); err != nil || ok {
+				v = tenant.Rotates
 				return err
 			}
 		}
@@ -101,11 +102,10 @@ func (x *tx) judged(f *tenant.Family, v *tenant.Verdict, r tenant.Rotation, now 
 	var why tenant.Suspicion
 	switch *v, why = f.Judge(r.Presented, now); *v {
 	case tenant.Rotates:
-		turned, err := x.rotate(*f, r, now)
-		if err == nil && !turned {
+		var ok bool
+		if *f, ok, err = x.rotate(*f, r, now); err == nil && !ok {
 			err = errMoved
 		}
-		*f = f.Turned(r, now)
 		return err
 	case tenant.Replays:
 		f.Replayed, f.Released = r.Generation, f.Remembering(r.Token, now)
@@ -128,16 +128,16 @@ func (x *tx) judged(f *tenant.Family, v *tenant.Verdict, r tenant.Rotation, now 
 // errMoved ends an act whose family is not what it was a moment ago. One writer never sees it.
 var errMoved = errors.New("the refresh family was changed in the middle of an act")
 
-// rotate turns a family from what it was when it was read, and reports whether it was still so.
-func (x *tx) rotate(was tenant.Family, r tenant.Rotation, now time.Time) (turned bool, err error) {
+// rotate turns a family from what it was when it was read, and returns it as it is then, and whether it was still so.
+func (x *tx) rotate(was tenant.Family, r tenant.Rotation, now time.Time) (f tenant.Family, ok bool, err error) {
 	if r.Successor == (secret.Hash{}) {
-		return false, errMoved // it was to be suspended
+		return f, false, errMoved // it was to be suspended
 	}
-	f := was.Turned(r, now)
+	f = was.Turned(r, now)
 	n, err := x.affected(`update family set generation = $3, current = $4, previous = current, consumed_at = $5, successor = $6, released = $7, used_at = $5, expires_at = $8
 		where id = $1 and generation = $2 and current = $9 and released = $10 and suspended_at is null and revoked_at is null and expires_at > $5`,
 		f.ID, int64(was.Generation), int64(f.Generation), f.Current[:], now.UnixMilli(), f.Successor, released(f.Released), millis(f.ExpiresAt), was.Current[:], released(was.Released))
-	return n == 1, err
+	return f, n == 1, err
 }
 
 // suspend stops a family, reversibly, and closes the window in which a used token may come again.

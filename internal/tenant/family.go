@@ -221,7 +221,7 @@ func (f Family) MayResume(t Tenant, keys []Passkey) error {
 // Remembering returns the access tokens that may be alive at now, a new one among them. What is more than a few is
 // forgotten, what ends first before others: a client gets a new one when the one before is about to end.
 func (f Family) Remembering(t Released, now time.Time) []Released {
-	alive := []Released{{t.JTI, wholeMillis(t.ExpiresAt)}}
+	alive := append(make([]Released, 0, 1+len(f.Released)), Released{t.JTI, wholeMillis(t.ExpiresAt)})
 	for _, old := range f.Released {
 		if now.Before(old.ExpiresAt) {
 			alive = append(alive, old)
