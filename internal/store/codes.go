@@ -38,8 +38,8 @@ func (s *Store) SaveCode(ctx context.Context, c tenant.Code) error {
 		}
 		return x.exec(`insert into code (hash, tenant, client, person, session, passkey, redirect_uri, challenge, nonce, jkt, scope, resources, signed_in_at, acr, amr, issued_at, expires_at, forget_at)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
-			c.Hash[:], c.Tenant, c.Client, c.Person, c.Session, c.Passkey, c.RedirectURI, c.Challenge, c.Nonce, c.JKT, toJSON(c.Scope), toJSON(c.Resources),
-			millis(c.SignedInAt), c.ACR, toJSON(c.AMR), millis(c.IssuedAt), millis(c.ExpiresAt), millis(c.IssuedAt.Add(tenant.CodeMemory)))
+			c.Hash[:], c.Tenant, c.Client, c.Person, c.Session, c.Passkey, c.RedirectURI, c.Challenge, c.Nonce, c.JKT, listJSON(c.Scope), listJSON(c.Resources),
+			millis(c.SignedInAt), c.ACR, listJSON(c.AMR), millis(c.IssuedAt), millis(c.ExpiresAt), millis(c.IssuedAt.Add(tenant.CodeMemory)))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,6 +32,22 @@ func toJSON(v any) string {
 		panic(fmt.Sprintf("store: encoding a %T: %v", v, err))
 	}
 	return string(b)
+}
+
+// listJSON is toJSON for a list of strings, and quick where plainList is.
+func listJSON(list []string) string {
+	switch {
+	case list == nil || slices.ContainsFunc(list, escapes):
+		return toJSON(list)
+	case len(list) == 0:
+		return "[]"
+	}
+	return `["` + strings.Join(list, `","`) + `"]`
+}
+
+// escapes reports whether encoding/json would write something in text in another way.
+func escapes(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) })
 }
 
 // column scans JSON text into what it points to.

@@ -30,6 +30,19 @@ func FuzzPlainList(f *testing.F) {
 	})
 }
 
+// TestListJSON: lists are written as encoding/json writes them, the plain and the others.
+func TestListJSON(t *testing.T) {
+	lists := [][]string{nil, {}, {""}, {"", ""}, {"openid", "read"}}
+	for r := rune(0); r < 0x3000; r++ {
+		lists = append(lists, []string{"https://api.example/", string(r)})
+	}
+	for _, list := range append(lists, []string{"a\xff", "b"}) {
+		if got, want := listJSON(list), toJSON(list); got != want {
+			t.Errorf("%q is written %s, want %s", list, got, want)
+		}
+	}
+}
+
 func TestReleasedColumn(t *testing.T) {
 	now := time.UnixMilli(1790000000123).UTC()
 	for _, list := range [][]tenant.Released{{}, {{JTI: "a", ExpiresAt: now}}, {{JTI: "a-_B", ExpiresAt: now}, {JTI: "c", ExpiresAt: now.Add(time.Hour)}}} {

@@ -25,8 +25,8 @@ func (x *tx) insertFamily(f tenant.Family) error {
 		}
 	}
 	return x.exec(`insert into family (`+familyColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, null, null, null, 0, $17, null, '', null, $18, $19, $20, $21)`,
-		f.ID, f.Tenant, f.Client, f.Person, f.Session, f.Passkey, f.SID, bit(f.Offline), toJSON(f.Scope), toJSON(f.Resources), f.JKT,
-		millis(f.SignedInAt), f.ACR, toJSON(f.AMR), int64(f.Generation), f.Current[:], released(f.Released),
+		f.ID, f.Tenant, f.Client, f.Person, f.Session, f.Passkey, f.SID, bit(f.Offline), listJSON(f.Scope), listJSON(f.Resources), f.JKT,
+		millis(f.SignedInAt), f.ACR, listJSON(f.AMR), int64(f.Generation), f.Current[:], released(f.Released),
 		millis(f.CreatedAt), millis(f.UsedAt), millis(f.ExpiresAt), millis(f.EndsAt))
 }
 

@@ -24,7 +24,7 @@ func (x *tx) insertSession(n tenant.Session) error {
 		return err
 	}
 	return x.exec(`insert into browser_session (`+sessionColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		n.Hash[:], n.ID, n.Tenant, n.Person, n.Passkey, n.ACR, toJSON(n.AMR), n.Device, n.Place, millis(n.At), millis(n.SeenAt), toJSON(n.Earlier))
+		n.Hash[:], n.ID, n.Tenant, n.Person, n.Passkey, n.ACR, listJSON(n.AMR), n.Device, n.Place, millis(n.At), millis(n.SeenAt), listJSON(n.Earlier))
 }
 
 // Session returns the live session of a tenant with this hash and its person, or [tenant.ErrNotFound], and notes that it
