@@ -284,6 +284,9 @@ func (l *Ledger) weigh(q *mint.StateQuery, now int64) (*mint.Distrust, *mint.Ref
 		}
 		d.Until = d.Before + life + overdue
 	}
+	if q.Ends != 0 { // by the house's clock
+		d.Until = min(d.Until, q.Ends+mint.MaxClockDrift/1000+overdue)
+	}
 	if d.Until <= now {
 		return nil, mint.Refuse(mint.StatedTime, "every token issued before that time is over")
 	}

@@ -111,7 +111,21 @@ func TestAFeed(t *testing.T) {
 		t.Errorf("about a client: %+v", client)
 	}
 	house.mustState(i.about(mint.DistrustSession, "s-1"))
-	if first := house.mustState(other.about(mint.DistrustSession, "s-1")); first.N != 1 {
+	for _, c := range []struct{ ends, until int64 }{{600, now + 600 + 60 + overdue}, {1 << 40, now + life + overdue}} { // as the house knows it, or as keys allow
+		known := other.about(mint.DistrustSession, "s-2")
+		known.Before, known.Ends = now, now+c.ends
+		if d := house.mustState(known); d.Until != c.until {
+			t.Errorf("of what ends at %d: %+v", c.ends, d)
+		}
+	}
+	for _, ends := range []int64{now - 60 - overdue, -1 << 62} {
+		over := other.about(mint.DistrustSession, "s-3")
+		over.Ends = ends
+		if _, err := house.state(over); !isRefusal(err, mint.StatedTime) {
+			t.Errorf("of what ended at %d: %v", ends, err)
+		}
+	}
+	if first := house.mustState(other.about(mint.DistrustSession, "s-1")); first.N != 3 {
 		t.Errorf("another issuer's feed begins with %d", first.N)
 	}
 	back := house.mustState(i.undo(subject.N))

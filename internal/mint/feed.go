@@ -5,7 +5,7 @@ package mint
 //
 // For tokens Value is a jti and Before is 0. For sessions, subjects and clients Before is when the tokens concerned were
 // issued at the latest, not included; 0 stands for now, and it can't lie ahead: tokens that nobody has issued yet can't
-// be distrusted. To take a statement back, Act is [ActRestore] and Undoes its number, and Kind, Value and Before are empty.
+// be distrusted. Ends makes a statement be forgotten earlier than keys allow, and never later. To take a statement back, Act is [ActRestore] and Undoes its number, and Kind, Value and Before are empty.
 type StateQuery struct {
 	Tenant string       `json:"tenant"`
 	Issuer string       `json:"issuer"`
@@ -14,6 +14,7 @@ type StateQuery struct {
 	Value  string       `json:"value,omitempty"`
 	Before int64        `json:"before,omitempty"` // Unix seconds
 	Undoes uint64       `json:"undoes,omitempty"`
+	Ends   int64        `json:"ends,omitempty"` // Unix seconds: the last token concerned has ended then, if the house knows; 0: it doesn't
 	Reason Reason       `json:"reason"`
 	Actor  string       `json:"actor"`
 }

@@ -295,12 +295,15 @@ func (s *Server) payDistrust(ctx context.Context, o *tenant.Owed) error {
 		return err
 	}
 	age := s.now().Sub(o.At)
-	if age > tenant.LongestLifetime {
+	if age > tenant.LongestLifetime || !o.Ends.IsZero() && s.now().After(o.Ends.Add(mint.MaxClockDrift*time.Millisecond)) {
 		return nil
 	}
 	q := mint.StateQuery{Tenant: t.ID, Issuer: t.Issuer, Act: mint.ActDistrust, Reason: mint.ByAdmin, Actor: o.Actor}
 	if o.ByUser() {
 		q.Reason = mint.ByUser
+	}
+	if !o.Ends.IsZero() {
+		q.Ends = o.Ends.Unix() + 1
 	}
 	if age > fresh {
 		q.Before = o.At.Unix() + 1

@@ -146,6 +146,9 @@ func TestWhatASessionGaveEndsWithIt(t *testing.T) {
 				if d.Kind != "session" && d.Kind != "subject" || d.Reason != c.reason {
 					t.Errorf("stated %+v", d)
 				}
+				if left := time.Until(d.Until); d.Kind == "session" && (left < 65*time.Minute || left > 75*time.Minute) { // the last token is one of an hour
+					t.Errorf("of a session whose last token ends in an hour is stated %+v", d)
+				}
 			}
 			if c.offline { // what goes on names the session that has ended, and is good
 				w.eventually("the next second", func() bool { return time.Now().Unix() > all[len(all)-1].Time.Unix()+1 })
@@ -155,6 +158,20 @@ func TestWhatASessionGaveEndsWithIt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNothingGivenIsNothingStated: a session in which no application got anything ends without a word in the feed.
+func TestNothingGivenIsNothingStated(t *testing.T) {
+	w := newTown(t)
+	if resp, body := w.visitor(w.ada, time.Now()).post("/signout", url.Values{}); resp.StatusCode != 303 {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	all, err := w.op.Distrusted(t.Context(), "acme")
+	must(t, all, err)
+	owed, err := w.store.Owed(t.Context(), tenant.Owed{})
+	if must(t, owed, err); len(all)+len(owed) != 0 {
+		t.Errorf("stated %+v, owed %+v", all, owed)
 	}
 }
 

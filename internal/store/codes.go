@@ -176,7 +176,7 @@ func (x *tx) takeBack(c tenant.Code) error {
 // it is over, the ledger must hear that nothing of its session is to be believed.
 func (x *tx) takeBackFamily(f tenant.Family) error {
 	if f.RevokedAt.IsZero() && f.Crowded(x.now) {
-		if err := x.owe(tenant.Owed{Tenant: f.Tenant, Kind: tenant.DistrustSession, Person: f.Person, Client: f.Client, Session: f.SID, Actor: tenant.ActorClient(f.Client)}); err != nil {
+		if err := x.owe(tenant.Owed{Tenant: f.Tenant, Kind: tenant.DistrustSession, Person: f.Person, Client: f.Client, Session: f.SID, Actor: tenant.ActorClient(f.Client), Ends: f.LastEnds()}); err != nil {
 			return err
 		}
 	}

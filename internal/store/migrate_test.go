@@ -351,6 +351,53 @@ func TestFamiliesWithoutTheirPasskey(t *testing.T) {
 	}
 }
 
+// TestSessionsFromBeforeTheyWereKnown: of what they gave nobody knows when the last ends, so the ledger hears of their ends as before, and
+// of the end of one that came after such a one in its browser.
+func TestSessionsFromBeforeTheyWereKnown(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openWith(t, dir, embedded()[:8])
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, now := secret.New("old").Hash(), s.now()
+	err = s.act(t.Context(), func(x *tx) error {
+		return errors.Join(oldParty(x),
+			x.exec(`insert into passkey (id, tenant, person, name, public_key, flags, counter, aaguid, transports, format, attested, hardware, attestation, created_at) values (x'01', 'acme', 'p1', 'a', x'01', 5, 0, zeroblob(16), '[]', 'none', 0, 0, x'', 1)`),
+			x.exec(`insert into browser_session (hash, id, tenant, person, passkey, acr, amr, device, place, at, seen_at) values ($1, 'old', 'acme', 'p1', x'01', 'phr', '[]', '', '', $2, $2)`, old[:], now.UnixMilli()))
+	})
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openWith(t, dir, embedded()); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := s.Passkeys(t.Context(), "acme", "p1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []struct {
+		id       string
+		replaces secret.Hash
+	}{{"after", old}, {"new", secret.Hash{}}} {
+		if err := s.SignIn(t.Context(), tenant.Session{ID: n.id, Hash: secret.New(n.id).Hash(), Tenant: "acme", Person: "p1", Passkey: keys[0].ID, At: now, SeenAt: now}, keys[0], n.replaces); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"after", "new"} {
+		if _, err := s.EndSessions(t.Context(), tenant.Ending{Tenant: "acme", Person: "p1", Session: id, Actor: "uid:0"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	owed, err := s.Owed(t.Context(), tenant.Owed{})
+	named := map[string]bool{}
+	for _, o := range owed {
+		named[o.Session] = o.Ends.IsZero()
+	}
+	if err != nil || len(owed) != 2 || !named["old"] || !named["after"] {
+		t.Errorf("the ledger is owed %+v, %v", owed, err)
+	}
+}
+
 // TestPasskeysFromBeforeTheirReasonsMigrate: what was suspended then was so because a counter went back.
 func TestPasskeysFromBeforeTheirReasonsMigrate(t *testing.T) {
 	dir := t.TempDir()

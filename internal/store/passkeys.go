@@ -150,7 +150,7 @@ func (x *tx) endBegun(k tenant.Passkey, actor string) error {
 	if err != nil {
 		return err
 	}
-	return x.oweSessions(k.Tenant, k.Person, actor, namedBy(nil, families, codes, x.now))
+	return x.oweSessions(tenant.Ending{Tenant: k.Tenant, Person: k.Person, Actor: actor}, nil, families, codes)
 }
 
 // RestorePasskey brings back a passkey that was left behind when its person was recovered. One whose counter went back
@@ -243,6 +243,7 @@ func (s *Store) SignIn(ctx context.Context, session tenant.Session, used tenant.
 
 // openSession keeps the session of somebody who has just signed in, in the place of the one that the browser had.
 func (x *tx) openSession(session tenant.Session, replaces secret.Hash) error {
+	session.Known = true
 	session, err := x.replaceSession(session, replaces)
 	if err != nil {
 		return err

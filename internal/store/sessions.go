@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 	"seawall/internal/tenant"
 )
 
-const sessionColumns = `hash, id, tenant, person, passkey, acr, amr, device, place, at, seen_at, earlier`
+const sessionColumns = `hash, id, tenant, person, passkey, acr, amr, device, place, at, seen_at, earlier, known`
 
 // seenEvery is how exactly the last use of a session is kept: a page view should not cost a write.
 const seenEvery = time.Minute
@@ -23,8 +24,8 @@ func (x *tx) insertSession(n tenant.Session) error {
 	if err := x.exec(`delete from browser_session where hash in (select hash from browser_session where seen_at <= $1 order by seen_at limit $2)`, x.now.Add(-tenant.SessionIdle).UnixMilli(), forgotten); err != nil {
 		return err
 	}
-	return x.exec(`insert into browser_session (`+sessionColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		n.Hash[:], n.ID, n.Tenant, n.Person, n.Passkey, n.ACR, listJSON(n.AMR), n.Device, n.Place, millis(n.At), millis(n.SeenAt), listJSON(n.Earlier))
+	return x.exec(`insert into browser_session (`+sessionColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		n.Hash[:], n.ID, n.Tenant, n.Person, n.Passkey, n.ACR, listJSON(n.AMR), n.Device, n.Place, millis(n.At), millis(n.SeenAt), listJSON(n.Earlier), bit(n.Known))
 }
 
 // Session returns the live session of a tenant with this hash and its person, or [tenant.ErrNotFound], and notes that it
@@ -128,35 +129,65 @@ func (x *tx) sessionEnds(e tenant.Ending, gone []tenant.Session) error {
 	if e.All() {
 		return x.owe(tenant.Owed{Tenant: e.Tenant, Kind: tenant.DistrustPerson, Person: e.Person, Actor: e.Actor})
 	}
-	return x.oweSessions(e.Tenant, e.Person, e.Actor, namedBy(gone, families, codes, x.now))
+	return x.oweSessions(e, gone, families, codes)
 }
 
-// oweSessions owes it to the ledger that nothing is to be believed that names one of these sessions.
-func (x *tx) oweSessions(tenantID, person, actor string, ids []string) error {
-	for _, id := range ids {
-		if err := x.oweOnce(tenant.Owed{Tenant: tenantID, Kind: tenant.DistrustSession, Person: person, Session: id, Actor: actor}); err != nil {
+// oweSessions owes it to the ledger that nothing is to be believed that names a session of what has ended. It is owed while such a token
+// lives; of a session from before tokens were remembered nobody knows.
+func (x *tx) oweSessions(e tenant.Ending, gone []tenant.Session, families []tenant.Family, codes []tenant.Code) error {
+	last, err := x.living(e.Tenant, e.Person)
+	if err != nil {
+		return err
+	}
+	ends := map[string]time.Time{}
+	for _, f := range families {
+		ends[f.SID] = last[f.SID]
+	}
+	for _, c := range codes {
+		ends[c.Session] = last[c.Session]
+	}
+	maps.DeleteFunc(ends, func(_ string, end time.Time) bool { return end.IsZero() })
+	for _, n := range gone {
+		for _, id := range n.Named(x.now) {
+			if end, lives := last[id]; !n.Known {
+				ends[id] = time.Time{}
+			} else if lives {
+				ends[id] = end
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(ends)) {
+		if err := x.oweOnce(tenant.Owed{Tenant: e.Tenant, Kind: tenant.DistrustSession, Person: e.Person, Session: id, Actor: e.Actor, Ends: ends[id]}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// namedBy lists the sessions that tokens may name which came of what is gone.
-func namedBy(gone []tenant.Session, families []tenant.Family, codes []tenant.Code, now time.Time) []string {
-	var ids []string
-	for _, c := range codes {
-		ids = append(ids, c.Session)
-	}
-	for _, n := range gone {
-		ids = append(ids, n.Named(now)...)
-	}
-	for _, f := range families {
-		if len(f.Alive(now)) > 0 {
-			ids = append(ids, f.SID)
+// living returns, by the session that it names, when the last access token ends of those that live of a person's applications. What lives
+// was given in its family's last use, or in a replay of that, or by a code that is not forgotten.
+func (x *tx) living(tenantID, person string) (map[string]time.Time, error) {
+	last := map[string]time.Time{}
+	note := func(session string, given ...tenant.Released) {
+		for _, token := range given {
+			if token.ExpiresAt.After(x.now) && token.ExpiresAt.After(last[session]) {
+				last[session] = token.ExpiresAt
+			}
 		}
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
+	since := x.now.Add(-tenant.LongestLifetime - tenant.BoundReplay).UnixMilli()
+	families, err := collect(x, scanFamily, `select `+familyColumns+` from family where tenant = $1 and person = $2 and used_at >= $3`, tenantID, person, since)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range families {
+		note(f.SID, f.Released...)
+	}
+	codes, err := collect(x, scanCode, `select `+codeColumns+` from code where tenant = $1 and person = $2 and redeemed_at is not null and forget_at > $3`, tenantID, person, x.now.UnixMilli())
+	for _, c := range codes {
+		note(c.Session, c.Gave)
+	}
+	return last, err
 }
 
 // BeginCeremony remembers a challenge until it is consumed or its time is over.
@@ -260,9 +291,10 @@ func interactionOver(i tenant.Interaction, err error, now time.Time) error {
 func scanSession(scan func(...any) error) (n tenant.Session, err error) {
 	var hash []byte
 	var at, seen sql.NullInt64
-	err = scan(&hash, &n.ID, &n.Tenant, &n.Person, &n.Passkey, &n.ACR, column{&n.AMR}, &n.Device, &n.Place, &at, &seen, column{&n.Earlier})
+	var known int64
+	err = scan(&hash, &n.ID, &n.Tenant, &n.Person, &n.Passkey, &n.ACR, column{&n.AMR}, &n.Device, &n.Place, &at, &seen, column{&n.Earlier}, &known)
 	copy(n.Hash[:], hash)
-	n.At, n.SeenAt = fromMillis(at), fromMillis(seen)
+	n.At, n.SeenAt, n.Known = fromMillis(at), fromMillis(seen), known == 1
 	return n, err
 }
 

@@ -165,8 +165,8 @@ func TestOpenRefusesFiles(t *testing.T) {
 		{"garbage", func(path string) error { return os.WriteFile(path, []byte(strings.Repeat("garbage ", 1000)), 0o600) }, "damaged, or is not a seawall database"},
 		{"another program's", func(path string) error { return foreign(path, `create table recipes (cake text)`) }, "the database of another program"},
 		{"newer", func(path string) error {
-			return foreign(path, `create table schema_version (version bigint, applied_at bigint); insert into schema_version values (9, 0)`)
-		}, fmt.Sprint("written by a newer seawall: its schema is 9, and this program knows up to ", latest)},
+			return foreign(path, fmt.Sprintf(`create table schema_version (version bigint, applied_at bigint); insert into schema_version values (%d, 0)`, latest+1))
+		}, fmt.Sprintf("written by a newer seawall: its schema is %d, and this program knows up to %d", latest+1, latest)},
 	}
 	for _, c := range cases {
 		dir := t.TempDir()

@@ -248,6 +248,16 @@ func (f Family) Alive(now time.Time) []Released {
 	return slices.DeleteFunc(slices.Clone(f.Released), func(r Released) bool { return !now.Before(r.ExpiresAt) })
 }
 
+// LastEnds is when the last access token of the family ends, those that it has forgotten included.
+func (f Family) LastEnds() (last time.Time) {
+	for _, token := range f.Released {
+		if token.ExpiresAt.After(last) {
+			last = token.ExpiresAt
+		}
+	}
+	return last
+}
+
 // ParseFamilyID reads an id as people write it.
 func ParseFamilyID(s string) (string, error) {
 	s = strings.ToLower(strings.TrimSpace(s))

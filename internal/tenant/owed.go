@@ -38,6 +38,7 @@ type Owed struct {
 	Session string            `json:"session,omitempty"`
 	JTI     string            `json:"jti,omitempty"`
 	Actor   string            `json:"actor,omitempty"`
+	Ends    time.Time         `json:"ends,omitzero"`    // of the last token that is not to be believed; zero: nobody knows
 	Detail  map[string]string `json:"detail,omitempty"` // of an entry
 }
 
@@ -80,7 +81,7 @@ func (c Code) OwesReuse(alive []Released) []Owed {
 	}
 	all := []Owed{{Tenant: c.Tenant, Kind: CodeReused, Person: c.Person, Client: c.Client, Detail: detail}}
 	for _, token := range alive {
-		all = append(all, Owed{Tenant: c.Tenant, Kind: DistrustLeaked, Person: c.Person, Client: c.Client, JTI: token.JTI, Actor: ActorClient(c.Client)})
+		all = append(all, Owed{Tenant: c.Tenant, Kind: DistrustLeaked, Person: c.Person, Client: c.Client, JTI: token.JTI, Actor: ActorClient(c.Client), Ends: token.ExpiresAt})
 	}
 	return all
 }
@@ -89,17 +90,17 @@ func (c Code) OwesReuse(alive []Released) []Owed {
 // One that has given more than it remembers may have some left, so nothing of its session is.
 func (f Family) OwesEnd(actor string, now time.Time) (all []Owed) {
 	if f.Crowded(now) {
-		return []Owed{{Tenant: f.Tenant, Kind: DistrustSession, Person: f.Person, Session: f.SID, Actor: actor}}
+		return []Owed{{Tenant: f.Tenant, Kind: DistrustSession, Person: f.Person, Session: f.SID, Actor: actor, Ends: f.LastEnds()}}
 	}
 	for _, token := range f.Alive(now) {
-		all = append(all, Owed{Tenant: f.Tenant, Kind: DistrustToken, Person: f.Person, Client: f.Client, JTI: token.JTI, Actor: actor})
+		all = append(all, Owed{Tenant: f.Tenant, Kind: DistrustToken, Person: f.Person, Client: f.Client, JTI: token.JTI, Actor: actor, Ends: token.ExpiresAt})
 	}
 	return all
 }
 
 // OwesEnd is what the ledger must hear of a code whose access token, which lives, the actor has ended.
 func (c Code) OwesEnd(actor string) Owed {
-	return Owed{Tenant: c.Tenant, Kind: DistrustToken, Person: c.Person, Client: c.Client, JTI: c.Gave.JTI, Actor: actor}
+	return Owed{Tenant: c.Tenant, Kind: DistrustToken, Person: c.Person, Client: c.Client, JTI: c.Gave.JTI, Actor: actor, Ends: c.Gave.ExpiresAt}
 }
 
 // ByUser reports whether the person whom it is about wanted it, or an application that acts for them.

@@ -43,6 +43,7 @@ type Session struct {
 	At             time.Time // of the sign-in
 	SeenAt         time.Time
 	Earlier        []string // the sessions that it came after in its browser, the newest first: tokens may still name them
+	Known          bool     // every access token that it and those before it gave is remembered for as long as it lives
 }
 
 // maxEarlier is how many sessions before it a session remembers.
@@ -51,7 +52,7 @@ const maxEarlier = 16
 // After is the session as one that the same person opens in a browser in which they had another.
 func (s Session) After(old Session) Session {
 	still := old.Named(s.At)
-	s.Earlier = still[:min(len(still), maxEarlier)]
+	s.Earlier, s.Known = still[:min(len(still), maxEarlier)], old.Known
 	return s
 }
 

@@ -1,10 +1,12 @@
 package storetest
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"seawall/internal/secret"
 	"seawall/internal/tenant"
@@ -226,7 +228,7 @@ func testCameOfLess(t *testing.T, f *fixture) {
 	}
 }
 
-// testOwed: each act that ends sessions keeps what the ledger must hear of it, until it has.
+// testOwed: each act that ends sessions keeps what the ledger must hear of it, until it has: as long as a token lives that names one.
 func testOwed(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	f.mustAcme()
@@ -238,46 +240,73 @@ func testOwed(t *testing.T, f *fixture) {
 		}
 		return p
 	}
+	signOut := func(_, again, _ party) {
+		ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: again.person.ID, Session: again.session.ID, Actor: tenant.ActorPerson(again.person.ID), SignOut: true}))(t)
+	}
+	none := func(party, party, party) []string { return nil }
 	for _, c := range []struct {
 		name string
 		end  func(p, again, elsewhere party)
 		want func(p, again, elsewhere party) []string
+		ends time.Duration // of the last token, in place of an hour
 	}{
-		{"signing out", func(_, again, _ party) {
-			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: again.person.ID, Session: again.session.ID, Actor: tenant.ActorPerson(again.person.ID), SignOut: true}))(t)
-		}, func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
+		{"signing out", signOut, func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }, 0},
 		{"ending others", func(p, again, elsewhere party) {
 			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Except: elsewhere.session.ID, Actor: "uid:0"}))(t)
-		}, func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
+		}, func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }, 0},
 		{"ending all", func(p, _, _ party) {
 			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: p.person.ID, Actor: "uid:0"}))(t)
-		}, func(p, _, _ party) []string { return []string{""} }},
-		{"disabling the person", func(p, _, _ party) { ok(f.DisablePerson(ctx, "acme", p.person.ID))(t) }, func(p, _, _ party) []string { return []string{""} }},
+		}, func(p, _, _ party) []string { return []string{""} }, 0},
+		{"disabling the person", func(p, _, _ party) { ok(f.DisablePerson(ctx, "acme", p.person.ID))(t) }, func(p, _, _ party) []string { return []string{""} }, 0},
 		{"removing the passkey", func(_, again, _ party) { ok(f.RemovePasskey(ctx, "acme", again.person.ID, again.key.ID))(t) },
-			func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
+			func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }, 0},
 		{"somebody else signs in there", func(_, again, _ party) { sign(f.mustParty("acme", "s"+again.client.ID, "s"+again.client.ID), again) },
-			func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
-		{"what ends by itself", func(party, party, party) {}, func(party, party, party) []string { return nil }},
-		{"a recovery", func(_, again, _ party) { f.recovering(again)(again) }, func(p, _, _ party) []string { return []string{""} }},
+			func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }, 0},
+		{"what ends by itself", func(party, party, party) {}, none, 0},
+		{"when all is over that they gave", func(p, again, elsewhere party) {
+			f.clock.advance(time.Hour)
+			signOut(p, again, elsewhere)
+		}, none, 0},
+		{"when what the first gave is over", func(p, again, elsewhere party) {
+			f.clock.advance(59 * time.Minute)
+			f.mustGive(again, "last", time.Hour)
+			f.clock.advance(time.Minute)
+			signOut(p, again, elsewhere)
+		}, func(_, again, _ party) []string { return []string{again.session.ID} }, 59 * time.Minute},
+		{"when only what may outlive it has a token", func(p, again, elsewhere party) {
+			n := f.mustFamily(again, true, nil)
+			f.clock.advance(time.Hour)
+			r := next(n, "later")
+			r.Token.ExpiresAt = f.clock.Now().Add(30 * time.Minute)
+			if _, v, err := f.RotateFamily(ctx, "acme", r); v != tenant.Rotates || err != nil {
+				t.Fatal(v, err)
+			}
+			signOut(p, again, elsewhere)
+		}, func(_, again, _ party) []string { return []string{again.session.ID} }, 30 * time.Minute},
+		{"a recovery", func(_, again, _ party) { f.recovering(again)(again) }, func(p, _, _ party) []string { return []string{""} }, 0},
 		{"a day later", func(_, again, _ party) {
 			f.clock.advance(tenant.LongestLifetime)
 			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: again.person.ID, Session: again.session.ID, Actor: "uid:0"}))(t)
-		}, func(_, again, _ party) []string { return []string{again.session.ID} }},
+		}, none, 0},
 		{"a day later, and a family has a living token", func(p, again, _ party) {
 			f.mustFamily(again, true, func(n *tenant.Family) {
 				n.SID, n.Released[0].ExpiresAt = p.session.ID, f.clock.Now().Add(2*tenant.LongestLifetime)
 			})
 			f.clock.advance(tenant.LongestLifetime)
 			ok(f.EndSessions(ctx, tenant.Ending{Tenant: "acme", Person: again.person.ID, Session: again.session.ID, Actor: "uid:0"}))(t)
-		}, func(p, again, _ party) []string { return []string{p.session.ID, again.session.ID} }},
+		}, func(p, _, _ party) []string { return []string{p.session.ID} }, tenant.LongestLifetime},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			name := "p" + tenant.NewFamilyID().String()
 			p := f.mustParty("acme", name, name)
+			f.mustGive(p, "first", time.Hour)
 			again := sign(p, p) // whose tokens of a moment ago name the session before
+			f.mustGive(again, "again", time.Hour)
+			f.mustGive(again, "brief", time.Minute)
 			elsewhere := p
 			elsewhere.key = f.mustPasskey(p.person, "phone")
 			elsewhere.session = f.mustSignIn(elsewhere.key, 1)
+			f.mustGive(elsewhere, "elsewhere", time.Hour)
 			if owed := ok(f.Owed(ctx, tenant.Owed{}))(t); len(owed) > 0 {
 				t.Fatalf("nothing has ended, and the ledger is owed %+v", owed)
 			}
@@ -290,6 +319,9 @@ func testOwed(t *testing.T, f *fixture) {
 				got, ids = append(got, o.Session), append(ids, o.ID)
 				if o.Tenant != "acme" || o.Person != p.person.ID || o.Actor == "" || !o.At.Equal(f.clock.Now()) || (o.Kind == tenant.DistrustPerson) != (o.Session == "") {
 					t.Errorf("owes %+v", o)
+				}
+				if ends := f.clock.Now().Add(cmp.Or(c.ends, time.Hour)); o.Kind == tenant.DistrustSession && !o.Ends.Equal(ends) || o.Kind == tenant.DistrustPerson && !o.Ends.IsZero() {
+					t.Errorf("%+v, and the last token ends at %v", o, ends)
 				}
 			}
 			want := c.want(p, again, elsewhere)

@@ -85,7 +85,7 @@ func (f *fixture) mustPasskey(p tenant.Person, name string) tenant.Passkey {
 
 func newSession(k tenant.Passkey, now time.Time) tenant.Session {
 	return tenant.Session{ID: rand.Text(), Hash: randomHash(), Tenant: k.Tenant, Person: k.Person, Passkey: k.ID, ACR: "phr",
-		AMR: []string{"swk", "user"}, Device: "Firefox on Linux", Place: "192.0.2.7", At: now, SeenAt: now}
+		AMR: []string{"swk", "user"}, Device: "Firefox on Linux", Place: "192.0.2.7", At: now, SeenAt: now, Known: true}
 }
 
 // used is a passkey as an assertion shows it, with its counter grown.
