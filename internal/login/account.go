@@ -200,16 +200,12 @@ func theirs(act func(*Door, *visit, tenant.Session, tenant.Person) error) func(*
 // comes back to their account, and asks again.
 func freshly(act func(*Door, *visit, tenant.Person) error) func(*Door, *visit) error {
 	return func(d *Door, v *visit) error {
-		s, p, err := d.person(v)
+		p, again, err := d.fresh(v)
 		if err != nil {
 			return err
 		}
-		if !s.Fresh(v.now) {
-			where, err := d.touchAgain(v, p)
-			if err != nil {
-				return err
-			}
-			return v.goTo(where)
+		if again != "" {
+			return v.goTo(again)
 		}
 		if err := act(d, v, p); err != nil {
 			return err
@@ -218,25 +214,26 @@ func freshly(act func(*Door, *visit, tenant.Person) error) func(*Door, *visit) e
 	}
 }
 
-// touchAgain is where somebody proves once more that it is them, and then comes back to their account.
-func (d *Door) touchAgain(v *visit, p tenant.Person) (string, error) {
-	return d.ask(v.Context(), v.tenant, tenant.Interaction{Next: "/account", Person: p.ID, After: v.now.Add(-tenant.FreshTouch + time.Millisecond)})
+// fresh returns who acts on their account. Unless they touched their passkey a short while ago, again is where they prove once more that
+// it is them, and then come back to their account.
+func (d *Door) fresh(v *visit) (p tenant.Person, again string, err error) {
+	s, p, err := d.person(v)
+	if err == nil && !s.Fresh(v.now) {
+		again, err = d.ask(v.Context(), v.tenant, tenant.Interaction{Next: "/account", Person: p.ID, After: v.now.Add(-tenant.FreshTouch + time.Millisecond)})
+	}
+	return p, again, err
 }
 
 func (d *Door) beginAdd(v *visit) error {
 	if err := v.read(&struct{}{}); err != nil {
 		return err
 	}
-	s, p, err := d.person(v)
+	p, again, err := d.fresh(v)
 	if err != nil {
 		return err
 	}
-	if !s.Fresh(v.now) {
-		where, err := d.touchAgain(v, p)
-		if err != nil {
-			return err
-		}
-		return v.answer(http.StatusOK, next{where})
+	if again != "" {
+		return v.answer(http.StatusOK, next{again})
 	}
 	answer, err := d.registration(v, tenant.Ceremony{Kind: tenant.CeremonyAdd}, p, "")
 	if err != nil {
