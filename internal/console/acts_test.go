@@ -2,7 +2,6 @@ package console
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"html"
@@ -129,8 +128,7 @@ func TestEveryActComesBackFromATouch(t *testing.T) {
 		if !kept || draft.Person != "owner" || len(o.drafts) != 1 || opens || bytes.Contains(draft.Draft, []byte("typed-")) {
 			t.Errorf("%s keeps %+v, which opens for anybody: %v", act, o.drafts, typed)
 		}
-		key := sha256.Sum256([]byte("owner"))
-		if typed, opens = unseal(key[:], draft.Draft); !opens || typed[tokenField] != nil || len(typed) != len(form)-1 {
+		if typed, opens = unseal(officeKey, draft.Draft); !opens || typed[tokenField] != nil || len(typed) != len(form)-1 {
 			t.Errorf("%s keeps %v of %v", act, typed, form)
 		}
 		o.refuses = nil
@@ -146,6 +144,11 @@ func TestEveryActComesBackFromATouch(t *testing.T) {
 		}
 		if _, _, body := o.send("mallory", "GET", strings.TrimPrefix(back.Next, "/console"), "", nil); strings.Contains(body, "Nothing is done yet") {
 			t.Errorf("%s: somebody else sees what was typed", act)
+		}
+		for _, elsewhere := range []string{"/new/tenant", "/tenants/acme/disable"} {
+			if _, _, body := o.send("owner", "GET", elsewhere+"?draft="+handle, "", nil); elsewhere != path && strings.Contains(body, "Nothing is done yet") {
+				t.Errorf("%s: what was typed there is shown at %s", act, elsewhere)
+			}
 		}
 	}
 }

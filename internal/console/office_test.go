@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"html"
@@ -85,14 +84,15 @@ func (o *office) FormToken(r *http.Request, _ *tenant.Tenant) string {
 	return "token-of-" + c.Value
 }
 
-// DraftKey is for [Door]. Each browser here is somebody's.
+// officeKey is the key of the one browser at which everybody here sits.
+var officeKey = bytes.Repeat([]byte{7}, 32)
+
+// DraftKey is for [Door]. Who is nobody has another browser.
 func (o *office) DraftKey(r *http.Request, _ *tenant.Tenant) []byte {
-	c, err := r.Cookie("who")
-	if err != nil {
+	if _, err := r.Cookie("who"); err != nil {
 		return nil
 	}
-	key := sha256.Sum256([]byte(c.Value))
-	return key[:]
+	return officeKey
 }
 
 // SaveInteraction is for [Drafts].

@@ -157,9 +157,10 @@ func TestSessionsOfAnAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, bob := h.member("bob@acme.example")
+	before := len(h.acts)
 	bob.form("/account/sessions/end", "session", s.Session)
-	if !phone.signedIn() {
-		t.Error("somebody else ended it")
+	if !phone.signedIn() || len(h.acts) > before {
+		t.Errorf("somebody else ended it, or it is recorded: %v", h.acts[before:])
 	}
 	if b.form("/account/sessions/end", "session", s.Session); phone.signedIn() || !tablet.signedIn() {
 		t.Error("ending one didn't end one")
