@@ -184,6 +184,7 @@ func (c *watch) console(owner *person) {
 			form = url.Values{}
 		}
 		form.Set("form", token[1])
+		form.Set("confirm", "yes")
 		if status := press(path, form); status >= 400 && (act != "/tenants/{tenant}/keys/rotate" || status != http.StatusConflict) { // keys are not rotated before they have signed
 			c.t.Errorf("%s: %d", path, status)
 		}

@@ -178,6 +178,32 @@ func TestEveryRefusalIsTold(t *testing.T) {
 	}
 }
 
+// TestEveryBoxIsAsked: what the command line wants --yes for is not done by a button alone, and the page that asks is the one whose
+// act looks.
+func TestEveryBoxIsAsked(t *testing.T) {
+	_, acts := Pages()
+	asked := 0
+	for _, act := range acts {
+		o := newOffice(t)
+		form := o.filled(act)
+		if !form.Has(confirmField) {
+			continue
+		}
+		asked++
+		for name, word := range map[string][]string{"no word": nil, "another word": {"no"}, "an empty word": {""}} {
+			with := maps.Clone(form)
+			with[confirmField] = word
+			status, _, body := o.press(where(act), with)
+			if status != http.StatusBadRequest || !strings.Contains(body, "it wants to be confirmed") || len(o.done) > 0 {
+				t.Errorf("%s with %s: %d, and did %v\n%s", act, name, status, o.done, body)
+			}
+		}
+	}
+	if asked != 7 {
+		t.Errorf("%d acts ask", asked)
+	}
+}
+
 // TestASessionThatIsOver: a page that was about one session says so, and does not become one about all of them.
 func TestASessionThatIsOver(t *testing.T) {
 	o := newOffice(t)

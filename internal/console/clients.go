@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"seawall/internal/server/adminapi"
@@ -96,8 +97,12 @@ func (o *Console) newClient(v *visit) error {
 	if err != nil {
 		return err
 	}
+	var facts []fact
+	if !slices.ContainsFunc(fields, func(f field) bool { return f.Name == "apis" }) {
+		facts = []fact{{"console.apis", word("console.noapifor")}}
+	}
 	return o.render(v, "form", page{Title: "console.newclientof", Args: []any{id}, Lead: typeLeads[kind], Section: "tenants", Trail: clientTrail(id), Body: form{
-		Fields: v.fill(fields...), Button: "console.createclient", Back: at("tenants", id, "clients")}})
+		Facts: facts, Fields: v.fill(fields...), Button: "console.createclient", Back: at("tenants", id, "clients")}})
 }
 
 // clientFields are what is asked for about a client of a type.
@@ -227,7 +232,7 @@ func (o *Console) disablingClient(v *visit) error {
 	here := at("tenants", id, "clients", c.ClientID)
 	return o.render(v, "form", page{Title: "console.disablingclient", Args: []any{cmp.Or(c.Name, c.ClientID)}, Section: "tenants", Trail: clientTrail(id, link{Text: c.ClientID, Path: here}), Body: form{Facts: []fact{
 		{"console.happens", word("console.disableclienthappens")}, {"console.affected", word("console.disableclientaffected", fmt.Sprint(c.Lifetime))}, {"console.undo", word("console.undonever")},
-	}, Button: "console.disableclientgo", Danger: true, Back: here}})
+	}, Button: "console.disableclientgo", Danger: true, Sure: true, Back: here}})
 }
 
 func (o *Console) disableClient(v *visit) error {

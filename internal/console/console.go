@@ -117,31 +117,31 @@ func routes() []route {
 		{"/new/tenant", (*Console).newTenant, (*Console).createTenant},
 		{t, (*Console).tenant, nil},
 		{t + "/complete", (*Console).completing, (*Console).completeTenant},
-		{t + "/disable", (*Console).disablingTenant, (*Console).disableTenant},
+		{t + "/disable", (*Console).disablingTenant, sure((*Console).disableTenant)},
 		{t + "/people", (*Console).people, nil},
 		{t + "/new/person", (*Console).newPerson, (*Console).createPerson},
 		{t + p, (*Console).person, nil},
 		{t + p + "/enrol", (*Console).enrolling, (*Console).enrolPerson},
 		{t + p + "/recover", (*Console).recovering, (*Console).recoverPerson},
-		{t + p + "/role", (*Console).changingRole, (*Console).setRole},
+		{t + p + "/role", (*Console).changingRole, sure((*Console).setRole)},
 		{t + p + "/sessions", (*Console).endingSessions, (*Console).endSessions},
 		{t + p + "/access", (*Console).changingAccess, (*Console).changeAccess},
-		{t + p + "/disable", (*Console).disablingPerson, (*Console).disablePerson},
+		{t + p + "/disable", (*Console).disablingPerson, sure((*Console).disablePerson)},
 		{t + "/clients", (*Console).clients, nil},
 		{t + "/new/client", (*Console).newClient, (*Console).createClient},
 		{t + c, (*Console).client, nil},
 		{t + c + "/rotate", (*Console).rotatingSecret, (*Console).rotateSecret},
 		{t + c + "/redirects", (*Console).changingRedirects, (*Console).setRedirects},
-		{t + c + "/disable", (*Console).disablingClient, (*Console).disableClient},
+		{t + c + "/disable", (*Console).disablingClient, sure((*Console).disableClient)},
 		{t + "/apis", (*Console).apis, nil},
 		{t + "/new/api", (*Console).newAPI, (*Console).createAPI},
 		{t + a, (*Console).api, nil},
-		{t + a + "/disable", (*Console).disablingAPI, (*Console).disableAPI},
+		{t + a + "/disable", (*Console).disablingAPI, sure((*Console).disableAPI)},
 		{t + "/keys", (*Console).keys, nil},
 		{t + "/keys/rotate", (*Console).rotatingKeys, (*Console).rotateKeys},
 		{t + k, (*Console).key, nil},
-		{t + k + "/distrust", (*Console).distrustingKey, (*Console).distrustKey},
-		{t + k + "/give-back", (*Console).givingBack, (*Console).giveBack},
+		{t + k + "/distrust", (*Console).distrustingKey, sure((*Console).distrustKey)},
+		{t + k + "/give-back", (*Console).givingBack, sure((*Console).giveBack)},
 		{"/recoveries", (*Console).recoveries, nil},
 		{"/ledger", (*Console).ledger, nil},
 	}
@@ -265,6 +265,10 @@ func (o *Console) fail(v *visit, err error) {
 // render shows a page.
 func (o *Console) render(v *visit, name string, p page) error {
 	p.Root, p.Now, p.Self, p.Trouble, p.Again = o.root, v.now, v.self, v.trouble, v.again
+	if f, is := p.Body.(form); is && f.Sure {
+		f.Fields = append(f.Fields, v.fill(confirmation())...)
+		p.Body = f
+	}
 	if v.Method != http.MethodPost {
 		p.Done = doneWords[v.URL.Query().Get("done")]
 	}

@@ -158,7 +158,7 @@ func (o *Console) distrustingKey(v *visit) error {
 	if again {
 		happens, undo, steps = "console.revokehappens", "console.revokeundo", steps[1:]
 	}
-	f := form{Button: "console.distrustgo", Danger: true, Facts: append([]fact{{"console.happens", word(happens)}}, v.affected(seen)...)}
+	f := form{Button: "console.distrustgo", Facts: append([]fact{{"console.happens", word(happens)}}, v.affected(seen)...)}
 	f.Facts = append(append(f.Facts, v.nextKey(seen)...), fact{"console.spared", word("console.distrustspared")}, fact{"console.theyhave", word("console.distrusttheyhave")},
 		fact{"console.undo", word(undo)}, fact{"console.mustagree", word("console.nobodyelse")})
 	f.Fields = []field{{Name: "step", Label: "console.keystep", Kind: "choice", Value: steps[0].Value, Options: steps}}
@@ -174,7 +174,7 @@ func (o *Console) askAboutKey(v *visit, title string, f form, seen *adminapi.Dis
 	id, kid := v.PathValue("tenant"), v.PathValue("key")
 	f.Table, f.Back = v.shares(id, seen), v.thisKey()
 	f.Table.Root = o.root
-	f.Fields = v.fill(append(f.Fields, field{Name: "confirm", Label: "console.confirm", Kind: "checks", Options: []option{{Value: "yes", Key: "console.confirmed"}}, Required: true})...)
+	f.Fields, f.Danger, f.Sure = v.fill(f.Fields...), true, true
 	return o.render(v, "form", page{Title: title, Args: []any{kid, id}, Section: "tenants", Trail: keysTrail(id, link{Text: kid, Path: v.thisKey()}), Body: f})
 }
 
@@ -242,19 +242,8 @@ func hundredths(n, all uint64) int {
 	return int(max(1, min(100, 100*n/max(1, all))))
 }
 
-// confirm refuses what was pressed without saying that it is meant.
-func (v *visit) confirm() error {
-	if v.value("confirm") == "yes" {
-		return nil
-	}
-	return &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusBadRequest, Description: "nothing was done: it wants to be confirmed", Hint: "look at what will happen, tick the box, and press the button once more"}
-}
-
 // distrustKey suspends a key, which can be undone, unless it is asked to revoke it in so many words.
 func (o *Console) distrustKey(v *visit) error {
-	if err := v.confirm(); err != nil {
-		return err
-	}
 	q := adminapi.Distrust{Kind: "key", Value: v.PathValue("key"), Reason: v.value("reason"), Final: v.value("step") == "revoke", YoungSpare: v.value("young") == "yes"}
 	if _, err := v.api.Distrust(v.Context(), v.PathValue("tenant"), q); err != nil {
 		return err
@@ -274,16 +263,13 @@ func (o *Console) givingBack(v *visit) error {
 	if err != nil {
 		return err
 	}
-	f := form{Button: "console.givebackgo", Danger: true, Facts: append([]fact{{"console.happens", word("console.givebackhappens")}}, v.affected(seen)...)}
+	f := form{Button: "console.givebackgo", Facts: append([]fact{{"console.happens", word("console.givebackhappens")}}, v.affected(seen)...)}
 	f.Facts = append(f.Facts, fact{"console.signsnow", copied(cmp.Or(signs, "–"))}, fact{"console.spared", word("console.givebackspared")}, fact{"console.undo", word("console.givebackundo")}, fact{"console.mustagree", word("console.nobodyelse")})
 	f.Fields = []field{{Name: "reason", Label: "console.reason", Hint: "console.reasonhint", Kind: "choice", Options: givebackReasons, Required: true}}
 	return o.askAboutKey(v, "console.givingback", f, seen)
 }
 
 func (o *Console) giveBack(v *visit) error {
-	if err := v.confirm(); err != nil {
-		return err
-	}
 	if _, err := v.api.Distrust(v.Context(), v.PathValue("tenant"), adminapi.Distrust{Kind: "key", Value: v.PathValue("key"), Reason: v.value("reason"), Undo: true}); err != nil {
 		return err
 	}

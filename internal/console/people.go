@@ -244,7 +244,7 @@ func (o *Console) changingRole(v *visit) error {
 	}
 	return o.render(v, "form", page{Title: "console.changingrole", Args: []any{p.Login}, Section: "tenants", Trail: peopleTrail(p.Tenant, link{Text: p.Login, Path: here(p)}), Body: form{
 		Facts:  []fact{{"console.happens", word("console.rolehappens")}, {"console.spared", word("console.rolespared")}, {"console.undo", word("console.roleundo")}},
-		Fields: v.fill(field{Name: "role", Label: "console.role", Kind: "choice", Value: p.Role, Options: roleOptions()}), Button: "console.rolego", Back: here(p)}})
+		Fields: v.fill(field{Name: "role", Label: "console.role", Kind: "choice", Value: p.Role, Options: roleOptions()}), Button: "console.rolego", Sure: true, Back: here(p)}})
 }
 
 func (o *Console) setRole(v *visit) error {
@@ -291,7 +291,7 @@ func (o *Console) disablingPerson(v *visit) error {
 	return o.render(v, "form", page{Title: "console.disablingperson", Args: []any{p.Login}, Section: "tenants", Trail: peopleTrail(p.Tenant, link{Text: p.Login, Path: here(p)}), Body: form{Facts: []fact{
 		{"console.happens", word("console.disablepersonhappens", p.Login, p.Tenant)}, {"console.affected", word("console.disablepersonaffected", len(p.Passkeys), len(p.Sessions))},
 		{"console.spared", word("console.disablepersonspared")}, {"console.undo", word("console.disablepersonundo")},
-	}, Button: "console.disablepersongo", Danger: true, Back: here(p)}})
+	}, Button: "console.disablepersongo", Danger: true, Sure: true, Back: here(p)}})
 }
 
 func (o *Console) disablePerson(v *visit) error {

@@ -129,7 +129,7 @@ func (o *Console) disablingTenant(v *visit) error {
 		{"console.affected", word("console.disabletenantaffected", len(people), len(clients), len(apis))},
 		{"console.spared", word("console.disabletenantspared")},
 		{"console.undo", word("console.undonever")},
-	}, Button: "console.disabletenantgo", Args: []any{t.Tenant}, Danger: true, Back: at("tenants", t.Tenant)}})
+	}, Button: "console.disabletenantgo", Args: []any{t.Tenant}, Danger: true, Sure: true, Back: at("tenants", t.Tenant)}})
 }
 
 func (o *Console) disableTenant(v *visit) error {
@@ -228,7 +228,7 @@ func (o *Console) disablingAPI(v *visit) error {
 	}
 	return o.render(v, "form", page{Title: "console.disablingapi", Args: []any{a.Audience}, Section: "tenants", Trail: trail(id, link{Key: "console.apis", Path: at("tenants", id, "apis")}), Body: form{Facts: []fact{
 		{"console.happens", word("console.disableapihappens")}, {"console.affected", word("console.disableapiaffected", users)}, {"console.undo", word("console.undonever")},
-	}, Button: "console.disableapi", Danger: true, Back: at("tenants", id, "apis", a.APIID)}})
+	}, Button: "console.disableapi", Danger: true, Sure: true, Back: at("tenants", id, "apis", a.APIID)}})
 }
 
 func (o *Console) disableAPI(v *visit) error {

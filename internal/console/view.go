@@ -83,7 +83,7 @@ func state(disabled time.Time) cell {
 	if disabled.IsZero() {
 		return badge("ok", "console.enabled")
 	}
-	return badge("danger", "console.disabledsince", disabled.UTC().Format("2006-01-02"))
+	return badge("danger", "console.disabledsince", disabled.UTC().Format("2006-01-02 15:04 UTC"))
 }
 
 // texts are several values in one place.
@@ -151,6 +151,7 @@ type form struct {
 	Button string // key
 	Args   []any
 	Danger bool
+	Sure   bool   // it asks for a word of agreement, see [sure]
 	Back   string // path below the console
 }
 

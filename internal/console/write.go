@@ -47,6 +47,23 @@ func (o *Console) write(v *visit, to route) error {
 	return err
 }
 
+// sure is an act that wants a word of agreement, as on the command line: by the box that a page has whose form is Sure.
+func sure(post func(*Console, *visit) error) func(*Console, *visit) error {
+	return func(o *Console, v *visit) error {
+		if v.value(confirmField) != "yes" {
+			return &adminapi.Error{Code: adminapi.CodeInvalid, Status: http.StatusBadRequest, Description: "nothing was done: it wants to be confirmed", Hint: "look at what will happen, tick the box, and press the button once more"}
+		}
+		return post(o, v)
+	}
+}
+
+// confirmField is what the box of [sure] is called.
+const confirmField = "confirm"
+
+func confirmation() field {
+	return field{Name: confirmField, Label: "console.confirm", Kind: "checks", Options: []option{{Value: "yes", Key: "console.confirmed"}}, Required: true}
+}
+
 // done sends the browser to where what was done can be seen.
 func (o *Console) done(v *visit, path, what string) error {
 	look.Guard(v.w.Header())

@@ -413,6 +413,27 @@ func TestTheConsoleWhileTheVaultsAreAway(t *testing.T) {
 	}
 }
 
+// TestEmptyPlacesSayWhatComesNext: to somebody who has just made a tenant.
+func TestEmptyPlacesSayWhatComesNext(t *testing.T) {
+	h, staff, _ := furnished(t)
+	beta, err := h.op.CreateTenant(t.Context(), adminapi.CreateTenant{Tenant: "beta", Class: "staging", Owner: "o@beta.example", Contacts: []string{"a@beta.example", "b@beta.example"}})
+	must(t, beta, err)
+	owner := h.visitor(staff[tenant.Owner], time.Now())
+	for page, want := range map[string]string{"/clients": "Register each program", "/apis": "Register the first one", "/new/client?type=service": "Register the API first"} {
+		if _, body := owner.get("/console/tenants/beta" + page); !strings.Contains(body, want) {
+			t.Errorf("%s of a new tenant lacks %q", page, want)
+		}
+		if _, body := owner.get("/console/tenants/acme" + page); strings.Contains(body, want) {
+			t.Errorf("%s of a tenant that has all says %q", page, want)
+		}
+	}
+	done, err := h.op.DisableTenant(t.Context(), "beta")
+	must(t, done, err)
+	if _, body := owner.get("/console/tenants/beta"); !strings.Contains(body, "disabled since "+done.Disabled.UTC().Format("2006-01-02 15:04 UTC")) {
+		t.Errorf("nobody says since when it is disabled:\n%s", body)
+	}
+}
+
 // TestButtonsThatCannotWork are not shown.
 func TestButtonsThatCannotWork(t *testing.T) {
 	h, staff, path := furnished(t)
