@@ -334,26 +334,55 @@ func TestConsoleScreens(t *testing.T) {
 	for name, path := range map[string]string{"key-done": key + "?done=distrusted", "key-revoke": key + "/distrust", "key-give-back": key + "/give-back", "keys-after": "/tenants/dev/keys"} {
 		g.look("console-"+name, func() { b.go2(s.URL + "/operators/console" + path) })
 	}
-	signal := func(sig syscall.Signal) {
-		for _, vault := range []string{"signer", "ledger"} {
-			b.must(syscall.Kill(s.Child(vault), sig))
-		}
-	}
-	signal(syscall.SIGSTOP)
-	ada.go2(s.URL + "/dev/account")
-	ada.click(`form[action="/dev/signout"] button`) // which the ledger has to hear of
-	ada.at("/dev/signed-out")
-	g.look("console-vaults-away", func() {
-		for away := false; !away; away = eval[bool](b, `document.querySelectorAll(".processes .danger").length === 2 && document.querySelector(".notice.warn h2") !== null`) {
+	signer := s.Child("signer")
+	b.must(syscall.Kill(signer, syscall.SIGSTOP))
+	g.look("console-signer-away", func() {
+		for away := false; !away; away = eval[bool](b, `document.querySelector(".processes .danger") !== null`) {
 			b.go2(s.URL + "/operators/console")
 		}
 	})
-	signal(syscall.SIGCONT)
+	b.must(syscall.Kill(signer, syscall.SIGCONT))
 	pages, _ := console.Pages()
 	g.saw("/operators"+console.Path, pages)
 	for _, c := range call(b, network.GetCookies, network.GetCookiesParams{}).Cookies {
 		if !c.HTTPOnly || c.SameSite == "" || c.Path != "/" || !regexp.MustCompile(`^seawall_(session|browser)_operators$`).MatchString(c.Name) {
 			t.Errorf("a cookie is %+v", c)
 		}
+	}
+}
+
+// TestDebtsInTheBrowser: while the ledger stands still, the overview says that it has yet to hear of a thief.
+func TestDebtsInTheBrowser(t *testing.T) {
+	s := start(t)
+	dev(s)
+	app := newApplication(t, s)
+	ada := open(t)
+	ada.enrol(member(t, s, "dev", "ada@acme.example", "Ada Lovelace"), "/dev")
+	ada.go2(app.server + "/start")
+	ada.click(`button[value="allow"]`)
+	ada.until(`document.body.innerText.includes("the shop: yours")`)
+	var client struct {
+		Secret string `json:"client_secret"`
+	}
+	s.JSON(&client, "client", "create", "thief", "--tenant", "dev", "--type", "web", "--redirect", app.server+"/cb")
+	thief := &application{t: t, seawall: s, issuer: app.issuer, id: "thief", secret: client.Secret, refresh: app.refresh}
+	b := administrator(t, s)
+	ledger := s.Child("ledger")
+	testenv.Freeze(t, ledger)
+	t.Cleanup(func() { _ = syscall.Kill(ledger, syscall.SIGCONT) }) // or it would not end
+	if wrong := thief.again(); wrong != "invalid_grant" {
+		t.Fatalf("a thief with the shop's refresh token: %q", wrong)
+	}
+	newGallery(b).look("console-debts", func() {
+		b.go2(s.URL + "/operators/console")
+		b.until(`document.querySelector(".notice.warn h2") !== null`)
+	})
+	b.go2(s.URL + "/operators/console")
+	if text := b.text(); !strings.Contains(text, "The ledger has yet to hear") || !strings.Contains(text, "entries: 1") || !strings.Contains(text, "bring the ledger back") {
+		t.Errorf("the overview says\n%s", text)
+	}
+	b.must(syscall.Kill(ledger, syscall.SIGCONT))
+	for told := false; !told; told = eval[bool](b, `document.querySelector(".processes") !== null && document.querySelector(".notice.warn h2") === null`) {
+		b.go2(s.URL + "/operators/console")
 	}
 }

@@ -47,6 +47,7 @@ type debts struct {
 
 	begun    atomic.Uint64        // rounds
 	refused  atomic.Int64         // how many the ledger does not take, as of the last round
+	failed   atomic.Bool          // the last round did not come to its end
 	paying   sync.Mutex           // one round at a time; guards what follows
 	last     error                // of the last round
 	looked   bool                 // at all that is owed, once
@@ -79,6 +80,7 @@ func (d *debts) round(ctx context.Context) error {
 		d.begun.Add(1)
 		d.last = d.payAll(ctx)
 		d.refused.Store(int64(len(d.stuck)))
+		d.failed.Store(d.last != nil)
 	}
 	return d.last
 }
@@ -252,7 +254,7 @@ func (s *Server) owing(ctx context.Context) (*adminapi.Owing, error) {
 	switch {
 	case shown.Refused > 0:
 		shown.Do = fmt.Sprintf("the ledger does not take %d of it: look for why in seawall's own log; it is tried again by itself", shown.Refused)
-	case !s.vaults.ledger.Connected():
+	case s.debts.failed.Load() || !s.vaults.ledger.Connected(): // one that stands still is connected
 		shown.Do = "bring the ledger back: it is then told by itself, and nothing needs to be repeated"
 	default:
 		shown.Do = "nothing: the ledger is told within seconds"
