@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +162,16 @@ func TestTokensThatDoNotAdminister(t *testing.T) {
 	}
 	if r := f.ask(good, "GET", "/acme/admin/v1/tenants", ""); r.status != http.StatusNotFound {
 		t.Errorf("another tenant has an admin API: %d", r.status)
+	}
+	leaked := f.good(tenant.Owner, time.Now())
+	if r := f.do("POST", "/operators/revoke", url.Values{"client_id": {commandLine}, "token": {leaked}}.Encode(), "Content-Type", "application/x-www-form-urlencoded"); r.status != 200 {
+		t.Fatalf("revoking: %d %s", r.status, r.body)
+	}
+	if r := f.ask(leaked, "GET", adminTenants, ""); r.status != 401 || !strings.Contains(string(r.body), "revoked") {
+		t.Errorf("a token that was revoked: %d %s", r.status, r.body)
+	}
+	if r := f.ask(good, "GET", adminTenants, ""); r.status != 200 {
+		t.Errorf("another than the one that was revoked: %d %s", r.status, r.body)
 	}
 	if _, err := f.op.DisableClient(t.Context(), tenant.Operators, commandLine); err != nil { // the way to turn it off
 		t.Fatal(err)
