@@ -29,7 +29,9 @@ const (
 // lands and none is under way, the next waits for a moment for as many to come
 // back as were answered: one message for all costs much less than two, and two
 // groups of clients would go on taking turns for ever, or one that comes back
-// first and all the others. A client that is alone waits for nobody.
+// first and all the others. Beyond what makes a message worthwhile nobody is
+// waited for: the house works while signer and ledger do. A client that is
+// alone waits for nobody.
 type Client struct {
 	*Caller
 	// OnHead, if set before the first request, is told the ledger's head as of
@@ -218,7 +220,7 @@ func (c *Client) beginGather(answered int) {
 		c.hasty--
 		return
 	}
-	c.gather = c.queued + answered
+	c.gather = min(c.queued+answered, worthwhile)
 	var timer *time.Timer
 	timer = time.AfterFunc(gatherTime, func() {
 		c.mu.Lock()

@@ -225,6 +225,21 @@ func TestWhoWasAnsweredIsWaitedFor(t *testing.T) {
 	})
 }
 
+// TestMoreThanIsWorthwhileIsNotWaitedFor: of many who were answered, those who come back first leave while others are on their way.
+func TestMoreThanIsWorthwhileIsNotWaitedFor(t *testing.T) {
+	gatherTest(t, func(g *gathering) {
+		for range 2 * worthwhile {
+			g.ask()
+		}
+		g.answer()
+		g.answer()
+		g.saw("before a message is worthwhile", 1, worthwhile)
+		g.ask()
+		g.saw("when it is", 1, worthwhile, worthwhile)
+		g.answer()
+	})
+}
+
 // TestNobodyWaitsAlone: a client that asks one thing after the other is never kept.
 func TestNobodyWaitsAlone(t *testing.T) {
 	gatherTest(t, func(g *gathering) {
