@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"syscall"
@@ -95,10 +96,19 @@ func TestIssuanceWaitsForAVault(t *testing.T) {
 				}
 			}
 			w.accepted(t, s, token)
+			// One that stands still keeps its connections, and is away all the same.
+			readiness := func(want string) {
+				waitFor(t, func() bool {
+					a, err := w.get(s.URL + "/readyz")
+					return err == nil && string(bytes.TrimSpace(a.body)) == want
+				})
+			}
+			readiness(`{"ready":false,"away":["` + part + `"]}`)
 			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 				t.Fatal(err)
 			}
 			w.accepted(t, s, w.tokenSoon(t))
+			readiness(`{"ready":true,"away":[]}`)
 		})
 	}
 	s.Stop()

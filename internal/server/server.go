@@ -162,7 +162,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 
 // Start sets the loops going; they end with ctx. [Server.Wait] waits for them.
 func (s *Server) Start(ctx context.Context) {
-	for _, loop := range []func(context.Context){s.vaults.watch, s.keys.follow, s.policies.carry, s.debts.carry, s.failures.tell, s.recordBase, s.feeds.keep, s.feeds.watch} {
+	for _, loop := range []func(context.Context){s.vaults.watch, s.vaults.listen, s.keys.follow, s.policies.carry, s.debts.carry, s.failures.tell, s.recordBase, s.feeds.keep, s.feeds.watch} {
 		s.loops.Go(func() { loop(ctx) })
 	}
 }

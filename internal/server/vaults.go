@@ -44,7 +44,8 @@ type vaults struct {
 	level    string            // the walls around it
 	troubles map[string]string // by part: alarms that no waiting mends
 	health   mint.Health       // the signer's last word
-	deaf     string            // why the last question got no answer
+	deaf     string            // why the signer's last question got no answer
+	mute     bool              // the ledger's last hello got no answer
 }
 
 // newVaults connects to both vaults until ctx ends. The ledger is told the head that the house remembers before
@@ -71,12 +72,7 @@ func (v *vaults) watched(dial mint.Dial) mint.Dial {
 // greet introduces the house to the ledger. Messages of one connection are answered in order, so whatever is asked next
 // is asked by a house that has said hello.
 func (v *vaults) greet() {
-	head := v.head.Head()
-	q := mint.HelloQuery{Size: head.Size}
-	if head.Size > 0 {
-		q.Batch = head.Batch.String()
-	}
-	question, err := json.Marshal(q)
+	question, err := json.Marshal(v.hello())
 	if err != nil {
 		v.log.Error("the ledger can't be greeted", "cause", err)
 		return
@@ -91,13 +87,23 @@ func (v *vaults) greet() {
 			return
 		}
 		v.mu.Lock()
-		v.greeted, v.ledgers, v.level = true, hello.Document.Root, hello.Level
+		v.greeted, v.mute, v.ledgers, v.level = true, false, hello.Document.Root, hello.Level
 		delete(v.troubles, partLog)
 		v.mu.Unlock()
 		if head, err := hello.Head(); err == nil {
 			v.remember(head)
 		}
 	})
+}
+
+// hello is how the house introduces itself: by the end of the log that it remembers.
+func (v *vaults) hello() mint.HelloQuery {
+	head := v.head.Head()
+	q := mint.HelloQuery{Size: head.Size}
+	if head.Size > 0 {
+		q.Batch = head.Batch.String()
+	}
+	return q
 }
 
 func refusedHello(err error) string {
@@ -213,6 +219,25 @@ func (v *vaults) watch(ctx context.Context) {
 	})
 }
 
+// listen says hello to the ledger every second, until ctx ends: one that stands still is connected, too.
+func (v *vaults) listen(ctx context.Context) {
+	repeat(ctx, func() bool {
+		if !v.ledger.Connected() {
+			return false
+		}
+		ask, cancel := context.WithTimeout(ctx, callTime)
+		defer cancel()
+		err := v.ledger.CallJSON(ask, mint.MsgHello, v.hello(), new(mint.Hello))
+		v.mu.Lock()
+		v.mute = isAway(err)
+		v.mu.Unlock()
+		if err != nil && !isAway(err) {
+			v.trouble(partLog, refusedHello(err))
+		}
+		return err == nil
+	})
+}
+
 // repeat calls do every second while it returns true. After a false it is called again soon, then less and less often:
 // at a start everything is there within milliseconds.
 func repeat(ctx context.Context, do func() bool) {
@@ -249,8 +274,13 @@ func (v *vaults) away() []adminapi.Absence {
 	case !v.health.Ledger:
 		list = append(list, adminapi.Absence{Part: partLedger, Reason: "the signer does not reach it"})
 	}
-	if _, alarm := v.troubles[partLog]; !alarm && (!ledger || !v.greeted) {
+	_, alarm := v.troubles[partLog]
+	switch {
+	case alarm:
+	case !ledger || !v.greeted:
 		list = append(list, adminapi.Absence{Part: partLedger, Reason: "it is restarting or unreachable"})
+	case v.mute:
+		list = append(list, adminapi.Absence{Part: partLedger, Reason: "it does not answer"})
 	}
 	if stranger {
 		list = append(list, adminapi.Absence{Part: partRoot, Reason: errOtherRoot.Error()})
