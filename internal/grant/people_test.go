@@ -603,6 +603,9 @@ func TestRefreshReplay(t *testing.T) {
 		hungUp, hangUp := context.WithCancel(t.Context())
 		hangUp()
 		v.do(request(refreshing("spa", a.Refresh).Encode(), c.header(13)...).WithContext(hungUp)).wants(t, c.name+", by who has hung up", 503, oauth.TemporarilyUnavailable, "Try again")
+		late, end := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		v.do(request(refreshing("spa", a.Refresh).Encode(), c.header(14)...).WithContext(late)).wants(t, c.name+", of whom that is noticed late", 503, oauth.TemporarilyUnavailable, "Try again")
+		end()
 		if f := v.family(a.Refresh); !f.SuspendedAt.IsZero() {
 			t.Errorf("%s: who has hung up brought it under suspicion", c.name)
 		}

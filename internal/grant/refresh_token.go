@@ -46,6 +46,9 @@ func (refresh) Authorize(ctx context.Context, q *Request) (*token.Authorization,
 	case tenant.Refused:
 		return nil, nil, p.refused(p.family)
 	case tenant.Suspends:
+		if err := stays(ctx); err != nil {
+			return nil, nil, err
+		}
 		f, verdict, err := p.judged(ctx, tenant.Rotation{Presented: p.shown})
 		switch {
 		case err != nil:
@@ -140,6 +143,19 @@ func (p *presentation) judged(ctx context.Context, r tenant.Rotation) (tenant.Fa
 		return tenant.Family{}, tenant.Refused, err
 	}
 	return p.house.Families.RotateFamily(ctx, p.Tenant.ID, r)
+}
+
+// noticeTime is how long a server may take to notice that a client has hung up.
+const noticeTime = 100 * time.Millisecond
+
+// stays waits as long as that, and returns an error if who asks has left. A server notices on the side, and a busy one late: by
+// then it may have read a request that was given up, and whose client has gone on with a newer token, long ago.
+func stays(ctx context.Context) error {
+	select {
+	case <-time.After(noticeTime):
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // replayed gives the successor that was given before. The store has left it to the ledger to hear of it; as long as that hears
